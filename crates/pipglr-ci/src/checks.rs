@@ -1,0 +1,287 @@
+//! What jobs say of each other: stages, needs and dependencies that exist and lead to an order.
+
+use crate::diagnostics::Problems;
+use crate::keywords::closest_of;
+use crate::lower::{Draft, Lowered};
+use std::collections::{HashMap, HashSet};
+
+/// Compat: GitLab's instance setting `ci_needs_size_limit`.
+const MAX_NEEDS: usize = 50;
+
+/// Problems after which names are no longer guessed.
+const MAX_GUESSES: usize = 20;
+
+/// Reports everything that keeps the jobs from forming a pipeline.
+pub(crate) fn check(problems: &mut Problems<'_>, lowered: &Lowered) {
+    let graph = Graph::new(lowered);
+    for draft in &lowered.jobs {
+        check_stage(problems, &graph, draft);
+        check_needs(problems, &graph, draft);
+        check_dependencies(problems, &graph, draft);
+    }
+    report_cycles(problems, &graph);
+    let edge = |draft: &Draft| {
+        draft
+            .stage
+            .as_ref()
+            .is_some_and(|stage| stage.value == ".pre" || stage.value == ".post")
+    };
+    if !lowered.jobs.is_empty() && lowered.jobs.iter().all(edge) {
+        problems.file_error(
+            "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being \
+             added to the pipeline.",
+        );
+    }
+}
+
+struct Graph<'l> {
+    lowered: &'l Lowered,
+    jobs: HashMap<&'l str, usize>,
+    stages: HashMap<&'l str, usize>,
+}
+
+impl<'l> Graph<'l> {
+    fn new(lowered: &'l Lowered) -> Self {
+        let jobs = lowered
+            .jobs
+            .iter()
+            .enumerate()
+            .map(|(place, draft)| (draft.job.name.as_str(), place))
+            .collect();
+        let stages = lowered
+            .stages
+            .iter()
+            .flatten()
+            .enumerate()
+            .map(|(place, stage)| (stage.as_str(), place))
+            .collect();
+        Self {
+            lowered,
+            jobs,
+            stages,
+        }
+    }
+
+    fn draft(&self, name: &str) -> Option<&'l Draft> {
+        self.jobs.get(name).map(|place| &self.lowered.jobs[*place])
+    }
+
+    /// `None` when the stage does not exist, which is reported where it is written.
+    fn stage(&self, draft: &Draft) -> Option<usize> {
+        self.stages
+            .get(draft.stage.as_ref()?.value.as_str())
+            .copied()
+    }
+
+    /// Whether the first runs in a later stage than the second.
+    fn is_later(&self, first: &Draft, second: &Draft) -> bool {
+        matches!((self.stage(first), self.stage(second)), (Some(first), Some(second)) if first > second)
+    }
+
+    fn did_you_mean(&self, name: &str) -> Option<String> {
+        closest_of(
+            name,
+            self.lowered
+                .jobs
+                .iter()
+                .map(|draft| draft.job.name.as_str()),
+        )
+        .map(|known| format!("did you mean `{known}`?"))
+    }
+}
+
+fn check_stage(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
+    let (Some(stages), Some(stage)) = (&graph.lowered.stages, &draft.stage) else {
+        return;
+    };
+    if stages.contains(&stage.value) {
+        return;
+    }
+    let message = format!(
+        "{} job: chosen stage {} does not exist; available stages are {}",
+        draft.job.name,
+        stage.value,
+        stages.join(", ")
+    );
+    let known = stages.iter().map(String::as_str);
+    if stage.span == draft.name_span {
+        problems.error_with_hint(
+            stage.span,
+            message,
+            "a job that names no stage is in `test`",
+        );
+    } else if let Some(known) = closest_of(&stage.value, known) {
+        problems.error_with_hint(stage.span, message, format!("did you mean `{known}`?"));
+    } else {
+        problems.error(stage.span, message);
+    }
+}
+
+fn check_needs(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
+    let name = &draft.job.name;
+    let needs = draft.needs.as_deref().unwrap_or_default();
+    if needs.len() > MAX_NEEDS {
+        let message = format!(
+            "{name}: one job can only need {MAX_NEEDS} others, but you have listed {}. \
+             See needs keyword documentation for more details",
+            needs.len()
+        );
+        problems.error(draft.name_span, message);
+    }
+    let mut seen = HashSet::new();
+    for need in needs {
+        let needed = need.value.job.as_str();
+        if !seen.insert(needed) {
+            problems.error(
+                need.span,
+                format!("{name} has the following needs duplicated: {needed}."),
+            );
+            continue;
+        }
+        match graph.draft(needed) {
+            None if need.value.optional => {}
+            None => undefined(
+                problems,
+                graph,
+                need.span,
+                format!("{name} job: undefined need: {needed}"),
+                needed,
+            ),
+            Some(other) if graph.is_later(other, draft) => {
+                let message =
+                    format!("{name} job: need {needed} is not defined in current or prior stages");
+                problems.error(need.span, message);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn undefined(
+    problems: &mut Problems<'_>,
+    graph: &Graph<'_>,
+    span: crate::diagnostics::Span,
+    message: String,
+    name: &str,
+) {
+    // Each guess compares the name with all jobs; past a screenful nobody reads them.
+    match (problems.count() < MAX_GUESSES)
+        .then(|| graph.did_you_mean(name))
+        .flatten()
+    {
+        Some(hint) => problems.error_with_hint(span, message, hint),
+        None => problems.error(span, message),
+    }
+}
+
+fn check_dependencies(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
+    let name = &draft.job.name;
+    let needs: Vec<&str> = draft
+        .needs
+        .iter()
+        .flatten()
+        .map(|need| need.value.job.as_str())
+        .collect();
+    for dependency in draft.dependencies.iter().flatten() {
+        let wanted = dependency.value.as_str();
+        let Some(other) = graph.draft(wanted) else {
+            let message = format!("{name} job: undefined dependency: {wanted}");
+            undefined(problems, graph, dependency.span, message, wanted);
+            continue;
+        };
+        let needed = needs.contains(&wanted);
+        if graph.is_later(other, draft) {
+            let message = format!(
+                "{name} job: dependency {wanted} is not defined in current or prior stages"
+            );
+            problems.error(dependency.span, message);
+        } else if !needs.is_empty() && !needed {
+            let message = format!("jobs:{name} dependencies the {wanted} should be part of needs");
+            problems.error(dependency.span, message);
+        } else if !needed
+            && graph.stage(other).is_some()
+            && graph.stage(other) == graph.stage(draft)
+        {
+            // Compat: GitLab's linter lets this pass, and hands out artifacts of earlier stages only.
+            let message = format!(
+                "{name} job: dependency {wanted} is in the same stage, so its artifacts are not there"
+            );
+            problems.warning(
+                dependency.span,
+                message,
+                "put it in `needs` or in an earlier stage",
+            );
+        }
+    }
+}
+
+/// Reports each circle of needs at the job that closes it.
+fn report_cycles(problems: &mut Problems<'_>, graph: &Graph<'_>) {
+    let needs: Vec<Vec<usize>> = graph
+        .lowered
+        .jobs
+        .iter()
+        .map(|draft| {
+            draft
+                .needs
+                .iter()
+                .flatten()
+                .filter_map(|need| graph.jobs.get(need.value.job.as_str()).copied())
+                .collect()
+        })
+        .collect();
+    let stuck = stuck_jobs(&needs);
+    let mut walked = vec![None; needs.len()];
+    for start in 0..needs.len() {
+        let mut path = Vec::new();
+        let mut job = start;
+        while stuck[job] && walked[job].is_none() {
+            walked[job] = Some(start);
+            path.push(job);
+            match needs[job].iter().find(|need| stuck[**need]) {
+                Some(next) => job = *next,
+                None => break,
+            }
+        }
+        let Some(entry) = path
+            .iter()
+            .position(|seen| *seen == job)
+            .filter(|_| walked[job] == Some(start))
+        else {
+            continue;
+        };
+        let names: Vec<&str> = path[entry..]
+            .iter()
+            .map(|job| graph.lowered.jobs[*job].job.name.as_str())
+            .collect();
+        let circle = match names.as_slice() {
+            [own] => format!("self-dependency: {own}"),
+            names => names.join(", "),
+        };
+        problems.error(
+            graph.lowered.jobs[job].name_span,
+            format!("The pipeline has circular dependencies: {circle}"),
+        );
+    }
+}
+
+/// Jobs that can never start, because they are in a circle of needs or behind one.
+fn stuck_jobs(needs: &[Vec<usize>]) -> Vec<bool> {
+    let mut open: Vec<usize> = needs.iter().map(Vec::len).collect();
+    let mut needed_by = vec![Vec::new(); needs.len()];
+    for (job, needs) in needs.iter().enumerate() {
+        for need in needs {
+            needed_by[*need].push(job);
+        }
+    }
+    let mut ready: Vec<usize> = (0..needs.len()).filter(|job| open[*job] == 0).collect();
+    while let Some(done) = ready.pop() {
+        for &job in &needed_by[done] {
+            open[job] -= 1;
+            if open[job] == 0 {
+                ready.push(job);
+            }
+        }
+    }
+    open.into_iter().map(|count| count > 0).collect()
+}

@@ -1,0 +1,190 @@
+//! `stage`, `stages`, `when`, `allow_failure`, `timeout`, `tags`.
+
+use super::{
+    DURATION, Fields, Keywords, STRINGS, below, duration, of, string, strings, word, wrong_type,
+};
+use crate::diagnostics::Problems;
+use crate::model::{AllowFailure, When};
+use crate::yaml::{Kind, Node, Resolved};
+use std::rc::Rc;
+use std::time::Duration;
+
+const ALLOW_FAILURE: Keywords = Keywords {
+    family: "allow_failure",
+    supported: &["exit_codes"],
+    unsupported: &[],
+};
+
+/// Compat: `Project::MAX_BUILD_TIMEOUT`, one month, as its durations count months.
+const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
+
+/// Compat: `Gitlab::Ci::Config::Entry::Tags::TAGS_LIMIT`.
+const TAGS_LIMIT: usize = 50;
+
+/// The stages of the file, flattened and each once. `None` when that was reported.
+pub(crate) fn stages(problems: &mut Problems<'_>, node: &Node) -> Option<Vec<String>> {
+    let mut stages = Vec::new();
+    let complete = match node.as_sequence() {
+        Some(items) => flatten_stages(problems, items, &mut stages),
+        None => {
+            wrong_type(problems, node, "stages config", STRINGS);
+            false
+        }
+    };
+    complete.then_some(stages)
+}
+
+/// Whether every item is a stage.
+fn flatten_stages(
+    problems: &mut Problems<'_>,
+    items: &[Rc<Node>],
+    stages: &mut Vec<String>,
+) -> bool {
+    let mut complete = true;
+    for item in items {
+        match (&item.kind, item.as_str()) {
+            (_, Some(stage)) if stages.iter().any(|seen| seen == stage) => {}
+            (_, Some(stage)) => stages.push(stage.to_owned()),
+            (Kind::Sequence(inner), None) => complete &= flatten_stages(problems, inner, stages),
+            (_, None) => {
+                wrong_type(problems, item, "stages config", STRINGS);
+                complete = false;
+            }
+        }
+    }
+    complete
+}
+
+/// The stage of a job; `None` when it was reported.
+pub(crate) fn stage(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<String> {
+    if node.is_null() {
+        Some("test".to_owned())
+    } else {
+        string(problems, node, &of(at, "stage"))
+    }
+}
+
+/// When a job runs.
+pub(crate) fn when(problems: &mut Problems<'_>, at: &str, node: &Node) -> When {
+    match word(
+        node,
+        &["on_success", "on_failure", "always", "manual", "delayed"],
+    ) {
+        Some("on_failure") => When::OnFailure,
+        Some("always") => When::Always,
+        Some("manual") => When::Manual,
+        Some("delayed") => {
+            problems.unsupported(node.span, "when: delayed");
+            When::OnSuccess
+        }
+        Some(_) => When::OnSuccess,
+        None => {
+            if !node.is_null() && !node.is_reported() {
+                let message = format!(
+                    "{at} when should be one of: on_success, on_failure, always, manual, delayed"
+                );
+                if node.as_str() == Some("never") {
+                    problems.error_with_hint(node.span, message, "GitLab takes `never` only in `rules`; to switch a job off, put a `.` before its name");
+                } else {
+                    problems.error(node.span, message);
+                }
+            }
+            When::OnSuccess
+        }
+    }
+}
+
+/// A boolean or exit codes; `None` for null and what was reported.
+pub(crate) fn allow_failure(
+    problems: &mut Problems<'_>,
+    parent: &str,
+    node: &Node,
+) -> Option<AllowFailure> {
+    if node.is_null() {
+        return None;
+    }
+    if let Some(allowed) = node.as_bool() {
+        return Some(if allowed {
+            AllowFailure::Yes
+        } else {
+            AllowFailure::No
+        });
+    }
+    let at = below(parent, "allow_failure");
+    let Some(entries) = node.as_mapping() else {
+        wrong_type(
+            problems,
+            node,
+            &format!("{at} config"),
+            "a hash or a boolean value",
+        );
+        return None;
+    };
+    let fields = Fields::read(problems, &at, entries, &ALLOW_FAILURE);
+    let codes = fields.get("exit_codes").filter(|codes| !codes.is_null());
+    let Some(codes) = codes else {
+        // Any other key is reported as such.
+        if entries.is_empty() || fields.get("exit_codes").is_some() {
+            problems.error(node.span, format!("{at} config can't be blank"));
+        }
+        return None;
+    };
+    let items: Vec<&Node> = match codes.as_sequence() {
+        Some(items) => items.iter().map(|item| &**item).collect(),
+        None => vec![codes],
+    };
+    let mut exit_codes = Vec::new();
+    for item in items {
+        match exit_code(item) {
+            Some(code) => exit_codes.push(code),
+            None => wrong_type(
+                problems,
+                item,
+                &of(&at, "exit_codes"),
+                "an array of integers or an integer",
+            ),
+        }
+    }
+    Some(AllowFailure::ExitCodes(exit_codes))
+}
+
+fn exit_code(node: &Node) -> Option<i32> {
+    match node.resolve() {
+        Some(Resolved::Integer(digits)) => digits.parse().ok(),
+        _ => None,
+    }
+}
+
+/// How long a job may run.
+pub(crate) fn timeout(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<Duration> {
+    if node.is_null() {
+        return None;
+    }
+    let subject = of(at, "timeout");
+    let Some(seconds) = node.as_str().and_then(duration::parse_seconds) else {
+        wrong_type(problems, node, &subject, DURATION);
+        return None;
+    };
+    if seconds > MAX_TIMEOUT.as_secs_f64() {
+        problems.error_with_hint(
+            node.span,
+            format!("{subject} should not exceed the limit"),
+            "the limit is 1 month",
+        );
+        return None;
+    }
+    node.as_str().and_then(duration::parse)
+}
+
+/// The tags a runner must have.
+pub(crate) fn tags(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> {
+    let subject = format!("{} config", below(at, "tags"));
+    let tags = strings(problems, node, &subject).unwrap_or_default();
+    if tags.len() >= TAGS_LIMIT {
+        problems.error(
+            node.span,
+            format!("{subject} must be less than the limit of {TAGS_LIMIT} tags"),
+        );
+    }
+    tags
+}

@@ -1,0 +1,125 @@
+//! `image`.
+
+use super::{Fields, Keywords, below, closest, of, string, strings, wrong_type};
+use crate::diagnostics::Problems;
+use crate::model::Image;
+use crate::yaml::Node;
+
+const IMAGE: Keywords = Keywords {
+    family: "image",
+    supported: &["name", "entrypoint", "pull_policy", "docker"],
+    unsupported: &["kubernetes", "ports"],
+};
+const DOCKER: Keywords = Keywords {
+    family: "image:docker",
+    supported: &["platform", "user"],
+    unsupported: &[],
+};
+const PULL_POLICIES: [&str; 3] = ["always", "if-not-present", "never"];
+
+/// A name, or a mapping with a name. Null is no image.
+pub(crate) fn image(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<Image> {
+    if node.is_null() {
+        return None;
+    }
+    let at = below(parent, "image");
+    if let Some(name) = node.as_str() {
+        if name.trim().is_empty() {
+            problems.error(node.span, format!("{at} name can't be blank"));
+        }
+        return Some(Image {
+            name: name.to_owned(),
+            ..Image::default()
+        });
+    }
+    let Some(entries) = node.as_mapping() else {
+        wrong_type(
+            problems,
+            node,
+            &format!("{at} config"),
+            "a hash or a string",
+        );
+        return None;
+    };
+    let fields = Fields::read(problems, &at, entries, &IMAGE);
+    let name = match fields.get("name") {
+        Some(name) if !name.is_null() => string(problems, name, &of(&at, "name")),
+        _ => Some(String::new()),
+    };
+    if name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+        let span = fields.get("name").unwrap_or(node).span;
+        problems.error(span, format!("{at} name can't be blank"));
+    }
+    let mut image = Image {
+        name: name.unwrap_or_default(),
+        ..Image::default()
+    };
+    if let Some(entrypoint) = fields.get("entrypoint") {
+        image.entrypoint =
+            strings(problems, entrypoint, &of(&at, "entrypoint")).unwrap_or_default();
+    }
+    if let Some(policy) = fields.get("pull_policy") {
+        image.pull_policy = pull_policy(problems, &at, policy);
+    }
+    if let Some(docker) = fields.get("docker") {
+        (image.platform, image.user) = docker_options(problems, &at, docker);
+    }
+    Some(image)
+}
+
+/// One policy, or a list of different ones to try in order.
+fn pull_policy(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> {
+    let subject = format!("{at}:pull_policy config");
+    let items: Vec<&Node> = match node.as_sequence() {
+        Some(items) => items.iter().map(|item| &**item).collect(),
+        None if node.is_null() => Vec::new(),
+        None => vec![node],
+    };
+    if items.is_empty() {
+        problems.error(node.span, format!("{subject} can't be blank"));
+    }
+    let mut policies: Vec<String> = Vec::new();
+    for item in items {
+        match item.as_str() {
+            Some(policy) if policies.iter().any(|seen| seen == policy) => {
+                problems.error(
+                    item.span,
+                    format!("{subject} has duplicate values: {policy}"),
+                );
+            }
+            Some(policy) if PULL_POLICIES.contains(&policy) => policies.push(policy.to_owned()),
+            Some(policy) => {
+                let message = format!("{subject} unknown values: {policy}");
+                let hint = closest(policy, PULL_POLICIES.iter()).map_or_else(
+                    || format!("one of: {}", PULL_POLICIES.join(", ")),
+                    |known| format!("did you mean `{known}`?"),
+                );
+                problems.error_with_hint(item.span, message, hint);
+            }
+            None => wrong_type(problems, item, &subject, "an array of strings or a string"),
+        }
+    }
+    policies
+}
+
+/// Platform and user.
+fn docker_options(
+    problems: &mut Problems<'_>,
+    image: &str,
+    node: &Node,
+) -> (Option<String>, Option<String>) {
+    let at = below(image, "docker");
+    let Some(entries) = node.as_mapping() else {
+        if !node.is_null() {
+            wrong_type(problems, node, &format!("{at} config"), "a hash");
+        }
+        return (None, None);
+    };
+    let fields = Fields::read(problems, &at, entries, &DOCKER);
+    let mut option = |name: &str| {
+        fields
+            .get(name)
+            .and_then(|value| string(problems, value, &of(&at, name)))
+    };
+    (option("platform"), option("user"))
+}

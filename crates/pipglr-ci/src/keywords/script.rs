@@ -1,0 +1,69 @@
+//! `script`, `before_script`, `after_script`.
+
+use super::{below, wrong_type};
+use crate::diagnostics::Problems;
+use crate::yaml::Node;
+use std::rc::Rc;
+
+/// Compat: `Gitlab::Ci::Config::Entry::Commands::MAX_NESTING_LEVEL`.
+const MAX_NESTING: usize = 10;
+
+const SHAPE: &str = "a string or a nested array of strings up to 10 levels deep";
+
+/// The job's own commands. GitLab refuses a script without any.
+pub(crate) fn script(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> {
+    let blank = node.is_null()
+        || node.as_str().is_some_and(|text| text.trim().is_empty())
+        || node.as_sequence().is_some_and(<[_]>::is_empty);
+    if blank {
+        problems.error(node.span, format!("{at}:script config can't be blank"));
+        return Vec::new();
+    }
+    commands(problems, at, "script", node)
+}
+
+/// A string or a nested list of strings, flattened. Null is an empty list.
+pub(crate) fn commands(
+    problems: &mut Problems<'_>,
+    at: &str,
+    keyword: &str,
+    node: &Node,
+) -> Vec<String> {
+    let subject = format!("{} config", below(at, keyword));
+    let mut list = Vec::new();
+    match node.as_sequence() {
+        Some(items) => flatten(problems, &subject, items, 1, &mut list),
+        None => command(problems, &subject, node, &mut list),
+    }
+    list
+}
+
+fn flatten(
+    problems: &mut Problems<'_>,
+    subject: &str,
+    items: &[Rc<Node>],
+    level: usize,
+    list: &mut Vec<String>,
+) {
+    for item in items {
+        match item.as_sequence() {
+            Some(_) if level == MAX_NESTING => wrong_type(problems, item, subject, SHAPE),
+            Some(inner) => flatten(problems, subject, inner, level + 1, list),
+            None => command(problems, subject, item, list),
+        }
+    }
+}
+
+fn command(problems: &mut Problems<'_>, subject: &str, node: &Node, list: &mut Vec<String>) {
+    match node.as_str() {
+        Some(text) => list.push(text.to_owned()),
+        // Compat: empty elements are dropped.
+        None if node.is_null() => {}
+        None if node.as_mapping().is_some() => {
+            let hint =
+                "a colon followed by a blank makes this a mapping; put the whole command in quotes";
+            problems.error_with_hint(node.span, format!("{subject} should be {SHAPE}"), hint);
+        }
+        None => wrong_type(problems, node, subject, SHAPE),
+    }
+}

@@ -1,0 +1,94 @@
+//! `default:` and the global keywords that do the same: what a job takes when it does not say it itself.
+
+use crate::diagnostics::Problems;
+use crate::keywords::{Fields, Keywords, artifacts, control, image, script, wrong_type};
+use crate::model::{Artifacts, Image};
+use std::time::Duration;
+
+const DEFAULT: Keywords = Keywords {
+    family: "default",
+    supported: &[
+        "after_script",
+        "artifacts",
+        "before_script",
+        "image",
+        "tags",
+        "timeout",
+    ],
+    unsupported: &[
+        "cache",
+        "hooks",
+        "id_tokens",
+        "identity",
+        "interruptible",
+        "retry",
+        "services",
+    ],
+};
+
+/// What jobs may take from `default:`; `None` is absent, which null is not.
+pub(super) struct Inheritable {
+    pub(super) image: Option<Option<Image>>,
+    pub(super) before_script: Option<Vec<String>>,
+    pub(super) after_script: Option<Vec<String>>,
+    pub(super) artifacts: Option<Option<Artifacts>>,
+    pub(super) timeout: Option<Option<Duration>>,
+    pub(super) tags: Option<Vec<String>>,
+}
+
+impl Inheritable {
+    pub(super) fn read(problems: &mut Problems<'_>, at: &str, fields: &Fields<'_>) -> Self {
+        Inheritable {
+            image: fields
+                .get("image")
+                .map(|node| image::image(problems, at, node)),
+            before_script: fields
+                .get("before_script")
+                .map(|node| script::commands(problems, at, "before_script", node)),
+            after_script: fields
+                .get("after_script")
+                .map(|node| script::commands(problems, at, "after_script", node)),
+            artifacts: fields
+                .get("artifacts")
+                .map(|node| artifacts::artifacts(problems, at, node)),
+            timeout: fields
+                .get("timeout")
+                .map(|node| control::timeout(problems, at, node)),
+            tags: fields
+                .get("tags")
+                .map(|node| control::tags(problems, at, node)),
+        }
+    }
+
+    /// Takes each keyword that is absent here from `other`, whole: nothing is merged.
+    pub(super) fn or(self, other: &Inheritable) -> Self {
+        Inheritable {
+            image: self.image.or_else(|| other.image.clone()),
+            before_script: self.before_script.or_else(|| other.before_script.clone()),
+            after_script: self.after_script.or_else(|| other.after_script.clone()),
+            artifacts: self.artifacts.or_else(|| other.artifacts.clone()),
+            timeout: self.timeout.or(other.timeout),
+            tags: self.tags.or_else(|| other.tags.clone()),
+        }
+    }
+}
+
+/// `default:` together with the deprecated global keywords.
+pub(super) fn read(problems: &mut Problems<'_>, root: &Fields<'_>) -> Inheritable {
+    let global = Inheritable::read(problems, "", root);
+    let Some(node) = root.get("default").filter(|node| !node.is_null()) else {
+        return global;
+    };
+    let Some(entries) = node.as_mapping() else {
+        wrong_type(problems, node, "default config", "a hash");
+        return global;
+    };
+    let fields = Fields::read(problems, "default", entries, &DEFAULT);
+    for keyword in ["image", "before_script", "after_script"] {
+        if let (Some(twice), Some(_)) = (root.entry(keyword), fields.entry(keyword)) {
+            let message = format!("{keyword} is defined in top-level and `default:` entry");
+            problems.error_with_hint(twice.key_span, message, "keep the one under `default:`");
+        }
+    }
+    Inheritable::read(problems, "default", &fields).or(&global)
+}

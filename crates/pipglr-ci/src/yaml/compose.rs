@@ -1,0 +1,300 @@
+//! Events to a tree: anchors, merge keys, tags, and the limits that keep a small file from becoming a huge tree.
+
+use super::events::{Event, EventKind, Events, Place, Properties};
+use super::mapping::Building;
+use super::node::{Kind, Node, Scalar};
+use super::scalar::{Resolved, resolve};
+use crate::diagnostics::{Problems, Span};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Levels of nesting, with aliases counted in full. Compat: GitLab's `ci_max_yaml_depth` as long as it was 100.
+const MAX_DEPTH: usize = 100;
+/// Estimated bytes of the loaded structure, with aliases counted in full. Compat: GitLab's `max_yaml_size_bytes`.
+const MAX_SIZE: usize = 2 * 1024 * 1024;
+/// Size of a value in GitLab's memory before its text; short texts are free.
+const VALUE_SIZE: usize = 40;
+const FREE_TEXT: usize = 23;
+
+pub(super) const TOO_BIG: &str = "The parsed YAML is too big";
+const CORE_TAG: &str = "tag:yaml.org,2002:";
+
+/// Composes every document of the text. `None` when the text cannot be read to its end, which is reported.
+pub(crate) fn compose(problems: &mut Problems<'_>) -> Option<Vec<Rc<Node>>> {
+    let text = problems.text();
+    let mut composer = Composer {
+        events: Events::new(text),
+        anchors: HashMap::new(),
+        open: Vec::new(),
+        merged: 0,
+        problems,
+    };
+    match composer.documents() {
+        Ok(documents) => Some(documents),
+        Err(Stop { span, message }) => {
+            composer.problems.error(span, message);
+            None
+        }
+    }
+}
+
+/// The file cannot be read any further.
+pub(super) struct Stop {
+    pub(super) span: Span,
+    pub(super) message: String,
+}
+
+pub(super) struct Composer<'t, 'p> {
+    events: Events<'t>,
+    anchors: HashMap<String, Rc<Node>>,
+    /// Anchors of the collections that are being read.
+    open: Vec<String>,
+    /// Entries that merge keys have copied so far.
+    pub(super) merged: usize,
+    pub(super) problems: &'p mut Problems<'t>,
+}
+
+impl Composer<'_, '_> {
+    fn documents(&mut self) -> Result<Vec<Rc<Node>>, Stop> {
+        let mut documents = Vec::new();
+        loop {
+            let event = self.next()?;
+            match event.kind {
+                EventKind::StreamEnd => return Ok(documents),
+                EventKind::StreamStart | EventKind::DocumentEnd => {}
+                EventKind::DocumentStart => {
+                    self.anchors.clear();
+                    let event = self.next()?;
+                    documents.push(self.node(event, 1)?);
+                }
+                // The grammar puts a document's content between its start and end.
+                _ => {
+                    return Err(Stop {
+                        span: self.span(&event),
+                        message: "Invalid configuration format".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Event, Stop> {
+        self.events.next().map_err(|error| {
+            let at = self.byte(error.at);
+            let end = self.problems.text()[at..]
+                .chars()
+                .next()
+                .map_or(at, |c| at + c.len_utf8());
+            Stop {
+                span: self.problems.span(at, end),
+                message: error.message,
+            }
+        })
+    }
+
+    fn byte(&self, place: Place) -> usize {
+        match place {
+            Place::Character(index) => self.problems.byte_of_character(index),
+            Place::Byte(offset) => self.problems.text().floor_char_boundary(offset),
+        }
+    }
+
+    fn span(&self, event: &Event) -> Span {
+        self.problems
+            .span(self.byte(event.start), self.byte(event.end))
+    }
+
+    fn node(&mut self, event: Event, depth: usize) -> Result<Rc<Node>, Stop> {
+        let span = self.span(&event);
+        if depth > MAX_DEPTH {
+            return Err(Stop {
+                span,
+                message: TOO_BIG.to_owned(),
+            });
+        }
+        match event.kind {
+            EventKind::Alias(anchor) => self.alias(&anchor, span, depth),
+            EventKind::Scalar {
+                properties,
+                text,
+                quoted,
+            } => {
+                let size = VALUE_SIZE
+                    + if text.len() > FREE_TEXT {
+                        text.len()
+                    } else {
+                        0
+                    };
+                let kind = self.scalar(properties.tag.as_deref(), text, quoted, span);
+                Ok(self.register(
+                    properties.anchor,
+                    Node {
+                        kind,
+                        span,
+                        size,
+                        height: 1,
+                    },
+                ))
+            }
+            EventKind::SequenceStart(properties) => {
+                self.opened(&properties);
+                let (kind, end) = self.sequence(depth)?;
+                self.close(properties, kind, "seq", (event.start, end), depth)
+            }
+            EventKind::MappingStart(properties) => {
+                self.opened(&properties);
+                let (kind, end) = self.mapping(depth)?;
+                self.close(properties, kind, "map", (event.start, end), depth)
+            }
+            // libyaml's grammar gives a node wherever one is asked for.
+            _ => Ok(Rc::new(Node {
+                kind: Kind::Reported,
+                span,
+                size: 0,
+                height: 1,
+            })),
+        }
+    }
+
+    fn alias(&mut self, anchor: &str, span: Span, depth: usize) -> Result<Rc<Node>, Stop> {
+        if self.open.iter().any(|open| open == anchor) {
+            self.problems
+                .error(span, format!("anchor `{anchor}` contains itself"));
+        } else if let Some(node) = self.anchors.get(anchor) {
+            if depth + node.height - 1 > MAX_DEPTH {
+                return Err(Stop {
+                    span,
+                    message: TOO_BIG.to_owned(),
+                });
+            }
+            return Ok(Rc::clone(node));
+        } else {
+            let message = format!("An alias referenced an unknown anchor: {anchor}");
+            self.problems.error_with_hint(
+                span,
+                message,
+                "quote the text if it is not meant as an alias",
+            );
+        }
+        Ok(Rc::new(Node {
+            kind: Kind::Reported,
+            span,
+            size: VALUE_SIZE,
+            height: 1,
+        }))
+    }
+
+    fn register(&mut self, anchor: Option<String>, node: Node) -> Rc<Node> {
+        let node = Rc::new(node);
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        node
+    }
+
+    fn scalar(&mut self, tag: Option<&str>, text: String, quoted: bool, span: Span) -> Kind {
+        let string = match tag.map(|tag| tag.strip_prefix(CORE_TAG).unwrap_or(tag)) {
+            None => quoted,
+            Some("str" | "!") => true,
+            Some("int" | "float" | "bool" | "null") => false,
+            Some(_) => {
+                self.report_tag(tag.unwrap_or_default(), span);
+                return Kind::Reported;
+            }
+        };
+        if let (false, Resolved::Unloadable(class)) = (string, resolve(&text)) {
+            let message = format!("Tried to load unspecified class: {class}");
+            self.problems.error_with_hint(
+                span,
+                message,
+                format!("quote it to make it a string: \"{text}\""),
+            );
+            return Kind::Reported;
+        }
+        Kind::Scalar(Scalar { text, string })
+    }
+
+    fn report_tag(&mut self, tag: &str, span: Span) {
+        if tag == "!reference" {
+            self.problems
+                .error(span, "tag `!reference` is not supported yet by pipglr");
+        } else {
+            let hint = "GitLab knows one tag of its own, `!reference`";
+            self.problems
+                .error_with_hint(span, format!("unknown tag `{tag}`"), hint);
+        }
+    }
+
+    fn opened(&mut self, properties: &Properties) {
+        self.open.extend(properties.anchor.clone());
+    }
+
+    /// Makes a node of a collection that was read to its end, if the limits allow it.
+    fn close(
+        &mut self,
+        properties: Properties,
+        mut kind: Kind,
+        own_tag: &str,
+        (start, end): (Place, Place),
+        depth: usize,
+    ) -> Result<Rc<Node>, Stop> {
+        if properties.anchor.is_some() {
+            self.open.pop();
+        }
+        let span = self.problems.span(self.byte(start), self.byte(end));
+        let own = |tag: &String| tag == "!" || tag.strip_prefix(CORE_TAG) == Some(own_tag);
+        if let Some(tag) = properties.tag.filter(|tag| !own(tag)) {
+            self.report_tag(&tag, span);
+            kind = Kind::Reported;
+        }
+        let children: Vec<&Rc<Node>> = match &kind {
+            Kind::Sequence(items) => items.iter().collect(),
+            Kind::Mapping(entries) => entries.iter().map(|entry| &entry.value).collect(),
+            Kind::Scalar(_) | Kind::Reported => Vec::new(),
+        };
+        let size = children
+            .iter()
+            .fold(VALUE_SIZE, |size, child| size.saturating_add(child.size));
+        let height = 1 + children.iter().map(|child| child.height).max().unwrap_or(0);
+        if size > MAX_SIZE || depth + height - 1 > MAX_DEPTH {
+            return Err(Stop {
+                span,
+                message: TOO_BIG.to_owned(),
+            });
+        }
+        Ok(self.register(
+            properties.anchor,
+            Node {
+                kind,
+                span,
+                size,
+                height,
+            },
+        ))
+    }
+
+    fn sequence(&mut self, depth: usize) -> Result<(Kind, Place), Stop> {
+        let mut items = Vec::new();
+        loop {
+            let event = self.next()?;
+            if event.kind == EventKind::SequenceEnd {
+                return Ok((Kind::Sequence(items), event.end));
+            }
+            items.push(self.node(event, depth + 1)?);
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<(Kind, Place), Stop> {
+        let mut building = Building::default();
+        loop {
+            let event = self.next()?;
+            if event.kind == EventKind::MappingEnd {
+                return Ok((Kind::Mapping(building.entries), event.end));
+            }
+            let key = self.node(event, depth + 1)?;
+            let event = self.next()?;
+            let value = self.node(event, depth + 1)?;
+            self.entry(&mut building, &key, value)?;
+        }
+    }
+}

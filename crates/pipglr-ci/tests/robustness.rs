@@ -1,0 +1,158 @@
+//! Whatever the text, evaluating and rendering it ends, does not panic, and keeps its promises.
+
+use pipglr_ci::{Severity, SourceFile, evaluate, render};
+use proptest::prelude::*;
+
+/// A file that uses most of the language, to be damaged.
+const WHOLE: &str = "\
+stages: [build, test, deploy]
+default:
+  image: {name: 'alpine:3', entrypoint: [''], pull_policy: [always], docker: {user: '1000'}}
+  tags: [a, b]
+variables:
+  A: 1
+  B: {value: b, description: text, options: [a, b], expand: false}
+.base: &base
+  before_script: &setup
+    - echo \"übung\"
+  timeout: 1h 30m
+build:
+  <<: *base
+  stage: build
+  script: [a, [b, [c]]]
+  artifacts: {paths: [out], when: always, expire_in: 1 week}
+test:
+  <<: [*base]
+  needs: [{job: build, artifacts: false, optional: true}]
+  script: |
+    make
+    make test
+  allow_failure: {exit_codes: [1, 2]}
+deploy:
+  stage: deploy
+  dependencies: [build]
+  when: manual
+  script: *setup
+";
+
+fn keeps_its_promises(text: &str) {
+    let source = SourceFile {
+        path: "ci.yml".to_owned(),
+        text: text.to_owned(),
+    };
+    let evaluation = evaluate(&source);
+    let failed = evaluation
+        .diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error);
+    assert_eq!(
+        evaluation.pipeline.is_none(),
+        failed,
+        "a pipeline exactly when there is no error"
+    );
+    for diagnostic in &evaluation.diagnostics {
+        if let Some(span) = diagnostic.span {
+            let marked = text
+                .get(span.start..span.end)
+                .expect("a span is on character boundaries");
+            assert!(!marked.contains('\n'), "a span is within one line");
+            assert_eq!(text[..span.start].matches('\n').count() + 1, span.line);
+        }
+    }
+    let sources = [source];
+    render(&evaluation.diagnostics, &sources);
+}
+
+#[test]
+fn the_undamaged_file_is_a_pipeline() {
+    let source = SourceFile {
+        path: "ci.yml".to_owned(),
+        text: WHOLE.to_owned(),
+    };
+    let evaluation = evaluate(&source);
+    assert_eq!(evaluation.diagnostics, []);
+    assert_eq!(
+        evaluation.pipeline.map(|pipeline| pipeline.jobs.len()),
+        Some(3)
+    );
+}
+
+#[test]
+fn hostile_shapes_end_soon() {
+    let deep = "[".repeat(100_000);
+    let deep_block: String = (0..2_000).map(|level| " ".repeat(level) + "a:\n").collect();
+    let laughs: String = std::iter::once("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned())
+        .chain((1..40).map(|n| {
+            format!(
+                "a{n}: &a{n} [{}]\n",
+                vec![format!("*a{}", n - 1); 9].join(", ")
+            )
+        }))
+        .collect();
+    let chain: String = (0..5_000)
+        .map(|n| format!("j{n}: {{script: x, needs: [j{}]}}\n", n + 1))
+        .collect();
+    let merges = format!(
+        "a: &a {{{}}}\nb:\n{}",
+        "k: 1, ".repeat(3),
+        "  <<: *a\n".repeat(50_000)
+    );
+    let one_line = format!("{{é: [{}]}}", "x, ".repeat(30_000));
+    let lost: String = (0..1_000)
+        .map(|n| format!("job-number-{n}: {{script: x, needs: [job-nimber-{n}]}}\n"))
+        .collect();
+    let tall = (0..90).fold("&x0 y".to_owned(), |inner, _| format!("[{inner}]"));
+    for text in [
+        deep.as_str(),
+        &deep_block,
+        &laughs,
+        &chain,
+        &merges,
+        &one_line,
+        &lost,
+        &format!("a: &a {tall}\nb: [[[[[[[[[[[[[[[*a]]]]]]]]]]]]]]]\n"),
+        "a: &a [*a]\n",
+        "a: &a {<<: *a}\n",
+        "? [a]\n: b\n? {c: d}\n: e\n",
+        "\u{feff}a: {script: x}\n",
+        "a:\r\n  script: [x]\r\n  sript: y\r\n",
+        "a: \"\\0\"\n\u{0}",
+        "é: ñ\n\u{2028}: [\n",
+        "--- a\n--- b\n--- c\n",
+        "%YAML 9.9\n---\na: 1\n",
+        "a: !<tag:x> y\nb: !!binary z\nc: !!set {}\n",
+        "<<: [{script: x}, *nowhere]\n",
+    ] {
+        keeps_its_promises(text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        keeps_its_promises(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn any_yaml_like_text(text in "([a-c<.~*&!'\"|>{}\\[\\],:# 0-9é-]{0,6}(: |- |\n|\n  |\r\n|,|)){0,40}") {
+        keeps_its_promises(&text);
+    }
+
+    #[test]
+    fn a_damaged_file(edits in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize, "[a-z*&<:{}\\[\\]\n \t\"é!~0-9]{0,4}"), 1..6)) {
+        let mut characters: Vec<char> = WHOLE.chars().collect();
+        for (at, removed, inserted) in edits {
+            let start = at.index(characters.len() + 1);
+            let end = (start + removed).min(characters.len());
+            characters.splice(start..end, inserted.chars());
+        }
+        keeps_its_promises(&characters.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn any_value_for_any_keyword(keyword in "(script|stage|image|variables|artifacts|needs|dependencies|when|allow_failure|timeout|tags|stages|default)", value in "(~|x|1|1.5|yes|2024-01-01|\\[\\]|\\{\\}|\\[x\\]|\\[\\[x\\]\\]|\\[1, ~\\]|\\{a: b\\}|\\{name: x\\}|\\{job: a\\}|\\{exit_codes: 1\\}|!reference \\[a, b\\]|'')") {
+        keeps_its_promises(&format!("{keyword}: {value}\na:\n  script: x\n  {keyword}: {value}\n"));
+    }
+}

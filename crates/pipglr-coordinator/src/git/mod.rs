@@ -1,0 +1,9 @@
+//! git, as a program: commands, the mirror that is served, and its HTTP transport.
+
+mod backend;
+mod command;
+mod mirror;
+
+pub(crate) use backend::{Service, respond};
+pub(crate) use command::git;
+pub(crate) use mirror::Mirror;

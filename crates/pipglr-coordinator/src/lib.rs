@@ -1,0 +1,60 @@
+//! An embedded GitLab: pipeline state and the runner API over HTTP.
+//!
+//! It serves one git working tree as one project to any runner that speaks GitLab's runner API (`gitlab-runner` or
+//! ours). It runs no job itself, keeps no users and no web pages, and forgets running pipelines when it stops; traces
+//! and artifacts stay in the data directory.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `options` | everything the caller decides |
+//! | `coordinator` | the handle: start, watch, cancel, play |
+//! | `pipeline` | the state machine of jobs; pure |
+//! | `state` | all pipelines and runners, the queue; pure |
+//! | `payload` | a job as the runner gets it; pure |
+//! | `api` | thin handlers of the runner API |
+//! | `git` | the mirror of the repository and its smart HTTP transport |
+//! | `project` | facts about project and commit, asked from git |
+//! | `store` | traces, artifacts and counters on disk |
+
+mod api;
+mod config;
+mod coordinator;
+mod deadlines;
+mod error;
+mod events;
+mod git;
+mod options;
+mod payload;
+mod pipeline;
+mod project;
+mod record;
+mod state;
+mod store;
+
+pub use coordinator::Coordinator;
+pub use error::Error;
+pub use events::Event;
+pub use options::ServeOptions;
+pub use pipeline::{JobState, PipelineId};
+pub use project::Revision;
+pub use record::{ArtifactRecord, JobRecord, JobTimes, PipelineRecord};
+
+use std::future::Future;
+use tokio::net::TcpListener;
+
+/// Serves the runner API and the repository on `listener` until `shutdown` resolves.
+///
+/// Use [`Coordinator::open`] and [`Coordinator::serve`] instead to keep a handle for starting pipelines.
+///
+/// # Errors
+/// Options that cannot be used, a directory that is no git repository, or a failing data directory or socket.
+pub async fn serve(
+    listener: TcpListener,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    Coordinator::open(options)
+        .await?
+        .serve(listener, shutdown)
+        .await
+}

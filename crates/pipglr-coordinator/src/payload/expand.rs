@@ -1,0 +1,206 @@
+//! GitLab's expansion of variables by variables, before the runner sees them.
+//!
+//! References to undefined, raw and file variables stay for the runner, and so do references in a circle.
+
+use pipglr_protocol::{Secret, payload::Variable};
+use std::collections::HashMap;
+
+/// Expands the values of all variables that are not raw.
+///
+/// Compat: GitLab lib/gitlab/ci/variables/collection.rb.
+pub(super) fn expand(variables: &mut [Variable]) {
+    let mut expander = Expander::new(variables);
+    // A repeated key refers to the last of its kind, but keeps its own text.
+    let values: Vec<String> = (0..variables.len())
+        .map(|index| expander.value(index))
+        .collect();
+    for (variable, value) in variables.iter_mut().zip(values) {
+        variable.value = Secret::new(value);
+    }
+}
+
+struct Expander<'a> {
+    variables: &'a [Variable],
+    last: HashMap<&'a str, usize>,
+    done: HashMap<usize, String>,
+    visiting: Vec<usize>,
+}
+
+impl<'a> Expander<'a> {
+    fn new(variables: &'a [Variable]) -> Self {
+        let last = variables
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (v.key.as_str(), i))
+            .collect();
+        Self {
+            variables,
+            last,
+            done: HashMap::new(),
+            visiting: Vec::new(),
+        }
+    }
+
+    fn value(&mut self, index: usize) -> String {
+        if let Some(value) = self.done.get(&index) {
+            return value.clone();
+        }
+        let variable = &self.variables[index];
+        if variable.raw || variable.file {
+            return variable.value.expose().to_owned();
+        }
+        self.visiting.push(index);
+        let mut expanded = String::new();
+        for part in split(variable.value.expose()) {
+            match part {
+                Part::Text(text) => expanded.push_str(text),
+                Part::Reference { text, key } => match self.target(key) {
+                    Some(target) => expanded.push_str(&self.value(target)),
+                    None => expanded.push_str(text),
+                },
+            }
+        }
+        self.visiting.pop();
+        self.done.insert(index, expanded.clone());
+        expanded
+    }
+
+    fn target(&self, key: &str) -> Option<usize> {
+        let index = *self.last.get(key)?;
+        let variable = &self.variables[index];
+        let literal = variable.raw || variable.file || self.visiting.contains(&index);
+        (!literal).then_some(index)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part<'a> {
+    Text(&'a str),
+    /// `text` is the reference as it was written.
+    Reference {
+        text: &'a str,
+        key: &'a str,
+    },
+}
+
+/// Splits at `$NAME`, `${NAME}` and `%NAME%`; `$$` and `%%` are text.
+fn split(value: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut rest = value;
+    while let Some(at) = rest.find(['$', '%']) {
+        let (text, reference) = rest.split_at(at);
+        parts.push(Part::Text(text));
+        let sigil = &reference[..1];
+        let after = &reference[1..];
+        let length = if after.starts_with(sigil) {
+            parts.push(Part::Text(&reference[..2]));
+            2
+        } else if let Some((key, length)) = key_at(sigil, after) {
+            parts.push(Part::Reference {
+                text: &reference[..length],
+                key,
+            });
+            length
+        } else {
+            parts.push(Part::Text(sigil));
+            1
+        };
+        rest = &reference[length..];
+    }
+    parts.push(Part::Text(rest));
+    parts
+}
+
+/// The name behind a sigil and the length of the whole reference.
+fn key_at<'a>(sigil: &str, after: &'a str) -> Option<(&'a str, usize)> {
+    let (text, close, extra) = match (sigil, after.strip_prefix('{')) {
+        ("%", _) => (after, "%", 2),
+        (_, Some(inner)) => (inner, "}", 3),
+        (_, None) => (after, "", 1),
+    };
+    let end = text
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(text.len());
+    let key = &text[..end];
+    let named = !key.is_empty() && !key.starts_with(|c: char| c.is_ascii_digit());
+    (named && text[end..].starts_with(close)).then_some((key, key.len() + extra))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+    use pipglr_protocol::payload::Variable;
+
+    fn variable(key: &str, value: &str) -> Variable {
+        Variable {
+            key: key.to_owned(),
+            value: value.into(),
+            ..Variable::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(input: &[(&str, &str)], expected: &[&str]) {
+        let mut variables: Vec<Variable> = input.iter().map(|(k, v)| variable(k, v)).collect();
+        expand(&mut variables);
+        let values: Vec<&str> = variables.iter().map(|v| v.value.expose()).collect();
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn references_are_expanded_through_each_other() {
+        check(
+            &[("A", "$B-${C}-%C%"), ("B", "${C}b"), ("C", "c")],
+            &["cb-c-c", "cb", "c"],
+        );
+        check(&[("A", "é$B€"), ("B", "b")], &["éb€", "b"]);
+    }
+
+    #[test]
+    fn what_cannot_be_expanded_stays() {
+        let odd = [
+            "$UNDEFINED",
+            "$$B",
+            "%%B%%",
+            "${B",
+            "%B",
+            "$",
+            "$1",
+            "${B:-x}",
+            "100%",
+            "$é",
+        ];
+        for text in odd {
+            check(&[("A", text), ("B", "b")], &[text, "b"]);
+        }
+    }
+
+    #[test]
+    fn the_last_value_of_a_repeated_key_counts() {
+        check(&[("A", "$B"), ("B", "1"), ("B", "2")], &["2", "1", "2"]);
+    }
+
+    #[test]
+    fn circles_stay() {
+        check(&[("A", "$A:x")], &["$A:x"]);
+    }
+
+    #[test]
+    fn raw_and_file_values_stay_and_are_not_inserted() {
+        let mut variables = vec![
+            variable("A", "$RAW $FILE"),
+            Variable {
+                raw: true,
+                ..variable("RAW", "$B")
+            },
+            Variable {
+                file: true,
+                ..variable("FILE", "$B")
+            },
+            variable("B", "b"),
+        ];
+        expand(&mut variables);
+        let values: Vec<&str> = variables.iter().map(|v| v.value.expose()).collect();
+        assert_eq!(values, ["$RAW $FILE", "$B", "$B", "b"]);
+    }
+}

@@ -1,0 +1,291 @@
+//! A job as the runner gets it. Pure: same input, same payload.
+
+mod expand;
+mod slug;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use crate::options::{ExternalUrl, ServeOptions};
+use crate::pipeline::{JobRun, PipelineRun};
+use crate::project::{Project, RefKind};
+use crate::record::ArtifactRecord;
+use crate::state::Runner;
+use jiff::Timestamp;
+use pipglr_ci::model::{self, ArtifactsWhen};
+use pipglr_protocol::Secret;
+use pipglr_protocol::payload::{
+    Artifact, ArtifactsFile, Dependency, GitInfo, Image, JobFeatures, JobInfo, JobPayload,
+    RunnerInfo, Step, Variable,
+};
+
+/// The one project has a fixed number.
+pub(crate) const PROJECT_ID: u64 = 1;
+
+/// Failure reasons GitLab knows. Runners replace others before they report.
+///
+/// Compat: GitLab app/models/concerns/enums/ci/commit_status.rb.
+pub(crate) const FAILURE_REASONS: &[&str] = &[
+    "unknown_failure",
+    "script_failure",
+    "api_failure",
+    "stuck_or_timeout_failure",
+    "runner_system_failure",
+    "missing_dependency_failure",
+    "runner_unsupported",
+    "stale_schedule",
+    "job_execution_timeout",
+    "archived_failure",
+    "unmet_prerequisites",
+    "scheduler_failure",
+    "data_integrity_failure",
+    "forward_deployment_failure",
+    "user_blocked",
+    "project_deleted",
+    "ci_quota_exceeded",
+    "pipeline_loop_detected",
+    "no_matching_runner",
+    "trace_size_exceeded",
+    "builds_disabled",
+    "environment_creation_failure",
+    "deployment_rejected",
+    "failed_outdated_deployment_job",
+    "job_execution_server_timeout",
+    "stuck_pending_with_matching_runners",
+    "stuck_pending_no_matching_runners",
+    "no_updates_running",
+    "no_updates_canceling",
+    "server_timeout_running",
+    "server_timeout_canceling",
+    "runner_configuration_error",
+    "runner_external_dependency_failure",
+    "runner_interrupted",
+    "downstream_pipeline_creation_failed",
+    "downstream_bridge_project_not_found",
+    "upstream_bridge_project_not_found",
+    "invalid_bridge_trigger",
+    "insufficient_bridge_permissions",
+    "insufficient_upstream_permissions",
+    "reached_max_descendant_pipelines_depth",
+    "reached_max_pipeline_hierarchy_size",
+    "downstream_project_trigger_resolved_to_empty",
+    "secrets_provider_not_found",
+    "job_token_expired",
+    "job_router_failure",
+];
+
+/// Everything a payload is made from.
+#[derive(Debug)]
+pub(crate) struct PayloadContext<'a> {
+    pub(crate) options: &'a ServeOptions,
+    pub(crate) url: &'a ExternalUrl,
+    pub(crate) project: &'a Project,
+    pub(crate) pipeline: &'a PipelineRun,
+    pub(crate) job: &'a JobRun,
+    pub(crate) runner: &'a Runner,
+    pub(crate) now: Timestamp,
+}
+
+impl PayloadContext<'_> {
+    /// The repository with the job's credentials.
+    fn repo_url(&self) -> Secret {
+        let (protocol, fqdn, path) = (&self.url.protocol, &self.url.fqdn, &self.project.path);
+        Secret::new(format!(
+            "{protocol}://gitlab-ci-token:{}@{fqdn}/{path}.git",
+            self.job.token.expose()
+        ))
+    }
+
+    fn timeout_seconds(&self) -> u64 {
+        self.job
+            .assignment
+            .as_ref()
+            .map_or(self.job.timeout(), |a| a.timeout)
+            .as_secs()
+    }
+}
+
+/// Builds the payload.
+pub(crate) fn build(context: &PayloadContext<'_>) -> JobPayload {
+    let variables = variables::job_variables(context);
+    let definition = &context.job.definition;
+    JobPayload {
+        id: context.job.id,
+        token: context.job.token.clone(),
+        allow_git_fetch: true,
+        job_info: job_info(context),
+        git_info: git_info(context, &variables),
+        runner_info: RunnerInfo {
+            timeout: i64::try_from(context.timeout_seconds()).unwrap_or(i64::MAX),
+        },
+        steps: steps(context),
+        image: definition.image.as_ref().map(image).unwrap_or_default(),
+        artifacts: definition
+            .artifacts
+            .as_ref()
+            .and_then(archive)
+            .into_iter()
+            .collect(),
+        credentials: context.options.registry_credentials.clone(),
+        dependencies: dependencies(context),
+        features: JobFeatures {
+            trace_sections: true,
+            token_mask_prefixes: ["glpat-", "glrt-", "glcbt-"].map(str::to_owned).to_vec(),
+            failure_reasons: FAILURE_REASONS.iter().map(|&r| r.to_owned()).collect(),
+        },
+        variables,
+        ..JobPayload::default()
+    }
+}
+
+fn job_info(context: &PayloadContext<'_>) -> JobInfo {
+    let job = context.job;
+    let queued = job
+        .times
+        .queued_at
+        .map_or(0, |at| context.now.duration_since(at).as_millis().max(0));
+    JobInfo {
+        id: job.id,
+        name: job.definition.name.clone(),
+        stage: job.definition.stage.clone(),
+        pipeline_id: context.pipeline.id.0,
+        project_id: PROJECT_ID,
+        project_name: context.project.name().to_owned(),
+        project_full_path: context.project.path.clone(),
+        time_in_queue_seconds: std::time::Duration::from_millis(u64::try_from(queued).unwrap_or(0))
+            .as_secs_f64(),
+        // Compat: what GitLab says to runners that do not belong to the whole instance.
+        project_jobs_running_on_instance_runners_count: "+Inf".to_owned(),
+    }
+}
+
+fn git_info(context: &PayloadContext<'_>, variables: &[Variable]) -> GitInfo {
+    let source = &context.pipeline.source;
+    let wished = variables
+        .iter()
+        .rfind(|v| v.key == "GIT_DEPTH")
+        .and_then(|v| v.value.expose().trim().parse().ok());
+    let depth = wished.unwrap_or(context.options.git_depth);
+    GitInfo {
+        repo_url: context.repo_url(),
+        repo_object_format: context.project.object_format.clone(),
+        reference: source.reference.name.clone(),
+        sha: source.commit.sha.clone(),
+        before_sha: variables::before_sha(&source.commit.sha),
+        ref_type: if source.reference.kind == RefKind::Tag {
+            "tag"
+        } else {
+            "branch"
+        }
+        .to_owned(),
+        refspecs: refspecs(context.pipeline, depth),
+        depth,
+        protected: Some(false),
+    }
+}
+
+/// The pipeline's own ref first, because it keeps the commit reachable whatever happens to the branch.
+fn refspecs(pipeline: &PipelineRun, depth: u64) -> Vec<String> {
+    let reference = &pipeline.source.reference;
+    let (id, name) = (pipeline.id, &reference.name);
+    let mut specs = vec![format!("+refs/pipelines/{id}:refs/pipelines/{id}")];
+    match (depth, reference.kind) {
+        (0, _) => {
+            specs.push("+refs/heads/*:refs/remotes/origin/*".to_owned());
+            specs.push("+refs/tags/*:refs/tags/*".to_owned());
+        }
+        (_, RefKind::Branch) => {
+            specs.push(format!("+refs/heads/{name}:refs/remotes/origin/{name}"));
+        }
+        (_, RefKind::Tag) => specs.push(format!("+refs/tags/{name}:refs/tags/{name}")),
+        (_, RefKind::Detached) => {}
+    }
+    specs
+}
+
+fn steps(context: &PayloadContext<'_>) -> Vec<Step> {
+    let definition = &context.job.definition;
+    let timeout = context.timeout_seconds();
+    let step = |name: &str, script: &[String], when: &str, allow_failure| Step {
+        name: name.to_owned(),
+        script: script.to_vec(),
+        timeout,
+        when: when.to_owned(),
+        allow_failure,
+    };
+    let mut steps = vec![step("script", &definition.script, "on_success", false)];
+    if !definition.after_script.is_empty() {
+        steps.push(step(
+            "after_script",
+            &definition.after_script,
+            "always",
+            true,
+        ));
+    }
+    steps
+}
+
+fn image(image: &model::Image) -> Image {
+    let mut docker = serde_json::Map::new();
+    for (key, value) in [("platform", &image.platform), ("user", &image.user)] {
+        if let Some(value) = value {
+            docker.insert(key.to_owned(), value.clone().into());
+        }
+    }
+    let mut executor_opts = serde_json::Map::new();
+    if !docker.is_empty() {
+        executor_opts.insert("docker".to_owned(), docker.into());
+    }
+    Image {
+        name: image.name.clone(),
+        entrypoint: image.entrypoint.clone(),
+        pull_policy: image.pull_policy.clone(),
+        executor_opts,
+        ..Image::default()
+    }
+}
+
+/// The archive's entry; a job that names no files gets none.
+fn archive(artifacts: &model::Artifacts) -> Option<Artifact> {
+    let when = match artifacts.when {
+        ArtifactsWhen::OnSuccess => "on_success",
+        ArtifactsWhen::OnFailure => "on_failure",
+        ArtifactsWhen::Always => "always",
+    };
+    (artifacts.untracked || !artifacts.paths.is_empty()).then(|| Artifact {
+        name: artifacts.name.clone().unwrap_or_default(),
+        untracked: artifacts.untracked,
+        paths: artifacts.paths.clone(),
+        exclude: artifacts.exclude.clone(),
+        when: when.to_owned(),
+        artifact_type: ArtifactRecord::ARCHIVE.to_owned(),
+        artifact_format: "zip".to_owned(),
+        expire_in: artifacts.expire_in.clone().unwrap_or_default(),
+    })
+}
+
+/// The archives that are there; jobs without one are left out.
+fn dependencies(context: &PayloadContext<'_>) -> Vec<Dependency> {
+    let jobs = context
+        .job
+        .dependencies
+        .iter()
+        .map(|&index| &context.pipeline.jobs[index]);
+    let archives = jobs.filter_map(|job| {
+        let archive = job
+            .artifacts
+            .iter()
+            .find(|a| a.artifact_type == ArtifactRecord::ARCHIVE)?;
+        archive.is_available(context.now).then(|| Dependency {
+            id: job.id,
+            // Compat: the downloading job authenticates with its own token.
+            token: context.job.token.clone(),
+            name: job.definition.name.clone(),
+            artifacts_file: ArtifactsFile {
+                filename: archive.filename.clone(),
+                size: archive.size,
+            },
+        })
+    });
+    archives.collect()
+}

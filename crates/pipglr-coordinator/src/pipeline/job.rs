@@ -1,0 +1,145 @@
+//! One job of a running pipeline and its single transitions.
+
+use super::status::JobState;
+use crate::record::{ArtifactRecord, JobTimes};
+use crate::state::RunnerId;
+use jiff::Timestamp;
+use pipglr_ci::model::{AllowFailure, Job};
+use pipglr_protocol::{Secret, payload::JobId, update::FailureReason};
+use std::time::Duration;
+
+/// What a job waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scheduling {
+    /// All jobs of earlier stages.
+    Stage,
+    /// These jobs, by index.
+    Dag(Vec<usize>),
+}
+
+/// A job as the coordinator keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct JobRun {
+    pub(crate) id: JobId,
+    pub(crate) definition: Job,
+    pub(crate) stage_index: usize,
+    pub(crate) scheduling: Scheduling,
+    /// Indices of the jobs whose archives this job downloads.
+    pub(crate) dependencies: Vec<usize>,
+    pub(crate) token: Secret,
+    pub(crate) state: JobState,
+    pub(crate) allow_failure: bool,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) failure_reason: Option<FailureReason>,
+    pub(crate) assignment: Option<Assignment>,
+    pub(crate) times: JobTimes,
+    pub(crate) artifacts: Vec<ArtifactRecord>,
+    pub(crate) trace_size: u64,
+    /// A 412 was sent once; a second mismatch is accepted.
+    pub(crate) resend_requested: bool,
+}
+
+/// The runner that has the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    pub(crate) runner: RunnerId,
+    /// The runner announced that it accepts jobs in a second call.
+    pub(crate) two_phase: bool,
+    /// The runner can stop a script and still run `after_script`.
+    pub(crate) cancel_gracefully: bool,
+    pub(crate) timeout: Duration,
+    /// While pending: when the job goes back to the queue.
+    pub(crate) accept_by: Timestamp,
+    pub(crate) last_contact: Timestamp,
+}
+
+/// How a job ended, by the runner's word or the coordinator's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Success,
+    Failed {
+        reason: FailureReason,
+        exit_code: Option<i32>,
+    },
+}
+
+impl JobRun {
+    /// Time the whole job may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.definition.timeout.unwrap_or(Duration::from_hours(1))
+    }
+
+    /// Whether a runner may be given this job.
+    pub(crate) fn is_available(&self) -> bool {
+        self.state == JobState::Pending && self.assignment.is_none()
+    }
+
+    /// Whether a runner has it but did not accept it yet.
+    pub(crate) fn awaits_acceptance(&self) -> bool {
+        self.state == JobState::Pending && self.assignment.is_some()
+    }
+
+    pub(super) fn enqueue(&mut self, now: Timestamp) {
+        self.state = JobState::Pending;
+        self.assignment = None;
+        self.times.queued_at = Some(now);
+    }
+
+    pub(super) fn skip(&mut self, now: Timestamp) {
+        self.state = JobState::Skipped;
+        self.times.finished_at = Some(now);
+    }
+
+    pub(super) fn reopen(&mut self) {
+        self.state = JobState::Created;
+        self.times.finished_at = None;
+    }
+
+    pub(super) fn run(&mut self, now: Timestamp) {
+        self.state = JobState::Running;
+        self.times.started_at = Some(now);
+    }
+
+    pub(super) fn finish(&mut self, outcome: Outcome, now: Timestamp) {
+        self.times.finished_at = Some(now);
+        let canceling = self.state == JobState::Canceling;
+        match outcome {
+            Outcome::Success => self.state = JobState::Success,
+            Outcome::Failed { reason, exit_code } => {
+                self.state = JobState::Failed;
+                self.exit_code = exit_code;
+                if let (AllowFailure::ExitCodes(codes), Some(code)) =
+                    (&self.definition.allow_failure, exit_code)
+                {
+                    self.allow_failure |= codes.contains(&code);
+                }
+                self.failure_reason = Some(reason);
+            }
+        }
+        if canceling {
+            self.state = JobState::Canceled;
+            self.failure_reason = None;
+        }
+    }
+
+    /// Cancels what is alive; says whether anything changed.
+    pub(super) fn cancel(&mut self, now: Timestamp) -> bool {
+        let graceful = self
+            .assignment
+            .as_ref()
+            .is_some_and(|a| a.cancel_gracefully);
+        match self.state {
+            JobState::Running if graceful => self.state = JobState::Canceling,
+            JobState::Created | JobState::Manual | JobState::Pending | JobState::Running => {
+                self.state = JobState::Canceled;
+                self.times.finished_at = Some(now);
+            }
+            JobState::Canceling
+            | JobState::Success
+            | JobState::Failed
+            | JobState::Canceled
+            | JobState::Skipped => return false,
+        }
+        true
+    }
+}

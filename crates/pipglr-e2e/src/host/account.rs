@@ -1,0 +1,273 @@
+//! The account without root that owns everything a story does.
+
+use super::keeper::Keeper;
+use super::packages::is_root;
+use crate::HOST_LOOPBACK;
+use crate::command::CommandExt as _;
+use anyhow::Context as _;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Subordinate IDs an account needs, as the README says.
+const SUBORDINATE_IDS: u64 = 65539;
+
+/// An account that podman runs under: one of our own if we are root, else ours.
+#[derive(Debug)]
+pub struct Account {
+    name: String,
+    uid: u32,
+    home: PathBuf,
+    keeper: Option<Keeper>,
+    foreign: bool,
+}
+
+impl Account {
+    /// Creates the account `name` if it is not there, with all that podman needs; as anybody but root it is our own.
+    ///
+    /// # Errors
+    /// A step fails; the error says which.
+    pub fn provide(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
+        if !is_root() {
+            return Self::own();
+        }
+        if lookup(name)?.is_none() {
+            say(&format!("creating the unprivileged account {name}"));
+            Command::new("useradd").args(["--create-home", "--shell", "/bin/bash", name]).run_text()?;
+        }
+        let (uid, home) = lookup(name)?.with_context(|| format!("account {name} is not there after useradd"))?;
+        for file in ["/etc/subuid", "/etc/subgid"] {
+            subordinate_ids(Path::new(file), name)?;
+        }
+        for device in ["/dev/fuse", "/dev/net/tun"] {
+            open_device(Path::new(device), say)?;
+        }
+        let runtime = PathBuf::from(format!("/run/user/{uid}"));
+        fs::create_dir_all(&runtime).with_context(|| format!("create {}", runtime.display()))?;
+        chown(&runtime, Some(uid), Some(uid))?;
+        fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700))?;
+        let keeper = if Keeper::is_needed()? {
+            say("this host's cgroups or mounts are not what podman wants: using a private mount namespace");
+            Some(Keeper::start(name)?)
+        } else {
+            None
+        };
+        let account = Self { name: name.to_owned(), uid, home, keeper, foreign: true };
+        account.configure_podman()?;
+        Ok(account)
+    }
+
+    fn own() -> anyhow::Result<Self> {
+        let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
+        let uid = Command::new("id").arg("-u").run_text()?.trim().parse()?;
+        let name = Command::new("id").arg("-un").run_text()?.trim().to_owned();
+        Ok(Self { name, uid, home, keeper: None, foreign: false })
+    }
+
+    /// The account's home.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The account's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A command run by the account, in its home, with nothing of our environment but `PATH`.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = self.prefix(Some(&self.home));
+        command.arg(program);
+        command
+    }
+
+    /// What makes a command run as the account; the command itself follows.
+    fn prefix(&self, directory: Option<&Path>) -> Command {
+        let mut command = match &self.keeper {
+            Some(keeper) => keeper.enter(&self.name),
+            None => Command::new("env"),
+        };
+        if self.foreign {
+            if self.keeper.is_none() {
+                command = Command::new("setpriv");
+            } else {
+                command.arg("setpriv");
+            }
+            command.args(["--reuid", &self.name, "--regid", &self.name, "--init-groups", "env"]);
+        }
+        let runtime = format!("XDG_RUNTIME_DIR=/run/user/{}", self.uid);
+        let home = format!("HOME={}", self.home.display());
+        command.arg("-i");
+        if let Some(directory) = directory {
+            command.arg(format!("--chdir={}", directory.display()));
+        }
+        command.args([home.as_str(), &runtime, "TERM=dumb"]);
+        command.arg(format!("USER={}", self.name));
+        command.arg("PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        // Splits set-up and command for error messages; `env` takes it as a variable.
+        command.arg(format!("{}=", super::MARK));
+        command
+    }
+
+    /// `podman` run by the account.
+    #[must_use]
+    pub fn podman<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.command("podman");
+        command.args(arguments);
+        command
+    }
+
+    /// A shell line run by the account.
+    #[must_use]
+    pub fn shell(&self, line: &str) -> Command {
+        let mut command = self.command("bash");
+        command.args(["-c", line]);
+        command
+    }
+
+    /// Writes a script that runs its arguments as the account in the directory it is called from.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_wrapper(&self, path: &Path) -> anyhow::Result<()> {
+        let command = self.prefix(None);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        // Entering the namespace leaves the directory.
+        let quote = |w: &std::ffi::OsStr| match w.to_string_lossy().as_ref() {
+            "--wdns=/" => "--wdns=\"$PWD\"".to_owned(),
+            word => format!("'{}'", word.replace('\'', "'\\''")),
+        };
+        let quoted: Vec<String> = words.map(quote).collect();
+        fs::write(path, format!("#!/bin/sh\nexec {} \"$@\"\n", quoted.join(" ")))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).with_context(|| format!("write {}", path.display()))
+    }
+
+    /// Writes a file of the account.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, content: &str) -> anyhow::Result<()> {
+        let path = self.home.join(name);
+        if let Some(parent) = path.parent() {
+            self.shell(&format!("mkdir -p '{}'", parent.display())).run_text()?;
+        }
+        fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
+        if self.foreign {
+            chown(&path, Some(self.uid), Some(self.uid))?;
+        }
+        Ok(())
+    }
+
+    /// Ends every process of the account and the namespace; with `purge` the account and all it has goes, too.
+    ///
+    /// # Errors
+    /// Something is left and cannot be removed.
+    pub fn close(self, purge: bool) -> anyhow::Result<()> {
+        if !self.foreign {
+            return Ok(());
+        }
+        // Containers are long gone; this ends podman's pause process and the like.
+        Command::new("pkill").args(["--signal", "KILL", "--uid", &self.uid.to_string()]).run_any()?;
+        if purge {
+            self.shell("podman unshare rm -rf \"$HOME/.local/share/containers\"").run_any()?;
+            Command::new("pkill").args(["--signal", "KILL", "--uid", &self.uid.to_string()]).run_any()?;
+        }
+        if let Some(keeper) = self.keeper {
+            keeper.stop(&self.name)?;
+        }
+        if purge {
+            Command::new("userdel").args(["--force", "--remove", &self.name]).run_any()?;
+            for file in ["/etc/subuid", "/etc/subgid"] {
+                remove_subordinate_ids(Path::new(file), &self.name)?;
+            }
+            fs::remove_dir_all(format!("/run/user/{}", self.uid)).context("remove the account's runtime directory")?;
+        }
+        Ok(())
+    }
+
+    /// Settings of podman that stories rely on: native overlay, containers that reach the host's loopback.
+    fn configure_podman(&self) -> anyhow::Result<()> {
+        self.write(".config/containers/storage.conf", "[storage]\ndriver = \"overlay\"\n")?;
+        let conf = format!(
+            "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
+             network_cmd_options = [\"allow_host_loopback=true\"]\n\
+             [network]\npasta_options = [\"--map-host-loopback\", \"{HOST_LOOPBACK}\"]\n"
+        );
+        self.write(".config/containers/containers.conf", &conf)
+    }
+}
+
+/// uid and home of an account.
+fn lookup(name: &str) -> anyhow::Result<Option<(u32, PathBuf)>> {
+    let passwd = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
+    let entry = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f.first() == Some(&name));
+    entry.map(|f| Ok((f[2].parse()?, PathBuf::from(f[5])))).transpose()
+}
+
+/// Gives `name` a range of [`SUBORDINATE_IDS`] that overlaps no other; replaces a smaller one.
+fn subordinate_ids(path: &Path, name: &str) -> anyhow::Result<()> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    if let Some(new) = with_range(&text, name) {
+        fs::write(path, new).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The new content of a subordinate ID file, or `None` if it is right already.
+fn with_range(text: &str, name: &str) -> Option<String> {
+    let parse = |line: &str| -> Option<(String, u64, u64)> {
+        let mut fields = line.split(':');
+        Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?, fields.next()?.trim().parse().ok()?))
+    };
+    let ranges: Vec<_> = text.lines().filter_map(parse).collect();
+    if ranges.iter().any(|(owner, _, count)| owner == name && *count >= SUBORDINATE_IDS) {
+        return None;
+    }
+    let others = ranges.iter().filter(|(owner, ..)| owner != name);
+    let start = others.map(|(_, start, count)| start + count).max().unwrap_or(0).max(200_000);
+    let mut new: String = text.lines().filter(|l| !l.starts_with(&format!("{name}:"))).map(|l| format!("{l}\n")).collect();
+    new.push_str(&format!("{name}:{start}:{SUBORDINATE_IDS}\n"));
+    Some(new)
+}
+
+fn remove_subordinate_ids(path: &Path, name: &str) -> anyhow::Result<()> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let new: String = text.lines().filter(|l| !l.starts_with(&format!("{name}:"))).map(|l| format!("{l}\n")).collect();
+    if new != text {
+        fs::write(path, new).with_context(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Accounts without root must be able to open it.
+fn open_device(path: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    let metadata = fs::metadata(path).with_context(|| format!("{} is missing: load its kernel module", path.display()))?;
+    if metadata.permissions().mode() & 0o666 != 0o666 {
+        say(&format!("chmod 666 {}", path.display()));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_range;
+
+    #[test]
+    fn ranges_do_not_overlap_and_are_large_enough() {
+        for (text, expected) in [
+            ("", Some("ci:200000:65539\n")),
+            ("a:100000:65536\n", Some("a:100000:65536\nci:200000:65539\n")),
+            ("a:200000:65539\n", Some("a:200000:65539\nci:265539:65539\n")),
+            ("ci:100000:65536\na:300000:10\n", Some("a:300000:10\nci:300010:65539\n")),
+            ("ci:100000:65539\n", None),
+            ("ci:100000:70000\n", None),
+        ] {
+            assert_eq!(with_range(text, "ci").as_deref(), expected, "{text}");
+        }
+    }
+}

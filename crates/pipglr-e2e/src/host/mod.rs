@@ -1,0 +1,10 @@
+//! The host's side: packages, an account without root, and the namespace it lives in where the host is not ideal.
+
+mod account;
+mod keeper;
+pub mod packages;
+
+pub use account::Account;
+
+/// Stands before the real command line in commands that run inside an account.
+pub(crate) const MARK: &str = "PIPGLR_STAGE";

@@ -1,0 +1,80 @@
+//! End-to-end stories: the real image on real, nested, rootless podman, against our coordinator over real HTTP.
+//!
+//! `cargo xtask test` builds image and program and calls this with `PIPGLR_STORY_IMAGE` and `PIPGLR_STORY_PROGRAM`;
+//! arguments select stories by part of their name.
+
+mod image;
+mod jobs;
+mod labels;
+mod network;
+mod readme;
+mod service;
+mod stage;
+
+use stage::Stage;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// A story: its name and what happens.
+type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
+
+const STORIES: [Story; 22] = [
+    ("image: what is inside", image::inside),
+    ("image: seccomp profile differs from podman's by sethostname alone", image::seccomp),
+    ("image: wrong build arguments fail with a clear word", image::wrong_arguments),
+    ("image: build arguments have their effect", image::arguments_have_effect),
+    ("image: gitlab-runner flavour is downloaded and checked", image::gitlab_runner_flavour),
+    ("labels: both ways of calling, from secret to configuration", labels::registration),
+    ("labels: mistakes get one clear line", labels::mistakes),
+    ("labels: dumpconfig is byte for byte", labels::dumpconfig),
+    ("jobs: outcomes are reported as they are", jobs::outcomes),
+    ("jobs: variables of all kinds", jobs::variables),
+    ("jobs: git strategies, depth and credentials", jobs::git),
+    ("jobs: images, entrypoints, users and pull policies", jobs::images),
+    ("jobs: artifacts travel, a hostile tree does not", jobs::artifacts),
+    ("jobs: cancel runs after_script, timeout ends the job", jobs::cancel_and_timeout),
+    ("jobs: parallel jobs of several runners", jobs::parallel),
+    ("jobs: nothing secret in a container's configuration", jobs::secrets),
+    ("jobs: container images are built inside jobs", jobs::nested_builds),
+    ("network: cut for 20 s in mid-job, not a byte lost", network::cut),
+    ("service: stop drains, volumes can be made anew", service::drain),
+    ("service: logs, log levels, environment, health", service::observability),
+    ("service: the container is not privileged", service::not_privileged),
+    ("readme: every command runs", readme::commands),
+];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let selected: Vec<&Story> =
+        STORIES.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()))).collect();
+    let mut stage = match Stage::set() {
+        Ok(stage) => stage,
+        Err(error) => {
+            println!("the stage cannot be set: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut failed = 0;
+    for (name, story) in &selected {
+        let began = Instant::now();
+        let result = story(&mut stage).and_then(|()| stage.clear());
+        let seconds = began.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => println!("ok    {seconds:>6.1}s  {name}"),
+            Err(error) => {
+                failed += 1;
+                println!("FAIL  {seconds:>6.1}s  {name}\n      {error:#}");
+                stage.show_runner_log();
+                if let Err(error) = stage.clear() {
+                    println!("      clearing the stage: {error:#}");
+                }
+            }
+        }
+    }
+    if let Err(error) = stage.strike() {
+        failed += 1;
+        println!("FAIL  something is left behind: {error:#}");
+    }
+    println!("{} passed, {failed} failed", selected.len().saturating_sub(failed));
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

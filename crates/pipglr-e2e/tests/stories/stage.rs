@@ -1,0 +1,267 @@
+//! What stories share: account, registry, coordinator, a running pipglr container.
+
+use anyhow::{Context as _, bail, ensure};
+use pipglr_coordinator::{Coordinator, JobRecord, PipelineId, PipelineRecord, Revision, ServeOptions};
+use pipglr_e2e::command::CommandExt as _;
+use pipglr_e2e::host::Account;
+use pipglr_e2e::job_images::{JobImage, SMALL};
+use pipglr_e2e::registry::Registry;
+use pipglr_e2e::{HOST_LOOPBACK, cache, sample};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// The account stories share with `cargo xtask quickstart`.
+const ACCOUNT: &str = "pipglr-stage";
+
+pub struct Stage {
+    pub account: Account,
+    pub registry: Registry,
+    pub runtime: Runtime,
+    /// The image under test.
+    pub image: String,
+    /// Host build of the program.
+    pub program: PathBuf,
+}
+
+impl Stage {
+    /// Sets the stage: everything stories need but a runner.
+    pub fn set() -> anyhow::Result<Self> {
+        let image = std::env::var("PIPGLR_STORY_IMAGE").context("PIPGLR_STORY_IMAGE is not set: run `cargo xtask test`")?;
+        let program = std::env::var("PIPGLR_STORY_PROGRAM").context("PIPGLR_STORY_PROGRAM is not set")?.into();
+        let account = Account::provide(ACCOUNT, &mut |_| {})?;
+        let registry = Registry::start(&cache().join("registry"))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let mut stage = Self { account, registry, runtime, image, program };
+        stage.provide(&SMALL)?;
+        stage.clear()?;
+        Ok(stage)
+    }
+
+    /// Makes sure that a job image is in the registry.
+    pub fn provide(&mut self, image: &JobImage) -> anyhow::Result<()> {
+        image.provide(&self.registry, &self.account, &mut |text| println!("      {text}"))
+    }
+
+    /// The small job image, as jobs name it.
+    pub fn small(&self) -> String {
+        SMALL.reference(&self.registry)
+    }
+
+    /// Removes what a story left; the image stays.
+    pub fn clear(&mut self) -> anyhow::Result<()> {
+        self.account.podman(["rm", "--force", "--all", "--time", "0"]).run_any()?;
+        for secret in ["REGISTRATION_TOKEN", "config.toml"] {
+            self.account.podman(["secret", "rm", secret]).run_any()?;
+        }
+        self.account.podman(["volume", "rm", "--force", "--all"]).run_any()?;
+        self.account.shell("rm -f config.toml").run_any()?;
+        Ok(())
+    }
+
+    /// Ends everything and checks that nothing of ours is left.
+    pub fn strike(self) -> anyhow::Result<()> {
+        let left = |what: &str, arguments: &[&str]| -> anyhow::Result<()> {
+            let text = self.account.podman(arguments.iter().copied()).run_text()?;
+            ensure!(text.trim().is_empty(), "{what}: {text}");
+            Ok(())
+        };
+        left("containers", &["ps", "--all", "--quiet"])?;
+        left("volumes", &["volume", "ls", "--quiet"])?;
+        left("secrets", &["secret", "ls", "--quiet", "--noheading"])?;
+        left("networks", &["network", "ls", "--quiet", "--filter", "name=pipglr"])?;
+        let name = self.account.name().to_owned();
+        drop(self.registry);
+        self.runtime.shutdown_timeout(Duration::from_secs(5));
+        self.account.close(false)?;
+        let processes = std::process::Command::new("pgrep").args(["--uid", &name, "--list-name"]).run_any()?;
+        let names = String::from_utf8_lossy(&processes.stdout).into_owned();
+        ensure!(names.trim().is_empty(), "processes of {name}: {names}");
+        Ok(())
+    }
+
+    /// The last lines of a running container, for a failed story.
+    pub fn show_runner_log(&self) {
+        if let Ok(output) = self.account.podman(["logs", "--tail", "40", "pipglr"]).run_any() {
+            let text = String::from_utf8_lossy(&output.stdout);
+            text.lines().for_each(|line| println!("      | {line}"));
+        }
+    }
+
+    /// A coordinator for a project with this `.gitlab-ci.yml`; `@SMALL@` is the small job image.
+    pub fn coordinator(&self, configuration: &str) -> anyhow::Result<Project> {
+        self.project(&[(".gitlab-ci.yml", configuration)], |_| {})
+    }
+
+    /// A coordinator for a project of several files, with options changed by `adjust`.
+    pub fn project(&self, files: &[(&str, &str)], adjust: impl FnOnce(&mut ServeOptions)) -> anyhow::Result<Project> {
+        let directory = tempfile::tempdir()?;
+        let small = self.small();
+        let registry = self.registry.address_inside();
+        let files: Vec<(&str, String)> =
+            files.iter().map(|(name, text)| (*name, text.replace("@SMALL@", &small).replace("@REGISTRY@", &registry))).collect();
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let repo = sample::from_files(&directory.path().join("project"), &files)?;
+        self.runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let port = listener.local_addr()?.port();
+            let mut options = ServeOptions::new(repo, directory.path().join("data"), format!("http://{HOST_LOOPBACK}:{port}"));
+            options.long_poll_hold = Duration::from_secs(10);
+            adjust(&mut options);
+            let url = options.external_url.clone();
+            let coordinator = Coordinator::open(options).await?;
+            let stop = CancellationToken::new();
+            let serving = coordinator.clone();
+            let stopped = stop.clone();
+            tokio::spawn(async move { serving.serve(listener, stopped.cancelled_owned()).await });
+            Ok(Project { coordinator, url, port, stop, _directory: directory })
+        })
+    }
+
+    /// Registers, configures and starts a runner for `project` by the runlabels; `edit` changes config.toml.
+    pub fn start_runner(&self, project: &Project, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
+        self.register(project, &[])?;
+        self.configure_and_run(edit)
+    }
+
+    /// One `[[runners]]` more in config.toml.
+    pub fn register(&self, project: &Project, environment: &[(&str, &str)]) -> anyhow::Result<()> {
+        self.account.podman(["secret", "rm", "REGISTRATION_TOKEN"]).run_any()?;
+        let token = project.token();
+        self.account.podman(["secret", "create", "REGISTRATION_TOKEN", "-"]).run_with_input(&token)?;
+        self.account.shell("touch config.toml").run_text()?;
+        let small = self.small();
+        let mut all = vec![("CI_SERVER_URL", project.url.as_str()), ("DOCKER_IMAGE", &small), ("DOCKER_PULL_POLICY", "if-not-present")];
+        all.extend_from_slice(environment);
+        self.label("register", &all)?;
+        // The registry on loopback speaks no TLS.
+        let text = std::fs::read_to_string(self.account.home().join("config.toml"))?;
+        let podman = format!("\n[runners.podman]\ninsecure_registries = [\"{}\"]\n", self.registry.address_inside());
+        self.account.write("config.toml", &(text + &podman))
+    }
+
+    /// Stores config.toml, prepares volumes, starts the container and waits until it is healthy.
+    pub fn configure_and_run(&self, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.account.home().join("config.toml"))?;
+        self.account.write("config.toml", &edit(text.replace("concurrent = 1\n", "concurrent = 4\n")))?;
+        for name in ["setupconfig", "setupstorage", "setupcache", "run"] {
+            self.label(name, &[])?;
+        }
+        self.wait_until_healthy()
+    }
+
+    pub fn wait_until_healthy(&self) -> anyhow::Result<()> {
+        wait_for("the container to be healthy", Duration::from_secs(60), || {
+            Ok(self.account.podman(["exec", "pipglr", "pipglr", "health"]).run_any()?.status.success().then_some(()))
+        })
+    }
+
+    /// Calls a runlabel the modern way and gives its output.
+    pub fn label(&self, name: &str, environment: &[(&str, &str)]) -> anyhow::Result<String> {
+        let mut command = self.account.command("env");
+        command.args(environment.iter().map(|(key, value)| format!("{key}={value}")));
+        command.args(["podman", "container", "runlabel", name, &self.image]).run_text()
+    }
+
+    /// Runs a pipeline of `project` to its end.
+    pub fn run_pipeline(&self, project: &Project) -> anyhow::Result<PipelineRecord> {
+        let id = self.begin_pipeline(project)?;
+        self.wait_pipeline(project, id)
+    }
+
+    pub fn begin_pipeline(&self, project: &Project) -> anyhow::Result<PipelineId> {
+        Ok(self.runtime.block_on(project.coordinator.create_pipeline(&Revision::Head))?)
+    }
+
+    pub fn wait_pipeline(&self, project: &Project, id: PipelineId) -> anyhow::Result<PipelineRecord> {
+        let waiting = async { tokio::time::timeout(Duration::from_secs(180), project.coordinator.wait(id)).await };
+        match self.runtime.block_on(waiting) {
+            Ok(record) => Ok(record?),
+            Err(_) => bail!("the pipeline did not end in 180 s: {:#?}", project.coordinator.pipeline(id)),
+        }
+    }
+}
+
+/// A project served by a coordinator; stops with this value.
+pub struct Project {
+    pub coordinator: Coordinator,
+    /// As containers reach it.
+    pub url: String,
+    pub port: u16,
+    stop: CancellationToken,
+    _directory: tempfile::TempDir,
+}
+
+impl Project {
+    /// The authentication token of the coordinator's runner.
+    pub fn token(&self) -> String {
+        self.coordinator.runner_tokens().first().map(|t| t.expose().to_owned()).unwrap_or_default()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The job of this name.
+pub fn job<'a>(pipeline: &'a PipelineRecord, name: &str) -> anyhow::Result<&'a JobRecord> {
+    pipeline.jobs.iter().find(|j| j.name == name).with_context(|| format!("no job {name}"))
+}
+
+/// A job's log without colours, section markers and line headers.
+pub fn log(job: &JobRecord) -> anyhow::Result<String> {
+    let raw = std::fs::read(&job.trace_path).with_context(|| format!("log of {}", job.name))?;
+    let text = String::from_utf8_lossy(&raw);
+    let mut out = String::new();
+    for line in text.lines() {
+        let line = if line.len() >= 32 && line.as_bytes()[26] == b'Z' && line.is_char_boundary(32) { &line[32..] } else { line };
+        out.push_str(&without_escapes(line));
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+fn without_escapes(line: &str) -> String {
+    let mut out = String::new();
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        if c == '\x1b' {
+            for c in chars.by_ref() {
+                if c.is_ascii_alphabetic() {
+                    break;
+                }
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Asks until there is an answer. Waiting for another process has no other way.
+pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        ensure!(Instant::now() < deadline, "waited {} s for {what}", limit.as_secs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Fails unless `text` contains `part`.
+pub fn contains(text: &str, part: &str) -> anyhow::Result<()> {
+    ensure!(text.contains(part), "{part:?} is not in:\n{text}");
+    Ok(())
+}
+
+/// Fails if `text` contains `part`.
+pub fn lacks(text: &str, part: &str) -> anyhow::Result<()> {
+    ensure!(!text.contains(part), "{part:?} must not be in:\n{text}");
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Changing a config.toml in place: comments, order and unknown keys of the rest stay as they are.
+
+use pipglr_protocol::Secret;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
+
+/// Why a configuration file cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{} is not valid TOML: {reason}", path.display())]
+    Syntax { path: PathBuf, reason: String },
+}
+
+/// A configuration file opened for change.
+#[derive(Debug)]
+pub struct ConfigFile {
+    path: PathBuf,
+    document: DocumentMut,
+}
+
+impl ConfigFile {
+    /// Opens `path`; a missing file is an empty one.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no TOML.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(FileError::Read { path: path.to_owned(), source }),
+        };
+        let document = text
+            .parse::<DocumentMut>()
+            .map_err(|e| FileError::Syntax { path: path.to_owned(), reason: e.to_string() })?;
+        Ok(Self { path: path.to_owned(), document })
+    }
+
+    /// Appends a runner; global keys that are missing get their usual values.
+    pub fn append_runner(&mut self, runner: Table) {
+        for (key, value) in [("concurrent", 1), ("check_interval", 0), ("shutdown_timeout", 0)] {
+            if !self.document.contains_key(key) {
+                self.document.insert(key, toml_edit::value(value));
+            }
+        }
+        let entry = self.document.entry("runners").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        match entry.as_array_of_tables_mut() {
+            Some(runners) => runners.push(runner),
+            None => *entry = Item::ArrayOfTables(std::iter::once(runner).collect()),
+        }
+    }
+
+    /// Removes the runners for which `unwanted` is true and says how many there were.
+    pub fn remove_runners(&mut self, unwanted: impl Fn(&Secret) -> bool) -> usize {
+        let Some(runners) = self.document.get_mut("runners").and_then(Item::as_array_of_tables_mut) else { return 0 };
+        let before = runners.len();
+        runners.retain(|r| !unwanted(&Secret::new(r.get("token").and_then(Item::as_str).unwrap_or_default())));
+        before - runners.len()
+    }
+
+    /// Writes the file: beside it and renamed where possible, in place where the file itself is a mount.
+    ///
+    /// # Errors
+    /// Neither way works.
+    pub fn save(&self) -> Result<(), FileError> {
+        let text = self.document.to_string();
+        let failed = |source| FileError::Write { path: self.path.clone(), source };
+        let beside = self.path.with_extension("toml.new");
+        let replaced = write_new(&beside, &text).and_then(|()| fs::rename(&beside, &self.path));
+        if replaced.is_ok() {
+            return Ok(());
+        }
+        // A file mounted into a container cannot be replaced, only rewritten. A stray copy would hold the token.
+        if let Err(error) = fs::remove_file(&beside)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::debug!(%error, "temporary configuration file was not removed");
+        }
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&self.path).map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    }
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ConfigFile;
+    use toml_edit::{Table, value};
+
+    fn runner(token: &str) -> Table {
+        let mut table = Table::new();
+        table.insert("token", value(token));
+        table
+    }
+
+    #[test]
+    fn runners_are_appended_and_the_rest_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "# mine\nconcurrent = 7 # keep\nodd_key = true\n").unwrap();
+        for token in ["a", "b"] {
+            let mut file = ConfigFile::open(&path).unwrap();
+            file.append_runner(runner(token));
+            file.save().unwrap();
+        }
+        let expected = "# mine\nconcurrent = 7 # keep\nodd_key = true\ncheck_interval = 0\nshutdown_timeout = 0\n\n\
+                        [[runners]]\ntoken = \"a\"\n\n[[runners]]\ntoken = \"b\"\n";
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+        let mut file = ConfigFile::open(&path).unwrap();
+        assert_eq!(file.remove_runners(|t| t.expose() == "a"), 1);
+        file.save().unwrap();
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("\"a\""));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no stray copy");
+    }
+}

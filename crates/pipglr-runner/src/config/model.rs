@@ -1,0 +1,251 @@
+//! The values of a config.toml.
+//!
+//! Compat: gitlab-runner common/config.go.
+
+use super::duration;
+use pipglr_protocol::Secret;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Keys of the top level that are read, or that mean nothing here and are written by `register`.
+pub(super) const GLOBAL_KEYS: [&str; 9] = [
+    "concurrent",
+    "check_interval",
+    "log_level",
+    "log_format",
+    "shutdown_timeout",
+    "connection_max_age",
+    "session_server",
+    "runners",
+    "user",
+];
+/// As above, of `[[runners]]`.
+pub(super) const RUNNER_KEYS: [&str; 33] = [
+    "name",
+    "url",
+    "id",
+    "token",
+    "token_obtained_at",
+    "token_expires_at",
+    "tls-ca-file",
+    "tls-cert-file",
+    "tls-key-file",
+    "limit",
+    "request_concurrency",
+    "output_limit",
+    "unhealthy_requests_limit",
+    "unhealthy_interval",
+    "job_status_final_update_retry_limit",
+    "executor",
+    "builds_dir",
+    "cache_dir",
+    "clone_url",
+    "environment",
+    "pre_get_sources_script",
+    "post_get_sources_script",
+    "pre_build_script",
+    "post_build_script",
+    "prepare_timeout",
+    "debug_trace_disabled",
+    "shell",
+    "labels",
+    "feature_flags",
+    "artifact",
+    "cache",
+    "docker",
+    "podman",
+];
+/// As above, of `[runners.docker]`.
+pub(super) const DOCKER_KEYS: [&str; 21] = [
+    "host",
+    "image",
+    "privileged",
+    "user",
+    "allowed_users",
+    "pull_policy",
+    "allowed_pull_policies",
+    "allowed_images",
+    "disable_entrypoint_overwrite",
+    "volumes",
+    "disable_cache",
+    "cap_add",
+    "cap_drop",
+    "devices",
+    "dns",
+    "dns_search",
+    "extra_hosts",
+    "hostname",
+    "network_mode",
+    "shm_size",
+    "tls_verify",
+];
+/// Keys of `[runners.podman]`, which is pipglr's own.
+pub(super) const PODMAN_KEYS: [&str; 2] = ["insecure_registries", "socket"];
+
+/// A whole config.toml.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Jobs at the same time, over all runners.
+    pub concurrent: u32,
+    check_interval: i64,
+    pub log_level: Option<String>,
+    pub log_format: Option<String>,
+    shutdown_timeout: i64,
+    pub runners: Vec<RunnerConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { concurrent: 1, check_interval: 0, log_level: None, log_format: None, shutdown_timeout: 0, runners: Vec::new() }
+    }
+}
+
+impl Config {
+    /// Pause between two requests of a runner that found no job.
+    #[must_use]
+    pub fn check_interval(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.check_interval).ok().filter(|&s| s > 0).unwrap_or(3))
+    }
+
+    /// How long jobs have to end after a forceful stop.
+    #[must_use]
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.shutdown_timeout).ok().filter(|&s| s > 0).unwrap_or(30))
+    }
+}
+
+/// One `[[runners]]` entry.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct RunnerConfig {
+    pub name: String,
+    pub url: String,
+    pub id: u64,
+    pub token: Secret,
+    #[serde(rename = "tls-ca-file")]
+    pub tls_ca_file: Option<PathBuf>,
+    #[serde(rename = "tls-cert-file")]
+    pub tls_cert_file: Option<PathBuf>,
+    #[serde(rename = "tls-key-file")]
+    pub tls_key_file: Option<PathBuf>,
+    /// Jobs at the same time of this entry; 0 is no limit.
+    pub limit: u32,
+    /// Requests for jobs at the same time.
+    pub request_concurrency: u32,
+    /// KiB of log per job; 0 is 4 MiB.
+    pub output_limit: u64,
+    pub unhealthy_requests_limit: u32,
+    #[serde(deserialize_with = "duration::optional")]
+    pub unhealthy_interval: Option<Duration>,
+    pub job_status_final_update_retry_limit: u32,
+    pub executor: String,
+    pub builds_dir: String,
+    pub cache_dir: String,
+    pub clone_url: String,
+    /// `KEY=value`.
+    pub environment: Vec<String>,
+    pub pre_get_sources_script: String,
+    pub post_get_sources_script: String,
+    pub pre_build_script: String,
+    pub post_build_script: String,
+    pub debug_trace_disabled: bool,
+    pub labels: BTreeMap<String, String>,
+    pub feature_flags: BTreeMap<String, bool>,
+    pub artifact: ArtifactConfig,
+    pub docker: DockerConfig,
+    pub podman: PodmanConfig,
+}
+
+impl RunnerConfig {
+    /// Replaces `$VAR` in url and token by the process's environment.
+    ///
+    /// Compat: gitlab-runner common/config.go; nothing else is expanded.
+    pub(super) fn expand_environment(&mut self) {
+        let lookup = |name: &str| std::env::var(name).unwrap_or_default();
+        self.url = crate::job::expand(&self.url, lookup);
+        if self.token.expose().contains('$') {
+            self.token = Secret::new(crate::job::expand(self.token.expose(), lookup));
+        }
+    }
+
+    /// Bytes of log per job.
+    #[must_use]
+    pub fn output_limit_bytes(&self) -> u64 {
+        if self.output_limit == 0 { 4 * 1024 * 1024 } else { self.output_limit * 1024 }
+    }
+}
+
+/// `[runners.artifact]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ArtifactConfig {
+    #[serde(deserialize_with = "duration::optional")]
+    pub upload_timeout: Option<Duration>,
+}
+
+/// `[runners.docker]`; here it speaks of podman.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct DockerConfig {
+    /// The engine's socket, `unix://…`.
+    pub host: String,
+    /// Image of jobs that name none.
+    pub image: String,
+    pub privileged: bool,
+    pub user: String,
+    pub allowed_users: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub pull_policy: Vec<String>,
+    pub allowed_pull_policies: Vec<String>,
+    pub allowed_images: Vec<String>,
+    pub disable_entrypoint_overwrite: bool,
+    pub volumes: Vec<String>,
+    pub disable_cache: bool,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub devices: Vec<String>,
+    pub dns: Vec<String>,
+    pub dns_search: Vec<String>,
+    pub extra_hosts: Vec<String>,
+    pub hostname: String,
+    pub network_mode: String,
+    pub shm_size: i64,
+}
+
+/// `[runners.podman]`: what gitlab-runner has no key for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PodmanConfig {
+    /// `host[:port]` of registries that are spoken to without TLS verification.
+    pub insecure_registries: Vec<String>,
+    /// The engine's socket, as a path; wins over `docker.host`.
+    pub socket: Option<PathBuf>,
+}
+
+/// A string or a list of strings.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMany;
+    impl<'de> serde::de::Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a string or a list of strings")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(if text.is_empty() { Vec::new() } else { vec![text.to_owned()] })
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<String>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(item) = seq.next_element()? {
+                all.push(item);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_any(OneOrMany)
+}

@@ -1,0 +1,117 @@
+//! Getting the job's image by its pull policies.
+//!
+//! Compat: gitlab-runner executors/docker/internal/pull/manager.go (order, messages, which failures are retried).
+
+use super::Engine;
+use crate::job::plan::{ImagePlan, PullPolicy};
+use crate::job::{JobError, classify_pull};
+use crate::trace::Trace;
+use anyhow::Context as _;
+use pipglr_podman::{Image, Platform, PullRequest, RegistryAuth};
+use pipglr_protocol::update::FailureReason;
+use std::time::Duration;
+
+/// Tries of a pull that fails for a reason that may pass.
+const TRIES: u32 = 3;
+
+/// Makes the image available and says so in the log.
+///
+/// # Errors
+/// [`JobError::Pull`] if no policy led to an image; [`JobError::System`] if podman fails otherwise.
+pub async fn ensure_image(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<Image, JobError> {
+    trace.line(&format!("Using effective pull policy of [{}] for container {}", plan.policy_list(), plan.name));
+    let mut last = None;
+    for (index, policy) in plan.policies.iter().enumerate() {
+        if index > 0 {
+            trace.info(&format!("Attempt #{}: Trying \"{policy}\" pull policy", index + 1));
+        }
+        match by_policy(engine, plan, *policy, trace).await {
+            Ok(image) => {
+                announce(plan, &image, trace);
+                return Ok(image);
+            }
+            Err(JobError::Pull { message, reason, .. }) => {
+                trace.warning(&format!("Failed to pull image with policy \"{policy}\": {message}"));
+                last = Some((message, reason));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let (message, reason) = last.unwrap_or_else(|| ("no pull policy".to_owned(), FailureReason::RunnerConfigurationError));
+    Err(pull_error(plan, message, reason))
+}
+
+async fn by_policy(engine: &Engine, plan: &ImagePlan, policy: PullPolicy, trace: &Trace) -> Result<Image, JobError> {
+    if policy != PullPolicy::Always {
+        match local(engine, plan).await? {
+            Some(image) if policy == PullPolicy::IfNotPresent => {
+                trace.line("Using locally found image version due to \"if-not-present\" pull policy");
+                return Ok(image);
+            }
+            Some(image) => return Ok(image),
+            None if policy == PullPolicy::Never => {
+                let message = "no such image on this runner, and the policy forbids to pull it".to_owned();
+                return Err(pull_error(plan, message, FailureReason::RunnerConfigurationError));
+            }
+            None => {}
+        }
+    }
+    if let Some(credentials) = &plan.credentials {
+        trace.line(&format!("Authenticating with credentials from {}", credentials.origin));
+    }
+    let platform = plan.platform.as_ref().map(|p| format!(" for platform {p}")).unwrap_or_default();
+    trace.line(&format!("Pulling docker image {}{platform} ...", plan.name));
+    pull(engine, plan, trace).await?;
+    let image = local(engine, plan).await?;
+    image.with_context(|| format!("image {:?} is not there after it was pulled", plan.name)).map_err(JobError::System)
+}
+
+async fn local(engine: &Engine, plan: &ImagePlan) -> Result<Option<Image>, JobError> {
+    let image = engine.client.image(&plan.reference).await.context("look for the image")?;
+    Ok(image.filter(|image| match plan.platform.as_deref() {
+        None => true,
+        Some(wanted) => {
+            let wanted = Platform::parse(wanted);
+            wanted.arch.as_deref().is_none_or(|arch| arch == image.architecture)
+        }
+    }))
+}
+
+async fn pull(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<(), JobError> {
+    let request = PullRequest {
+        reference: plan.reference.clone(),
+        policy: Some("always".to_owned()),
+        platform: plan.platform.as_deref().map(Platform::parse),
+        tls_verify: plan.insecure.then_some(false),
+        auth: plan.credentials.as_ref().map(|c| RegistryAuth {
+            username: c.username.clone(),
+            password: c.password.expose().into(),
+            server: None,
+        }),
+    };
+    let mut attempt = 1;
+    loop {
+        let message = match engine.client.pull(&request, |_| {}).await {
+            Ok(_) => return Ok(()),
+            Err(pipglr_podman::Error::Pull { message, .. }) => message,
+            Err(error @ pipglr_podman::Error::Unreachable { .. }) => return Err(JobError::System(anyhow::Error::new(error))),
+            Err(error) => error.to_string(),
+        };
+        let reason = classify_pull(&message);
+        if reason != FailureReason::RunnerExternalDependencyFailure || attempt >= TRIES {
+            return Err(pull_error(plan, message, reason));
+        }
+        trace.warning(&format!("Failed to pull image {:?} (attempt #{attempt}), retrying: {message}", plan.name));
+        attempt += 1;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+fn announce(plan: &ImagePlan, image: &Image, trace: &Trace) {
+    let digest = image.repo_digests.first().map(|d| format!(" with digest {d}")).unwrap_or_default();
+    trace.line(&format!("Using docker image sha256:{} for {}{digest} ...", image.id.trim_start_matches("sha256:"), plan.name));
+}
+
+fn pull_error(plan: &ImagePlan, message: String, reason: FailureReason) -> JobError {
+    JobError::Pull { image: plan.name.clone(), policies: plan.policy_list(), message, reason }
+}

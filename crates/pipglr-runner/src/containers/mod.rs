@@ -1,0 +1,62 @@
+//! Carries a plan out on podman: which containers, with which settings, and what comes out of them.
+
+pub mod image;
+pub mod objects;
+pub mod session;
+pub mod spec;
+
+use pipglr_podman::Client;
+use std::path::PathBuf;
+
+/// Where the engine finds what job containers are made of.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// podman's API socket.
+    pub socket: PathBuf,
+    /// This program, as the engine sees it: mounted into every job container.
+    pub program: PathBuf,
+    /// Skeleton directory that becomes the root of helper containers, with the engine's own `/usr` below it.
+    pub helper_root: PathBuf,
+    /// Whether jobs may get what building images inside needs (`NESTED_PRIVILEGED`).
+    pub nested_privileged: bool,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            socket: "/run/podman/podman.sock".into(),
+            program: "/usr/bin/pipglr".into(),
+            helper_root: "/usr/lib/pipglr/helper-root".into(),
+            nested_privileged: true,
+        }
+    }
+}
+
+/// podman, with what jobs need of it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(crate) client: Client,
+    pub(crate) settings: std::sync::Arc<EngineSettings>,
+}
+
+impl Engine {
+    /// An engine at the settings' socket; nothing is contacted.
+    #[must_use]
+    pub fn new(settings: EngineSettings) -> Self {
+        Self { client: Client::new(&settings.socket), settings: std::sync::Arc::new(settings) }
+    }
+
+    /// Whether podman answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), pipglr_podman::Error> {
+        self.client.ping().await
+    }
+
+    /// The engine's settings.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+}

@@ -1,0 +1,71 @@
+//! What a job made on the engine, and how it goes away: at the job's end by name, after a crash by label.
+
+use super::Engine;
+use crate::job::plan::JobPlan;
+use pipglr_podman::{Filters, RemoveOptions, VolumeSpec};
+
+/// Marks volumes that end with their job.
+const TEMPORARY: &str = "pipglr.temporary";
+
+/// Roles of containers a job can have.
+const ROLES: [&str; 3] = ["build", "helper-prepare", "helper-finish"];
+
+/// Creates the job's volumes, labelled so that a crash cannot leak them.
+///
+/// # Errors
+/// podman refuses or is not there.
+pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipglr_podman::Error> {
+    let further = plan.volumes.iter().filter(|v| !v.source.starts_with('/')).map(|v| v.source.as_str());
+    for name in std::iter::once(plan.builds.name.as_str()).chain(further) {
+        let mut labels = plan.labels.for_kind("cache");
+        if name.starts_with(&plan.names.unique) {
+            labels.insert(TEMPORARY.to_owned(), "true".to_owned());
+        }
+        engine.client.create_volume(&VolumeSpec { name: name.to_owned(), labels, ..VolumeSpec::default() }).await?;
+    }
+    Ok(())
+}
+
+/// Removes a job's containers and the volumes that are not kept. Everything is tried; failures are for the operator,
+/// and start-up reaps what is left.
+pub async fn remove_job_objects(engine: &Engine, plan: &JobPlan) {
+    let removals = ROLES.iter().map(|role| {
+        let name = format!("{}-{role}", plan.names.unique);
+        async move {
+            let options = RemoveOptions { force: true, volumes: true, timeout: Some(0) };
+            if let Err(error) = engine.client.remove(&name, options).await {
+                tracing::warn!(container = name, %error, "container could not be removed");
+            }
+        }
+    });
+    futures_util::future::join_all(removals).await;
+    let own_volumes = plan.volumes.iter().map(|v| &v.source).filter(|s| s.starts_with(&plan.names.unique));
+    let builds = (!plan.builds.reusable).then_some(&plan.builds.name);
+    for volume in own_volumes.chain(builds) {
+        if let Err(error) = engine.client.remove_volume(volume, true).await {
+            tracing::warn!(volume, %error, "volume could not be removed");
+        }
+    }
+}
+
+/// Removes containers and temporary volumes an earlier run of this manager left. Returns how many there were.
+///
+/// # Errors
+/// podman cannot be asked.
+pub async fn reap_leftovers(engine: &Engine, system_id: &str) -> Result<usize, pipglr_podman::Error> {
+    let filters = Filters::label(format!("pipglr.system_id={system_id}"));
+    let left = engine.client.containers(&filters, true).await?;
+    for container in &left {
+        let options = RemoveOptions { force: true, volumes: true, timeout: Some(0) };
+        if let Err(error) = engine.client.remove(&container.id, options).await {
+            tracing::warn!(container = container.id, %error, "leftover container could not be removed");
+        }
+    }
+    let volumes = engine.client.volumes(&filters.and("label", format!("{TEMPORARY}=true"))).await?;
+    for volume in &volumes {
+        if let Err(error) = engine.client.remove_volume(&volume.name, true).await {
+            tracing::warn!(volume = volume.name, %error, "leftover volume could not be removed");
+        }
+    }
+    Ok(left.len() + volumes.len())
+}

@@ -1,0 +1,101 @@
+//! From plan to container settings. Pure.
+
+use super::EngineSettings;
+use crate::config::DockerConfig;
+use crate::job::plan::{JobPlan, VolumeMount};
+use pipglr_podman::{ContainerSpec, Device, Image, LogConfiguration, Mount, NamedVolume, Namespace};
+
+/// Where this program is found inside job containers.
+pub const PROGRAM_INSIDE: &str = "/.pipglr/pipglr";
+
+/// The build container: the job's image with our init as process 1.
+#[must_use]
+pub fn build_container(plan: &JobPlan, image: &Image, docker: &DockerConfig, settings: &EngineSettings) -> ContainerSpec {
+    let mut spec = ContainerSpec {
+        image: Some(image.id.clone()),
+        entrypoint: Some(vec![PROGRAM_INSIDE.to_owned(), "job-init".to_owned()]),
+        // The init starts as root to prepare directories, then runs scripts as the image's user.
+        user: Some("0:0".to_owned()),
+        ..common(plan, "build", settings)
+    };
+    apply_operator_settings(&mut spec, docker);
+    for volume in &plan.volumes {
+        mount(&mut spec, volume);
+    }
+    if plan.privileged && settings.nested_privileged {
+        allow_nested_builds(&mut spec);
+    }
+    spec
+}
+
+/// A helper container: a read-only skeleton with the engine's own `/usr`, and the job's builds volume.
+#[must_use]
+pub fn helper_container(plan: &JobPlan, role: &str, settings: &EngineSettings) -> ContainerSpec {
+    let mut spec = ContainerSpec {
+        rootfs: Some(settings.helper_root.display().to_string()),
+        rootfs_overlay: true,
+        entrypoint: Some(vec![PROGRAM_INSIDE.to_owned(), "helper".to_owned()]),
+        user: Some("0:0".to_owned()),
+        ..common(plan, role, settings)
+    };
+    spec.mounts.push(Mount::bind("/usr", "/usr", &["ro"]));
+    spec.mounts.push(Mount::tmpfs("/tmp", &["mode=1777"]));
+    spec.mounts.push(Mount::tmpfs("/root", &["mode=0700"]));
+    spec.env.insert("HOME", "/root");
+    spec.env.insert("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    spec
+}
+
+fn common(plan: &JobPlan, role: &str, settings: &EngineSettings) -> ContainerSpec {
+    let mut spec = ContainerSpec {
+        name: Some(format!("{}-{role}", plan.names.unique)),
+        hostname: Some(plan.names.base.clone()),
+        labels: plan.labels.for_kind(role),
+        stdin: true,
+        // conmon's file can be replayed from the start after a lost connection; journald may not even be there.
+        log_configuration: Some(LogConfiguration { driver: Some("k8s-file".to_owned()), ..LogConfiguration::default() }),
+        stop_timeout: Some(10),
+        ..ContainerSpec::default()
+    };
+    let program = settings.program.display().to_string();
+    spec.mounts.push(Mount::bind(program, PROGRAM_INSIDE, &["ro"]));
+    spec.volumes.push(NamedVolume::new(&plan.builds.name, &plan.builds.directory, &[]));
+    spec
+}
+
+fn apply_operator_settings(spec: &mut ContainerSpec, docker: &DockerConfig) {
+    spec.cap_add.extend(docker.cap_add.iter().cloned());
+    spec.cap_drop.extend(docker.cap_drop.iter().cloned());
+    spec.devices.extend(docker.devices.iter().map(Device::new));
+    spec.dns_server.extend(docker.dns.iter().cloned());
+    spec.dns_search.extend(docker.dns_search.iter().cloned());
+    spec.hostadd.extend(docker.extra_hosts.iter().cloned());
+    if docker.shm_size > 0 {
+        spec.shm_size = Some(docker.shm_size);
+    }
+    if !docker.hostname.is_empty() {
+        spec.hostname = Some(docker.hostname.clone());
+    }
+    match docker.network_mode.as_str() {
+        "none" => spec.netns = Some(Namespace::none()),
+        "host" => spec.netns = Some(Namespace::host()),
+        _ => {}
+    }
+}
+
+fn mount(spec: &mut ContainerSpec, volume: &VolumeMount) {
+    let options: Vec<&str> = volume.options.iter().map(String::as_str).collect();
+    if volume.source.starts_with('/') {
+        spec.mounts.push(Mount::bind(&volume.source, &volume.destination, &options));
+    } else {
+        spec.volumes.push(NamedVolume::new(&volume.source, &volume.destination, &options));
+    }
+}
+
+/// What building images inside a job needs, and nothing more. Plain `privileged` cannot work nested: it wants to mount
+/// a fresh sysfs.
+fn allow_nested_builds(spec: &mut ContainerSpec) {
+    spec.cap_add.push("CAP_SYS_ADMIN".to_owned());
+    spec.unmask.push("/proc/*".to_owned());
+    spec.devices.push(Device::new("/dev/fuse"));
+}

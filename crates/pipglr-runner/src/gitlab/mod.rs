@@ -1,0 +1,14 @@
+//! The client of GitLab's runner API: one file per group of calls, [`client`] for what they share.
+
+mod artifacts;
+mod client;
+mod job;
+mod registration;
+mod request;
+mod retry;
+
+pub use artifacts::UploadDescription;
+pub use client::{Connection, Error, GitLab, TlsFiles};
+pub use job::{JobApi, Patch, PatchAnswer, StateReport, Update, UpdateAnswer};
+pub use registration::Verified;
+pub use request::JobRequestOutcome;

@@ -1,0 +1,100 @@
+//! Listening to a container: its output goes to the log, its stages become sections.
+
+use super::JobError;
+use crate::container_side::marker::StageEnd;
+use crate::containers::session::{Session, SessionEvent};
+use crate::trace::Trace;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How the stages of the build container ended.
+#[derive(Debug, Default)]
+pub(super) struct BuildEnds {
+    /// The first step that failed, or the last one.
+    pub(super) script: Option<StageEnd>,
+    pub(super) after_script: Option<StageEnd>,
+}
+
+/// Follows a helper container to its end and gives the end of its last phase.
+pub(super) async fn follow(session: &mut Session, trace: &Trace) -> Result<Option<StageEnd>, JobError> {
+    let mut last = None;
+    while let Some(event) = session.next().await {
+        match show(event, trace)? {
+            Shown::End(_, end) => last = Some(end),
+            Shown::Output => {}
+            Shown::Finished => break,
+        }
+    }
+    Ok(last)
+}
+
+/// Follows the build container; `cancel` stops the script, after which `after_script` still runs.
+pub(super) async fn follow_build(session: &mut Session, trace: &Trace, cancel: &CancellationToken) -> Result<BuildEnds, JobError> {
+    let mut ends = BuildEnds::default();
+    loop {
+        let stopping = cancel.is_cancelled() && ends.script.is_none_or(|end| end == StageEnd::Exited(0));
+        let event = tokio::select! {
+            event = session.next() => event,
+            () = cancel.cancelled(), if !cancel.is_cancelled() => {
+                session.ask_to_stop().await;
+                continue;
+            }
+            // The first request may have come before the container listened.
+            () = tokio::time::sleep(Duration::from_secs(1)), if stopping => {
+                session.ask_to_stop().await;
+                continue;
+            }
+        };
+        let Some(event) = event else { return Ok(ends) };
+        match show(event, trace)? {
+            Shown::Output => {}
+            Shown::Finished => return Ok(ends),
+            Shown::End(stage, end) => match stage.as_str() {
+                "after_script" => ends.after_script = Some(end),
+                "cleanup_file_variables" => {}
+                _ => {
+                    if end == StageEnd::Canceled {
+                        trace.warning("script canceled externally (UI, API)");
+                    }
+                    ends.script = Some(end);
+                }
+            },
+        }
+    }
+}
+
+enum Shown {
+    Output,
+    End(String, StageEnd),
+    Finished,
+}
+
+fn show(event: SessionEvent, trace: &Trace) -> Result<Shown, JobError> {
+    match event {
+        SessionEvent::Output(source, bytes) => trace.write(source, &bytes),
+        SessionEvent::Start { stage } => trace.section_start(&stage, &title(&stage)),
+        SessionEvent::End { stage, end } => {
+            trace.section_end(&stage);
+            return Ok(Shown::End(stage, end));
+        }
+        SessionEvent::Finished => return Ok(Shown::Finished),
+        SessionEvent::Died(reason) => return Err(JobError::System(anyhow::anyhow!(reason))),
+    }
+    Ok(Shown::Output)
+}
+
+/// Section titles as GitLab users know them.
+///
+/// Compat: gitlab-runner common/build.go.
+fn title(stage: &str) -> String {
+    match stage {
+        "get_sources" => "Getting source from Git repository",
+        "download_artifacts" => "Downloading artifacts",
+        "after_script" => "Running after_script",
+        "upload_artifacts_on_success" => "Uploading artifacts for successful job",
+        "upload_artifacts_on_failure" => "Uploading artifacts for failed job",
+        "cleanup_file_variables" => "Cleaning up project directory and file based variables",
+        step => return format!("Executing \"{step}\" stage of the job script"),
+    }
+    .to_owned()
+}

@@ -1,0 +1,344 @@
+//! One job's life. [`run_job`] reads from top to bottom as what happens to a job.
+
+mod failure;
+mod feature_flags;
+mod follow;
+pub mod plan;
+mod script;
+mod variables;
+
+pub use failure::{JobError, classify_pull, final_state, go_duration};
+pub use plan::{AcceptedJob, JobPlan, SlotNumbers};
+pub use variables::{expand, parse_bool};
+
+use crate::containers::image::ensure_image;
+use crate::containers::objects::{create_volumes, remove_job_objects};
+use crate::containers::session::Session;
+use crate::containers::{Engine, spec};
+use crate::container_side::helper::{HelperPlan, Phase};
+use crate::container_side::marker::StageEnd;
+use crate::gitlab::{JobApi, StateReport, UpdateAnswer};
+use crate::trace::Trace;
+use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
+use anyhow::Context as _;
+use follow::{follow, follow_build};
+use pipglr_podman::Image;
+use pipglr_protocol::update::{FailureReason, Output, RemoteJobState, UpdateState};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Tries of the preparation, and the pause between them.
+///
+/// Compat: gitlab-runner common/consts.go.
+const PREPARATION_TRIES: u32 = 3;
+const PREPARATION_PAUSE: Duration = Duration::from_secs(3);
+
+/// What a job needs of the world besides itself.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub engine: Engine,
+    pub api: JobApi,
+    /// Where the job's log is kept while it runs.
+    pub directory: PathBuf,
+    pub pace: Pace,
+    /// Raised when running jobs have to end now.
+    pub interrupt: CancellationToken,
+}
+
+/// How a job ended, for logs and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRecord {
+    /// `None` if the coordinator took the job back before it began.
+    pub state: Option<UpdateState>,
+    /// As this runner means it, before the coordinator's list is consulted.
+    pub failure_reason: Option<FailureReason>,
+    pub delivery: Option<Delivery>,
+    pub duration: Duration,
+}
+
+/// Runs an accepted job to its end: acknowledge, plan, prepare, run, report, clean up.
+///
+/// Never fails: whatever goes wrong is the job's outcome. Objects on the engine are removed after the final state was
+/// sent, off the job's critical path.
+pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
+    let began = Instant::now();
+    let record = |state, failure_reason, delivery| JobRecord { state, failure_reason, delivery, duration: began.elapsed() };
+    let signals = JobSignals::default();
+    if !acknowledge(&world.api, &signals).await {
+        return record(None, None, None);
+    }
+    let trace = match create_trace(&job, &world) {
+        Ok(trace) => trace,
+        Err(error) => {
+            tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot start");
+            report_without_log(&world.api).await;
+            return record(Some(UpdateState::Failed), Some(FailureReason::RunnerSystemFailure), None);
+        }
+    };
+    let mut sender = Sender::new(trace.clone(), world.api.clone(), signals.clone(), world.pace);
+    let sending_done = CancellationToken::new();
+    let planned = plan::lower(&job);
+    let (end, ()) = tokio::join!(
+        async {
+            let end = match &planned {
+                Ok(plan) => supervised(&job, plan, &world, &trace, &signals).await,
+                Err(error) => Err(JobError::Configuration(error.to_string())),
+            };
+            print_end(&trace, &end);
+            sending_done.cancel();
+            end
+        },
+        sender.run(&sending_done)
+    );
+    let last = final_state(&end, &job.payload.features.failure_reasons);
+    let delivery = sender.finish(&last).await;
+    let reason = end.as_ref().err().map(JobError::reason);
+    if let Err(JobError::System(error)) = &end {
+        tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job failed for reasons on our side");
+    }
+    let finished = record(Some(last.state), reason, Some(delivery));
+    if let Ok(plan) = &planned {
+        remove_job_objects(&world.engine, plan).await;
+    }
+    if let Err(error) = std::fs::remove_file(trace.path()) {
+        tracing::warn!(job_id = job.payload.id.0, %error, "job log could not be removed");
+    }
+    finished
+}
+
+/// The second phase of the two-phase commit: only after it is the job ours.
+async fn acknowledge(api: &JobApi, signals: &JobSignals) -> bool {
+    let update = api.update(&StateReport::running(Output::default())).await;
+    if update.remote == Some(RemoteJobState::Canceling) {
+        signals.cancel.cancel();
+    }
+    // Every other failure starts the job: the coordinator may have taken the acknowledgement without our hearing of it.
+    update.answer != UpdateAnswer::Gone
+}
+
+fn create_trace(job: &AcceptedJob, world: &World) -> anyhow::Result<Trace> {
+    std::fs::create_dir_all(&world.directory).with_context(|| format!("create {}", world.directory.display()))?;
+    let path = world.directory.join(format!("{}.log", job.payload.id));
+    Trace::create(&path, &plan::trace_settings(job)).with_context(|| format!("create {}", path.display()))
+}
+
+async fn report_without_log(api: &JobApi) {
+    let report = StateReport {
+        state: UpdateState::Failed,
+        failure_reason: Some(FailureReason::RunnerSystemFailure),
+        exit_code: 0,
+        output: Output::default(),
+    };
+    api.update(&report).await;
+}
+
+fn print_end(trace: &Trace, end: &Result<(), JobError>) {
+    trace.flush();
+    match end {
+        Ok(()) => trace.info("Job succeeded"),
+        Err(error) => trace.error(&error.last_line()),
+    }
+    trace.flush();
+    if let Some(error) = trace.take_error() {
+        tracing::error!(path = %trace.path().display(), %error, "the job log is incomplete: it could not be written");
+    }
+}
+
+/// Runs the phases under everything that can end a job from outside.
+async fn supervised(
+    job: &AcceptedJob,
+    plan: &JobPlan,
+    world: &World,
+    trace: &Trace,
+    signals: &JobSignals,
+) -> Result<(), JobError> {
+    tokio::select! {
+        biased;
+        () = signals.abort.cancelled() => Err(JobError::Canceled),
+        () = world.interrupt.cancelled() => Err(JobError::Interrupted("terminated")),
+        () = tokio::time::sleep(plan.timeout) => Err(JobError::Timeout(plan.timeout)),
+        end = run_phases(job, plan, world, trace, signals) => end,
+    }
+}
+
+/// The phases of a job in the order its log shows them. Images, volumes and git are prepared at the same time.
+async fn run_phases(
+    job: &AcceptedJob,
+    plan: &JobPlan,
+    world: &World,
+    trace: &Trace,
+    signals: &JobSignals,
+) -> Result<(), JobError> {
+    print_header(plan, trace);
+    let mut ready = tokio::select! {
+        biased;
+        // Before the user's scripts began there is nothing to be graceful about.
+        () = signals.cancel.cancelled() => return Err(JobError::Canceled),
+        ready = prepare(job, plan, world, trace) => ready?,
+    };
+    let mut end = match &mut ready.sources {
+        Some(session) => {
+            tokio::select! {
+                biased;
+                () = signals.cancel.cancelled() => return Err(JobError::Canceled),
+                end = follow(session, trace) => end.and_then(stage_result),
+            }
+        }
+        None => Ok(()),
+    };
+    if end.is_ok() {
+        end = run_scripts(job, plan, ready, trace, signals).await;
+    }
+    let uploads = if end.is_ok() { &plan.uploads_on_success } else { &plan.uploads_on_failure };
+    if let Some(phase) = uploads
+        && !matches!(end, Err(JobError::System(_)))
+    {
+        let uploaded = finish_in_helper(plan, phase, world, trace).await;
+        end = end.and(uploaded);
+    }
+    end
+}
+
+fn print_header(plan: &JobPlan, trace: &Trace) {
+    let header = &plan.header;
+    trace.line(&format!("Running with {} {} ({})", crate::NAME, crate::VERSION, crate::REVISION));
+    if !header.short_token.is_empty() {
+        let (name, token, id) = (&header.runner_name, &header.short_token, &header.system_id);
+        trace.line(&format!("  on {name} {token}, system ID: {id}"));
+    }
+    if !header.feature_flags.is_empty() {
+        trace.line(&format!("  feature flags: {}", header.feature_flags.join(", ")));
+    }
+    for warning in &plan.warnings {
+        trace.warning(warning);
+    }
+}
+
+/// What the scripts need: sources on their way, a started container that waits for its plan.
+struct Ready {
+    sources: Option<Session>,
+    build: Session,
+    image: Image,
+}
+
+async fn prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
+    let executor = if job.runner.executor.is_empty() { "podman" } else { &job.runner.executor };
+    trace.section_start("prepare_executor", &format!("Preparing the \"{executor}\" executor"));
+    trace.line(&format!("Using Docker executor with image {} ...", plan.image.name));
+    if plan.image.is_default {
+        trace.info("Using default image");
+    }
+    if plan.image.entrypoint_refused {
+        trace.warning("Entrypoint override disabled");
+    }
+    if plan.privileged && !job.nested_privileged {
+        trace.warning(
+            "privileged mode is off: this runner's image was built with NESTED_PRIVILEGED=false, \
+             so container images cannot be built inside this job",
+        );
+    }
+    let mut attempt = 1;
+    let ready = loop {
+        match try_prepare(job, plan, world, trace).await {
+            Err(JobError::System(error)) if attempt < PREPARATION_TRIES => {
+                trace.error(&format!("Preparation failed: {error:#}"));
+                trace.info(&format!("Will be retried in {}s ...", PREPARATION_PAUSE.as_secs()));
+                attempt += 1;
+                remove_job_objects(&world.engine, plan).await;
+                tokio::time::sleep(PREPARATION_PAUSE).await;
+            }
+            other => break other,
+        }
+    };
+    trace.section_end("prepare_executor");
+    let ready = ready?;
+    trace.section_start("prepare_script", "Preparing environment");
+    trace.line(&format!("Running on {} via {}...", plan.names.base, host_name()));
+    trace.section_end("prepare_script");
+    Ok(ready)
+}
+
+async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
+    let engine = &world.engine;
+    let volumes = async { create_volumes(engine, plan).await.context("create volumes").map_err(JobError::System) };
+    let sources = async {
+        volumes.await?;
+        start_sources(plan, engine).await
+    };
+    let (sources, image) = tokio::join!(sources, ensure_image(engine, &plan.image, trace));
+    let image = image?;
+    let container = spec::build_container(plan, &image, &job.runner.docker, engine.settings());
+    let build = Session::launch(engine, &container, &plan.build.nonce).await.map_err(JobError::System)?;
+    Ok(Ready { sources: sources?, build, image })
+}
+
+/// Starts the helper that fetches sources and artifacts; it works while the image is still on its way.
+async fn start_sources(plan: &JobPlan, engine: &Engine) -> Result<Option<Session>, JobError> {
+    if plan.prepare_phases.is_empty() {
+        return Ok(None);
+    }
+    start_helper(plan, plan.prepare_phases.clone(), "helper-prepare", engine).await.map(Some)
+}
+
+async fn start_helper(plan: &JobPlan, phases: Vec<Phase>, role: &str, engine: &Engine) -> Result<Session, JobError> {
+    let container = spec::helper_container(plan, role, engine.settings());
+    let helper = HelperPlan {
+        nonce: plan.build.nonce.clone(),
+        environment: plan.build.environment.clone(),
+        files: plan.build.files.clone(),
+        phases,
+    };
+    let mut session = Session::launch(engine, &container, &helper.nonce).await.context("start the helper container")?;
+    session.send_plan(&helper).await?;
+    Ok(session)
+}
+
+/// The user's scripts, in the build container.
+async fn run_scripts(
+    job: &AcceptedJob,
+    plan: &JobPlan,
+    mut ready: Ready,
+    trace: &Trace,
+    signals: &JobSignals,
+) -> Result<(), JobError> {
+    let config = &ready.image.config;
+    let mut build = plan.build.clone();
+    if build.user.is_empty() {
+        build.user.clone_from(&config.user);
+    }
+    build.keep_home = config.env.iter().any(|e| e.starts_with("HOME="));
+    if build.entrypoint.is_empty() {
+        build.entrypoint = config.entrypoint.clone().unwrap_or_default();
+    }
+    ready.build.send_plan(&build).await?;
+    let ends = follow_build(&mut ready.build, trace, &signals.cancel).await?;
+    if let Some(error) = ends.after_script.and_then(|end| stage_result(Some(end)).err()) {
+        let fatal = job.payload.variables.iter().rev().find(|v| v.key == "AFTER_SCRIPT_IGNORE_ERRORS");
+        if fatal.and_then(|v| variables::parse_bool(v.value.expose())) == Some(false) && ends.script == Some(StageEnd::Exited(0)) {
+            return Err(error);
+        }
+        trace.warning(&format!("after_script failed, but job will continue unaffected: {error}"));
+    }
+    stage_result(ends.script)
+}
+
+async fn finish_in_helper(plan: &JobPlan, phase: &Phase, world: &World, trace: &Trace) -> Result<(), JobError> {
+    let mut session = start_helper(plan, vec![phase.clone()], "helper-finish", &world.engine).await?;
+    stage_result(follow(&mut session, trace).await?)
+}
+
+fn stage_result(end: Option<StageEnd>) -> Result<(), JobError> {
+    match end {
+        Some(StageEnd::Exited(0)) => Ok(()),
+        Some(StageEnd::Exited(code)) => Err(JobError::ExitCode(code)),
+        Some(StageEnd::TimedOut) => Err(JobError::ScriptTimeout),
+        Some(StageEnd::Canceled) => Err(JobError::Canceled),
+        Some(StageEnd::SystemFailure) => Err(JobError::System(anyhow::anyhow!("a step could not be started"))),
+        None => Err(JobError::System(anyhow::anyhow!("the container ran nothing"))),
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

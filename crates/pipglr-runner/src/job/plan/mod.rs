@@ -1,0 +1,241 @@
+//! Lowering: the accepted job becomes plain data that says everything that will be done. Pure.
+
+mod image;
+mod names;
+mod sources;
+mod steps;
+mod variables;
+
+pub use image::{ImagePlan, PullPolicy};
+pub use names::{Labels, Names};
+
+use super::JobError;
+use super::feature_flags::FeatureFlags;
+use super::variables::Variables;
+use crate::config::RunnerConfig;
+use crate::container_side::helper::{CoordinatorAccess, Download, DownloadsPlan, Phase, UploadsPlan};
+use crate::container_side::init::{FileVariable, InitPlan};
+use crate::trace::TraceSettings;
+use crate::trace::mask::Masker;
+use pipglr_protocol::payload::JobPayload;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A job as it was handed out, with everything needed to run it anywhere: nothing of the manager is referred to.
+#[derive(Debug, Clone)]
+pub struct AcceptedJob {
+    pub payload: Arc<JobPayload>,
+    pub runner: Arc<RunnerConfig>,
+    pub slot: SlotNumbers,
+    pub system_id: String,
+    /// Whether jobs may be privileged within the sandbox (`NESTED_PRIVILEGED`).
+    pub nested_privileged: bool,
+    /// PEM of `tls-ca-file`, for what runs inside containers.
+    pub ca_certificates: Option<String>,
+}
+
+/// Lowest numbers not used by other running jobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SlotNumbers {
+    /// Among jobs of the same runner: `CI_CONCURRENT_ID`.
+    pub runner: u32,
+    /// Among jobs of the same runner and project: `CI_CONCURRENT_PROJECT_ID`.
+    pub project: u32,
+}
+
+/// Everything that will be done for a job.
+#[derive(Debug, Clone)]
+pub struct JobPlan {
+    pub names: Names,
+    pub labels: Labels,
+    pub timeout: Duration,
+    pub image: ImagePlan,
+    pub builds: BuildsVolume,
+    pub volumes: Vec<VolumeMount>,
+    /// Phases of the first helper container; none for jobs that need neither git nor artifacts.
+    pub prepare_phases: Vec<Phase>,
+    pub build: InitPlan,
+    pub uploads_on_success: Option<Phase>,
+    pub uploads_on_failure: Option<Phase>,
+    /// Whether the job's container gets what building images inside needs.
+    pub privileged: bool,
+    pub header: Header,
+    /// Sentences for the job's author, printed before the first phase.
+    pub warnings: Vec<String>,
+}
+
+/// The volume that holds the project directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildsVolume {
+    pub name: String,
+    /// Where it is mounted.
+    pub directory: String,
+    /// Kept for the next job of this slot.
+    pub reusable: bool,
+}
+
+/// A further volume of the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeMount {
+    /// A volume's name, or an absolute path outside the job's containers.
+    pub source: String,
+    pub destination: String,
+    pub options: Vec<String>,
+}
+
+/// First lines of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    pub runner_name: String,
+    pub short_token: String,
+    pub system_id: String,
+    pub feature_flags: Vec<String>,
+}
+
+/// How the log of a job is written. Never fails, so that even a job that cannot be planned has a log without secrets.
+#[must_use]
+pub fn trace_settings(job: &AcceptedJob) -> TraceSettings {
+    let all = variables::all(job, &mut Vec::new());
+    let flags = &all.flags;
+    let mut prefixes: Vec<String> = vec!["glpat-".to_owned()];
+    if flags.is_on("FF_MASK_ALL_DEFAULT_TOKENS") {
+        let more = "gloas- gldt- glrt- glcbt- glrtr- glptt- glft- glimt- glagent- glsoat- glffct- _gitlab_session= gltok-";
+        prefixes.extend(more.split(' ').map(str::to_owned));
+    }
+    prefixes.extend(job.payload.features.token_mask_prefixes.iter().cloned());
+    // The job's own token is masked even if the coordinator forgot to say so.
+    let own = [job.payload.token.expose()];
+    TraceSettings {
+        timestamps: flags.is_on("FF_TIMESTAMPS"),
+        sections: job.payload.features.trace_sections,
+        limit: job.runner.output_limit_bytes(),
+        masker: Masker::new(all.variables.masked_values().chain(own), &prefixes),
+    }
+}
+
+/// The job's whole time, from the payload; two hours if it names none.
+#[must_use]
+pub fn timeout(payload: &JobPayload) -> Duration {
+    Duration::from_secs(u64::try_from(payload.runner_info.timeout).ok().filter(|&s| s > 0).unwrap_or(7200))
+}
+
+/// Lowers a job.
+///
+/// # Errors
+/// [`JobError::Configuration`]: what the job asks for is not allowed or not possible on this runner.
+pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
+    let mut warnings = Vec::new();
+    refuse_unsupported(&job.payload)?;
+    let all = variables::all(job, &mut warnings);
+    let names = Names::new(job);
+    let image = image::lower(job, &all.variables)?;
+    let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
+    let environment: Vec<_> = all.variables.environment().collect();
+    let files: Vec<FileVariable> =
+        all.variables.files().map(|(path, content)| FileVariable { path, content }).collect();
+    let build = steps::lower(job, &all, &image, environment, files, &mut warnings)?;
+    if !job.payload.cache.iter().all(|c| c.paths.is_empty() && !c.untracked) {
+        warnings.push("this version of pipglr has no caches yet: `cache` of this job has no effect".to_owned());
+    }
+    Ok(JobPlan {
+        labels: Labels::new(job),
+        timeout: timeout(&job.payload),
+        image,
+        builds: names.builds_volume(job, strategy),
+        volumes: names.volumes(job, &all.variables, &mut warnings),
+        prepare_phases: prepare_phases(job, &all, strategy, &mut warnings)?,
+        build,
+        uploads_on_success: uploads(job, &all, true),
+        uploads_on_failure: uploads(job, &all, false),
+        privileged: job.runner.docker.privileged,
+        header: Header {
+            runner_name: job.runner.name.clone(),
+            short_token: job.runner.token.short(),
+            system_id: job.system_id.clone(),
+            feature_flags: all.flags.changed(),
+        },
+        warnings,
+        names,
+    })
+}
+
+/// The job's variables with what was worked out on the way.
+pub(super) struct AllVariables {
+    pub(super) variables: Variables,
+    pub(super) flags: FeatureFlags,
+    pub(super) directories: names::Directories,
+}
+
+/// What the engine cannot do yet ends the job with a clear word instead of a half-done job.
+fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
+    let refuse = |what: &str| Err(JobError::Configuration(format!("this version of pipglr does not support {what}")));
+    if !payload.services.is_empty() {
+        return refuse("`services`");
+    }
+    if !payload.run.is_empty() {
+        return refuse("`run`");
+    }
+    if !payload.secrets.is_empty() {
+        return refuse("`secrets`");
+    }
+    if !payload.inputs.is_empty() {
+        return refuse("job inputs");
+    }
+    Ok(())
+}
+
+fn prepare_phases(
+    job: &AcceptedJob,
+    all: &AllVariables,
+    strategy: crate::container_side::helper::Strategy,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Phase>, JobError> {
+    let mut phases = Vec::new();
+    if let Some(sources) = sources::lower(job, all, strategy, warnings)? {
+        phases.push(Phase::GetSources(sources));
+    }
+    let downloads: Vec<Download> = job
+        .payload
+        .dependencies
+        .iter()
+        .filter(|d| !d.artifacts_file.filename.is_empty())
+        .map(|d| Download { job: d.id, name: d.name.clone(), token: d.token.clone() })
+        .collect();
+    if !downloads.is_empty() {
+        phases.push(Phase::DownloadArtifacts(DownloadsPlan {
+            coordinator: access(job),
+            project_dir: all.directories.project.clone(),
+            downloads,
+            attempts: sources::attempts(&all.variables, "ARTIFACT_DOWNLOAD_ATTEMPTS", warnings),
+            direct: all.flags.is_on("FF_USE_DIRECT_DOWNLOAD"),
+        }));
+    }
+    Ok(phases)
+}
+
+fn uploads(job: &AcceptedJob, all: &AllVariables, success: bool) -> Option<Phase> {
+    let wanted = |when: &str| match when {
+        "always" => true,
+        "on_failure" => !success,
+        _ => success,
+    };
+    let has_content = |a: &&pipglr_protocol::payload::Artifact| !a.paths.is_empty() || !a.exclude.is_empty() || a.untracked;
+    let artifacts: Vec<_> = job.payload.artifacts.iter().filter(has_content).filter(|a| wanted(&a.when)).cloned().collect();
+    if artifacts.is_empty() {
+        return None;
+    }
+    Some(Phase::UploadArtifacts(UploadsPlan {
+        stage: format!("upload_artifacts_on_{}", if success { "success" } else { "failure" }),
+        coordinator: access(job),
+        project_dir: all.directories.project.clone(),
+        job: job.payload.id,
+        token: job.payload.token.clone(),
+        artifacts,
+        compression: all.variables.get("ARTIFACT_COMPRESSION_LEVEL").unwrap_or_default(),
+        timeout: job.runner.artifact.upload_timeout.filter(|d| !d.is_zero()).map_or(3600, |d| d.as_secs()),
+    }))
+}
+
+fn access(job: &AcceptedJob) -> CoordinatorAccess {
+    CoordinatorAccess { url: job.runner.url.clone(), ca: job.ca_certificates.clone() }
+}

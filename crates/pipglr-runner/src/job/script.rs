@@ -1,0 +1,116 @@
+//! The shell text of a step. Pure.
+//!
+//! Compat: gitlab-runner shells/bash.go `Finish`, shells/abstract.go `writeCommands`: one `eval` in a subshell with
+//! `errexit` and, where the shell has it, `pipefail`; each command is echoed in green before it runs.
+
+/// What goes into one step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ScriptParts<'a> {
+    /// Where the script starts.
+    pub directory: &'a str,
+    /// Printed first, in green.
+    pub notice: Option<&'a str>,
+    /// `pre_build_script`, the step's commands, `post_build_script`.
+    pub commands: &'a [&'a str],
+    /// `CI_DEBUG_TRACE`.
+    pub trace_commands: bool,
+    /// `FF_ENABLE_BASH_EXIT_CODE_CHECK`.
+    pub check_each_exit_code: bool,
+}
+
+/// Renders a script for bash or a POSIX shell, to be read from stdin.
+#[must_use]
+pub(super) fn render_script(parts: &ScriptParts<'_>) -> String {
+    let mut body = format!("cd {}\n", quote(parts.directory));
+    if let Some(notice) = parts.notice {
+        body.push_str(&echo(notice));
+    }
+    for command in parts.commands {
+        let command = command.trim();
+        body.push_str(&announce(command));
+        body.push_str(command);
+        body.push('\n');
+        if parts.check_each_exit_code && !command.is_empty() {
+            body.push_str("_runner_exit_code=$?; if [ $_runner_exit_code -ne 0 ]; then exit $_runner_exit_code; fi\n");
+        }
+    }
+    let trace = if parts.trace_commands { "set -o xtrace\n" } else { "" };
+    format!(
+        "trap exit\\ 1 TERM\n{trace}if set -o | grep pipefail > /dev/null; then set -o pipefail; fi; set -o errexit\n\
+         set +o noclobber\n(trap exit\\ 1 TERM; eval {}) </dev/null\nexit 0\n",
+        quote(&body)
+    )
+}
+
+/// The line that shows a command before it runs.
+fn announce(command: &str) -> String {
+    let mut lines = command.lines();
+    match (lines.next(), lines.next()) {
+        (None, _) => "echo\n".to_owned(),
+        (Some(only), None) => echo(&format!("$ {only}")),
+        (Some(first), Some(_)) => echo(&format!("$ {first} # collapsed multi-line command")),
+    }
+}
+
+fn echo(text: &str) -> String {
+    format!("printf '%s\\n' {}\n", quote(&format!("\x1b[32;1m{text}\x1b[0;m")))
+}
+
+/// Quotes for any POSIX shell.
+fn quote(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b',' | b'.' | b'/' | b'@' | b'_' | b'-');
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ScriptParts, render_script};
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    /// Runs a script in a real shell and gives (exit code, output without colours).
+    fn run(shell: &str, commands: &[&str], check: bool) -> (i32, String) {
+        let script = render_script(&ScriptParts {
+            directory: "/",
+            notice: None,
+            commands,
+            trace_commands: false,
+            check_each_exit_code: check,
+        });
+        let mut child =
+            Command::new(shell).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap().replace("\x1b[32;1m", "").replace("\x1b[0;m", "");
+        (output.status.code().unwrap(), text)
+    }
+
+    #[test]
+    fn scripts_behave_as_job_authors_expect() {
+        let cases: &[(&[&str], i32, &str)] = &[
+            (&["true"], 0, "$ true\n"),
+            (&["echo hi", "false", "echo never"], 1, "$ echo hi\nhi\n$ false\n"),
+            (&["exit 3"], 3, "$ exit 3\n"),
+            (&["exit 0", "false"], 0, "$ exit 0\n"),
+            (&["cd /tmp", "pwd"], 0, "$ cd /tmp\n$ pwd\n/tmp\n"),
+            (&["A=1", "echo $A"], 0, "$ A=1\n$ echo $A\n1\n"),
+            (&["false || echo rescued"], 0, "$ false || echo rescued\nrescued\n"),
+            (&["cat"], 0, "$ cat\n"),
+            (&["echo 'it'\"'\"'s'"], 0, "$ echo 'it'\"'\"'s'\nit's\n"),
+            (&["echo a\necho b"], 0, "$ echo a # collapsed multi-line command\na\nb\n"),
+            (&[""], 0, "\n"),
+            (&["false | true"], 1, "$ false | true\n"),
+        ];
+        for (commands, code, output) in cases {
+            assert_eq!(run("bash", commands, false), (*code, (*output).to_owned()), "{commands:?} in bash");
+            // An old dash has no pipefail.
+            let code = if commands[0] == "false | true" { run("sh", commands, false).0 } else { *code };
+            assert_eq!(run("sh", commands, false), (code, (*output).to_owned()), "{commands:?} in sh");
+        }
+        assert_eq!(run("bash", &["set +e; false", "echo on"], true).0, 1);
+        assert_eq!(run("bash", &["set +e; false", "echo on"], false).0, 0);
+    }
+}

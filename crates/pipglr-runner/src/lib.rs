@@ -1,0 +1,34 @@
+//! The engine: polls for jobs and runs each in containers of podman.
+//!
+//! Reading order: [`job::run_job`] is one job's life from top to bottom. [`manager`] finds jobs, [`job::plan`] turns a
+//! payload into plain data, [`containers`] carries it out, [`trace`] is the job log, [`gitlab`] the coordinator's API,
+//! [`container_side`] what runs inside job containers, [`config`] config.toml.
+
+pub mod config;
+pub mod container_side;
+pub mod containers;
+pub mod gitlab;
+pub mod job;
+pub mod manager;
+pub mod registration;
+pub mod trace;
+
+/// The name the program reports as.
+pub const NAME: &str = "pipglr";
+/// Version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Eight hex digits of the commit it was built from, or `unknown`.
+pub const REVISION: &str = match option_env!("PIPGLR_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+/// The architecture by Go's name, which is what the protocol uses.
+#[must_use]
+pub fn go_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}

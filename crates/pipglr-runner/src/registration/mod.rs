@@ -1,0 +1,40 @@
+//! `register`, `verify`, `unregister`: what changes config.toml and GitLab's list of runners.
+
+pub mod options;
+mod register;
+
+pub use options::{Kind, OPTIONS, RunnerOption};
+pub use register::{RegisterError, RegisterRequestFields, Registered, register};
+
+use crate::config::RunnerConfig;
+use crate::gitlab::{Connection, Error, GitLab, TlsFiles, Verified};
+use crate::manager::runner_info;
+
+/// Whether the coordinator knows a configured runner's token.
+///
+/// # Errors
+/// The coordinator cannot be asked.
+pub async fn verify(runner: &RunnerConfig, system_id: &str) -> Result<bool, Error> {
+    let verified = connect(runner)?.verify(&runner.token, system_id, &runner_info(Some(runner))).await?;
+    Ok(matches!(verified, Verified::Alive(_)))
+}
+
+/// Takes a configured runner out of GitLab: of a `glrt-` runner only this manager.
+///
+/// # Errors
+/// The coordinator refuses or cannot be asked.
+pub async fn unregister(runner: &RunnerConfig, system_id: &str) -> Result<(), Error> {
+    let manager = is_created_token(runner.token.expose()).then_some(system_id);
+    connect(runner)?.unregister(&runner.token, manager).await
+}
+
+/// Tokens of runners that were created in GitLab beforehand.
+fn is_created_token(token: &str) -> bool {
+    token.starts_with("glrt-")
+}
+
+fn connect(runner: &RunnerConfig) -> Result<GitLab, Error> {
+    let tls =
+        TlsFiles { ca: runner.tls_ca_file.clone(), cert: runner.tls_cert_file.clone(), key: runner.tls_key_file.clone(), ca_text: None };
+    GitLab::connect(&Connection { url: runner.url.clone(), tls })
+}

@@ -1,0 +1,173 @@
+//! The job log on disk: append-only, counted, limited. It outlives the process that writes it.
+
+use crc32fast::Hasher;
+use pipglr_protocol::update::Output;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+/// The largest piece of a log sent at once.
+///
+/// Compat: gitlab-runner common/consts.go `DefaultTracePatchLimit`.
+pub(super) const CHUNK: u64 = 1024 * 1024;
+
+/// The bytes of one job's log, as they are sent.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    limit: u64,
+    full: bool,
+    crc: Hasher,
+    /// Tail of a UTF-8 sequence that was cut by a write.
+    torn: Vec<u8>,
+}
+
+impl Buffer {
+    /// Creates the file; `limit` is in bytes.
+    pub(super) fn create(path: &Path, limit: u64) -> io::Result<Self> {
+        let file = File::options().create(true).truncate(true).read(true).write(true).open(path)?;
+        Ok(Self { file, path: path.to_owned(), len: 0, limit, full: false, crc: Hasher::new(), torn: Vec::new() })
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Checksum and size of everything written so far.
+    pub(super) fn output(&self) -> Output {
+        Output::of(self.crc.clone().finalize(), self.len)
+    }
+
+    /// Appends bytes; what is not UTF-8 becomes U+FFFD, what is over the limit is dropped after one notice.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.full {
+            return Ok(());
+        }
+        self.torn.extend_from_slice(bytes);
+        let text = take_utf8(&mut self.torn);
+        self.write_limited(&text)
+    }
+
+    /// Writes a torn character that will not be completed any more.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let rest = std::mem::take(&mut self.torn);
+        if rest.is_empty() || self.full { Ok(()) } else { self.write_limited(&String::from_utf8_lossy(&rest)) }
+    }
+
+    /// Reads at most [`CHUNK`] bytes from `offset`.
+    pub(super) fn read(&self, offset: u64) -> io::Result<Vec<u8>> {
+        let size = self.len.saturating_sub(offset).min(CHUNK);
+        let mut chunk = vec![0; usize::try_from(size).expect("a chunk fits in memory")];
+        self.file.read_exact_at(&mut chunk, offset)?;
+        Ok(chunk)
+    }
+
+    fn write_limited(&mut self, text: &str) -> io::Result<()> {
+        let room = self.limit.saturating_sub(self.len);
+        if (text.len() as u64) < room {
+            return self.write(text.as_bytes());
+        }
+        let mut cut = usize::try_from(room).unwrap_or(usize::MAX).min(text.len());
+        while !text.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        self.write(&text.as_bytes()[..cut])?;
+        let limit = self.limit;
+        self.full = true;
+        self.write(
+            format!(
+                "\n\x1b[33;1mJob's log exceeded limit of {limit} bytes.\n\
+                 Job execution will continue but no more output will be collected.\x1b[0;m\n"
+            )
+            .as_bytes(),
+        )
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.len)?;
+        self.crc.update(bytes);
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Takes all complete characters off `bytes`, replacing invalid ones; an incomplete last one stays.
+fn take_utf8(bytes: &mut Vec<u8>) -> String {
+    let keep = match std::str::from_utf8(bytes) {
+        Ok(_) => 0,
+        Err(error) if error.error_len().is_none() => bytes.len() - error.valid_up_to(),
+        Err(_) => incomplete_tail(bytes),
+    };
+    let rest = bytes.split_off(bytes.len() - keep);
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    *bytes = rest;
+    text
+}
+
+/// How many bytes at the end are the start of a character that may still be completed.
+fn incomplete_tail(bytes: &[u8]) -> usize {
+    (1..=3.min(bytes.len()))
+        .find(|&n| std::str::from_utf8(&bytes[bytes.len() - n..]).is_err_and(|e| e.valid_up_to() == 0 && e.error_len().is_none()))
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Buffer;
+
+    fn buffer(limit: u64) -> (tempfile::TempDir, Buffer) {
+        let dir = tempfile::tempdir().unwrap();
+        let buffer = Buffer::create(&dir.path().join("trace"), limit).unwrap();
+        (dir, buffer)
+    }
+
+    fn text(buffer: &Buffer) -> String {
+        String::from_utf8(buffer.read(0).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn checksum_and_size_are_those_of_the_bytes() {
+        let (_dir, mut b) = buffer(100);
+        b.append(b"123456789").unwrap();
+        assert_eq!(b.output().checksum.as_deref(), Some("crc32:cbf43926"));
+        assert_eq!(b.output().bytesize, Some(9));
+    }
+
+    #[test]
+    fn characters_cut_by_writes_are_whole_in_the_log() {
+        let (_dir, mut b) = buffer(100);
+        let bytes = "aéß€😀z".as_bytes();
+        for byte in bytes {
+            b.append(&[*byte]).unwrap();
+        }
+        assert_eq!(text(&b), "aéß€😀z");
+    }
+
+    #[test]
+    fn invalid_bytes_are_replaced() {
+        let (_dir, mut b) = buffer(100);
+        b.append(b"a\xffb\xe2\x82").unwrap();
+        b.append(b"x\xe2").unwrap();
+        b.flush().unwrap();
+        assert_eq!(text(&b), "a\u{fffd}b\u{fffd}x\u{fffd}");
+    }
+
+    #[test]
+    fn the_limit_cuts_between_characters_and_says_so_once() {
+        let (_dir, mut b) = buffer(6);
+        b.append("abcd€".as_bytes()).unwrap();
+        b.append(b"more").unwrap();
+        assert_eq!(
+            text(&b),
+            "abcd\n\x1b[33;1mJob's log exceeded limit of 6 bytes.\n\
+             Job execution will continue but no more output will be collected.\x1b[0;m\n"
+        );
+    }
+}

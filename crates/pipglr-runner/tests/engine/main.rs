@@ -1,0 +1,15 @@
+//! The engine in this process, against a GitLab and a podman that misbehave on command.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic like the tests themselves"
+)]
+
+mod client;
+mod independent;
+mod job;
+mod job_failures;
+mod manager;
+mod registration;
+mod sender;
+mod support;

@@ -1,0 +1,16 @@
+//! Servers that misbehave on command, for tests. Development only.
+//!
+//! Nothing here depends on our other crates: the JSON is written and checked by hand, as a second witness of the
+//! protocols. Every server listens on a socket of its own, records what it was asked, and waits for conditions on that
+//! record instead of sleeping. A wait that takes too long panics and prints the record.
+//!
+//! - [`gitlab`]: the runner API of a GitLab instance.
+//! - [`podman`]: libpod's API with containers that run a scripted behaviour.
+//! - [`proxy`]: a TCP connection that can be cut.
+
+pub mod gitlab;
+pub mod podman;
+pub mod proxy;
+mod watched;
+
+pub use watched::Gate;

@@ -1,0 +1,221 @@
+//! podman's service as the engine sees it: libpod's API on a Unix socket, with containers that run a scripted behaviour.
+//!
+//! Images exist, can be pulled, or fail to be. A container's process reads one line of JSON (its plan) and plays the
+//! [`Act`]s a test wrote down for each stage the plan names, announcing stages as process 1 of a job container does. All
+//! output is kept in the container's log, whatever becomes of the attach connection. What is left over at the end can be
+//! asked for.
+
+mod containers;
+mod http;
+mod images;
+mod process;
+mod record;
+mod routes;
+mod script;
+mod state;
+mod volumes;
+
+pub(crate) use http::decode;
+pub use images::Image;
+pub use record::{Call, Created, Pull, Record};
+pub use script::Act;
+
+use crate::watched::Watched;
+use serde_json::Value;
+use state::{Fault, State};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+/// The image jobs of [`crate::gitlab::JobBuilder`] ask for; every fake can pull it.
+pub const ALPINE: &str = "docker.io/library/alpine:3.20";
+
+/// The fake. Stops when dropped.
+#[derive(Debug)]
+pub struct FakePodman {
+    directory: TempDir,
+    state: Arc<Watched<State>>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for FakePodman {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl FakePodman {
+    /// Listens on a socket in a directory of its own.
+    ///
+    /// # Panics
+    /// There is no place for temporary files.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let state = Arc::new(Watched::new(State::default()));
+        let server = http::serve(&directory.path().join("podman.sock"), state.clone());
+        let fake = Self {
+            directory,
+            state,
+            server,
+        };
+        fake.pullable(ALPINE, Image::default());
+        fake
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("podman.sock")
+    }
+
+    /// An image that is there already.
+    pub fn add_image(&self, reference: &str, image: Image) {
+        self.state
+            .change(|s| s.images.insert(reference.to_owned(), image));
+    }
+
+    /// An image a registry has.
+    pub fn pullable(&self, reference: &str, image: Image) {
+        self.state
+            .change(|s| s.registry.insert(reference.to_owned(), image));
+    }
+
+    /// The next `times` pulls of `reference` fail with podman's `message`.
+    pub fn pull_fails(&self, reference: &str, times: usize, message: &str) {
+        self.state.change(|s| {
+            s.pull_failures
+                .entry(reference.to_owned())
+                .or_default()
+                .extend(std::iter::repeat_n(message.to_owned(), times));
+        });
+    }
+
+    /// Pulls wait at `gate`.
+    pub fn hold_pulls(&self, gate: &crate::Gate) {
+        self.state.change(|s| s.pull_gate = Some(gate.clone()));
+    }
+
+    /// What a stage (`step_script`, `get_sources`, …) does in every job that has nothing written down for itself.
+    pub fn on_stage(&self, stage: &str, acts: impl IntoIterator<Item = Act>) {
+        let acts = acts.into_iter().collect();
+        self.state
+            .change(|s| s.scripts.insert((None, stage.to_owned()), acts));
+    }
+
+    /// What a stage does in one job, known by the label `pipglr.job`.
+    pub fn on_stage_of(&self, job: u64, stage: &str, acts: impl IntoIterator<Item = Act>) {
+        let acts = acts.into_iter().collect();
+        self.state.change(|s| {
+            s.scripts
+                .insert((Some(job.to_string()), stage.to_owned()), acts)
+        });
+    }
+
+    /// The next `times` calls whose `METHOD path` contains `part` are refused with this status and podman's message.
+    pub fn refuse(&self, part: &str, times: usize, status: u16, message: &str) {
+        let fault = Fault {
+            part: part.to_owned(),
+            left: times,
+            answer: Some((status, message.to_owned())),
+        };
+        self.state.change(|s| s.faults.push(fault));
+    }
+
+    /// The next `times` calls whose `METHOD path` contains `part` lose their connection and do nothing.
+    pub fn lose_connection(&self, part: &str, times: usize) {
+        self.state.change(|s| {
+            s.faults.push(Fault {
+                part: part.to_owned(),
+                left: times,
+                answer: None,
+            })
+        });
+    }
+
+    /// A container another process left here.
+    pub fn leave_container(&self, name: &str, labels: &[(&str, &str)]) {
+        self.state.change(|s| s.leave_container(name, labels));
+    }
+
+    /// A volume another process left here.
+    pub fn leave_volume(&self, name: &str, labels: &[(&str, &str)]) {
+        let labels = labels
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        self.state
+            .change(|s| s.volumes.insert(name.to_owned(), labels));
+    }
+
+    /// Everything so far.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        self.state.read().record.clone()
+    }
+
+    /// Names of the containers there are.
+    #[must_use]
+    pub fn containers(&self) -> Vec<String> {
+        self.state
+            .read()
+            .containers
+            .values()
+            .map(|c| c.name.clone())
+            .collect()
+    }
+
+    /// Volumes there are, with their labels.
+    #[must_use]
+    pub fn volumes(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        self.state.read().volumes.clone()
+    }
+
+    /// Waits until `condition` holds.
+    ///
+    /// # Panics
+    /// It does not come true.
+    pub async fn wait_for(&self, what: &str, condition: impl Fn(&Record) -> bool) {
+        self.wait_some(what, |record| condition(record).then_some(()))
+            .await;
+    }
+
+    /// Waits until `find` gives something.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn wait_some<T>(&self, what: &str, find: impl Fn(&Record) -> Option<T>) -> T {
+        self.state
+            .wait(what, |s| s.record.summary(), |s| find(&s.record))
+            .await
+    }
+
+    /// Waits until no container is left.
+    ///
+    /// # Panics
+    /// Some stay.
+    pub async fn emptied(&self) {
+        let left = |s: &State| s.containers.is_empty().then_some(());
+        self.state
+            .wait("all containers to be removed", |s| s.record.summary(), left)
+            .await;
+    }
+
+    /// The plan the container with this role (end of its name) was given.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn plan(&self, role: &str) -> Value {
+        let record = self.record();
+        let created = record
+            .created
+            .iter()
+            .rev()
+            .find(|c| c.name.ends_with(role))
+            .expect("a container of this role");
+        created.plan.clone().expect("a container that got its plan")
+    }
+}

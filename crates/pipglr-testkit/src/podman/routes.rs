@@ -1,0 +1,88 @@
+//! Which call is which.
+
+use super::http::{HttpRequest, Reply, decode};
+use super::record::Call;
+use super::state::State;
+use super::{containers, images, volumes};
+use crate::watched::Watched;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) -> Reply {
+    let line = format!("{} {}", request.method, decode(&request.path));
+    let fault = state.change(|s| {
+        s.record.calls.push(Call {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            query: request.query.clone(),
+            body: request.body.clone(),
+            received: Instant::now(),
+        });
+        let fault = s
+            .faults
+            .iter_mut()
+            .find(|f| f.left > 0 && line.contains(&f.part))?;
+        fault.left -= 1;
+        Some(fault.answer.clone())
+    });
+    match fault {
+        Some(Some((status, message))) => return Reply::refusal(status, &message, &message),
+        Some(None) => return Reply::Lost,
+        None => {}
+    }
+    if let Some(reference) = line
+        .strip_prefix("GET /images/")
+        .and_then(|r| r.strip_suffix("/json"))
+    {
+        return images::inspect(&state.read(), reference);
+    }
+    let segments: Vec<String> = request
+        .path
+        .trim_start_matches('/')
+        .split('/')
+        .map(decode)
+        .collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match (request.method.as_str(), segments.as_slice()) {
+        ("GET", ["_ping"]) => Reply::Whole {
+            status: 200,
+            body: b"OK".to_vec(),
+        },
+        ("POST", ["images", "pull"]) => images::pull(state, &request).await,
+        ("POST", ["volumes", "create"]) => state.change(|s| volumes::create(s, &request)),
+        ("GET", ["volumes", "json"]) => volumes::list(&state.read(), &request),
+        ("DELETE", ["volumes", name]) => state.change(|s| volumes::remove(s, name)),
+        ("POST", ["containers", "create"]) => state.change(|s| containers::create(s, &request)),
+        ("GET", ["containers", "json"]) => containers::list(&state.read(), &request),
+        ("POST", ["containers", name, "attach"]) => state.change(|s| containers::attach(s, name)),
+        ("POST", ["containers", name, "start"]) => containers::start(state, name),
+        ("POST", ["containers", name, "kill"]) => {
+            state.change(|s| containers::kill(s, name, &request))
+        }
+        ("GET", ["containers", name, "json"]) => containers::inspect(&state.read(), name),
+        ("GET", ["containers", name, "logs"]) => containers::logs(state, name, &request),
+        ("DELETE", ["containers", name]) => state.change(|s| containers::remove(s, name, &request)),
+        _ => {
+            state.change(|s| s.record.violations.push(format!("{line}: no such call")));
+            Reply::refusal(404, "not found", &line)
+        }
+    }
+}
+
+/// Whether labels satisfy the `label` filters of a list call.
+pub(super) fn matches_filters(
+    request: &HttpRequest,
+    labels: &std::collections::BTreeMap<String, String>,
+) -> bool {
+    let filters = request.parameter("filters").unwrap_or_default();
+    let filters: serde_json::Value = serde_json::from_str(&filters).unwrap_or_default();
+    filters["label"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(serde_json::Value::as_str)
+        .all(|wanted| match wanted.split_once('=') {
+            Some((key, value)) => labels.get(key).is_some_and(|v| v == value),
+            None => labels.contains_key(wanted),
+        })
+}

@@ -1,0 +1,168 @@
+//! Everything the fake podman remembers.
+
+use super::record::{Created, Record};
+use super::{Act, Image};
+use crate::Gate;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::task::AbortHandle;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// By reference.
+    pub(super) images: BTreeMap<String, Image>,
+    /// What a pull can get.
+    pub(super) registry: BTreeMap<String, Image>,
+    pub(super) pull_failures: HashMap<String, VecDeque<String>>,
+    pub(super) pull_gate: Option<Gate>,
+    /// Name to labels.
+    pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// By ID.
+    pub(super) containers: BTreeMap<String, Container>,
+    /// By job (or any) and stage.
+    pub(super) scripts: HashMap<(Option<String>, String), Vec<Act>>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) record: Record,
+}
+
+/// Calls that go wrong.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) part: String,
+    pub(super) left: usize,
+    /// Status and message; `None` loses the connection.
+    pub(super) answer: Option<(u16, String)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) name: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) status: Status,
+    pub(super) exit_code: i32,
+    pub(super) oom_killed: bool,
+    /// Stream number and bytes, a line or a part of one each.
+    pub(super) log: Vec<(u8, Vec<u8>)>,
+    pub(super) attached: Vec<UnboundedSender<Piece>>,
+    pub(super) input: UnboundedSender<Vec<u8>>,
+    pub(super) input_end: Option<UnboundedReceiver<Vec<u8>>>,
+    pub(super) signals: UnboundedSender<String>,
+    pub(super) signals_end: Option<UnboundedReceiver<String>>,
+    pub(super) process: Option<AbortHandle>,
+    /// Index in the record.
+    pub(super) index: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Created,
+    Running,
+    Exited,
+}
+
+/// What goes out over an attach connection.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Vec<u8>),
+    /// Closes the connection.
+    Cut,
+}
+
+impl State {
+    /// Adds a container and gives its ID.
+    pub(super) fn add_container(&mut self, name: &str, spec: Value) -> String {
+        let labels = spec["labels"].as_object().into_iter().flatten();
+        let labels = labels
+            .map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()))
+            .collect();
+        let index = self.record.created.len();
+        let id = format!("{:064x}", 0xc0de_0000_u64 + index as u64);
+        let (input, input_end) = tokio::sync::mpsc::unbounded_channel();
+        let (signals, signals_end) = tokio::sync::mpsc::unbounded_channel();
+        let container = Container {
+            name: name.to_owned(),
+            labels,
+            status: Status::Created,
+            exit_code: 0,
+            oom_killed: false,
+            log: Vec::new(),
+            attached: Vec::new(),
+            input,
+            input_end: Some(input_end),
+            signals,
+            signals_end: Some(signals_end),
+            process: None,
+            index,
+        };
+        self.containers.insert(id.clone(), container);
+        self.record.created.push(Created {
+            id: id.clone(),
+            name: name.to_owned(),
+            spec,
+            plan: None,
+            signals: Vec::new(),
+            stages: Vec::new(),
+            exit_code: None,
+        });
+        id
+    }
+
+    pub(super) fn leave_container(&mut self, name: &str, labels: &[(&str, &str)]) {
+        let labels: serde_json::Map<String, Value> = labels
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), json!(v)))
+            .collect();
+        self.add_container(name, json!({"name": name, "labels": labels}));
+    }
+
+    /// The ID of the container that has this name or ID.
+    pub(super) fn find(&self, name: &str) -> Option<String> {
+        self.containers
+            .iter()
+            .find(|(id, c)| id.as_str() == name || c.name == name)
+            .map(|(id, _)| id.clone())
+    }
+
+    /// Writes to a container's log and to whoever is attached.
+    pub(super) fn write(&mut self, id: &str, stream: u8, bytes: &[u8]) {
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        container.log.extend(
+            bytes
+                .split_inclusive(|b| *b == b'\n')
+                .map(|line| (stream, line.to_vec())),
+        );
+        container.attached.retain(|a| {
+            a.send(Piece::Bytes(super::http::frame(stream, bytes)))
+                .is_ok()
+        });
+    }
+
+    /// Ends the attach connections of a container.
+    pub(super) fn cut_attached(&mut self, id: &str, mid_frame: bool) {
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        for attached in container.attached.drain(..) {
+            if mid_frame {
+                let whole = super::http::frame(1, b"never arrives whole");
+                // The connection may be gone already.
+                let _ = attached.send(Piece::Bytes(whole[..11].to_vec()));
+            }
+            let _ = attached.send(Piece::Cut);
+        }
+    }
+
+    /// The container's process is gone.
+    pub(super) fn ended(&mut self, id: &str, exit_code: i32) {
+        self.cut_attached(id, false);
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        container.status = Status::Exited;
+        container.exit_code = exit_code;
+        self.record.created[container.index].exit_code = Some(exit_code);
+    }
+}

@@ -1,0 +1,61 @@
+//! One file per command; each `run` takes parsed arguments and gives an exit code.
+
+mod health;
+mod job_init;
+mod list;
+mod register;
+mod run;
+mod serve;
+mod unregister;
+mod verify;
+
+use crate::cli::{Command, LogArgs, RunnerCommand};
+use crate::error::CliError;
+use crate::observability::{self, LogOptions};
+
+type Outcome = Result<u8, CliError>;
+
+/// Carries out a command.
+pub(crate) fn run(command: Command) -> Outcome {
+    match command {
+        Command::JobInit(args) => job_init::run(&args),
+        Command::Helper => single_threaded()?.block_on(async { Ok(exit_code(pipglr_runner::container_side::helper::run().await)) }),
+        Command::Health(args) => single_threaded()?.block_on(health::run(&args)),
+        Command::Serve(args) => {
+            observability::init(&LogOptions::default());
+            multi_threaded()?.block_on(serve::run(args))
+        }
+        Command::Runner { log, command } => runner(&log, command),
+    }
+}
+
+fn runner(log: &LogArgs, command: RunnerCommand) -> Outcome {
+    let level = if log.debug { Some("debug".to_owned()) } else { log.log_level.clone() };
+    let mut options = LogOptions { level, format: log.log_format.clone() };
+    if let RunnerCommand::Run(args) = command {
+        return run::run(args, &mut options);
+    }
+    observability::init(&options);
+    single_threaded()?.block_on(async {
+        match command {
+            RunnerCommand::Register(args) => register::run(*args).await,
+            RunnerCommand::Verify(args) => verify::run(&args).await,
+            RunnerCommand::List(args) => list::run(&args),
+            RunnerCommand::Unregister(args) => unregister::run(&args).await,
+            RunnerCommand::Run(_) => Ok(0),
+        }
+    })
+}
+
+fn single_threaded() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn multi_threaded() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+/// A process's exit code; what does not fit is reported as failure.
+fn exit_code(code: i32) -> u8 {
+    u8::try_from(code).unwrap_or(1)
+}

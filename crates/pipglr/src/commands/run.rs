@@ -1,0 +1,78 @@
+//! `pipglr runner run`: the manager as a service.
+
+use super::{Outcome, health, multi_threaded};
+use crate::cli::RunArgs;
+use crate::error::CliError;
+use crate::observability::{self, LogOptions};
+use crate::signals;
+use anyhow::Context as _;
+use pipglr_runner::config::{self, Config, Parsed};
+use pipglr_runner::containers::{Engine, EngineSettings};
+use pipglr_runner::manager::{self, Ended, ManagerOptions, Shutdown};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
+    if let Some(directory) = &args.working_directory {
+        std::env::set_current_dir(directory).with_context(|| format!("change to {}", directory.display()))?;
+    }
+    let path = &args.config.config;
+    let Parsed { config, warnings } = config::load_config(path).map_err(|error| {
+        let hint = format!("create it with `register`, or store it as podman secret config.toml ({} is read)", path.display());
+        CliError::with_hint(error, hint)
+    })?;
+    // The command line and the environment win over the file.
+    log.level = log.level.take().or_else(|| config.log_level.clone());
+    log.format = log.format.take().or_else(|| config.log_format.clone());
+    observability::init(log);
+    tracing::info!(version = pipglr_runner::VERSION, revision = pipglr_runner::REVISION, config = %path.display(), "pipglr starts");
+    for warning in warnings {
+        tracing::warn!("{}: {warning}", path.display());
+    }
+    multi_threaded()?.block_on(serve(&args, config))
+}
+
+async fn serve(args: &RunArgs, config: Config) -> Outcome {
+    let state_dir = args.config.state_dir();
+    let system_id = config::load_or_create_system_id(&state_dir)
+        .map_err(|error| CliError::with_hint(error, "the state directory must be writable: is volume pipglr-state mounted?"))?;
+    let engine = Engine::new(EngineSettings {
+        socket: socket(args, &config),
+        program: args.program.clone(),
+        helper_root: args.helper_root.clone(),
+        nested_privileged: args.nested_privileged,
+    });
+    if let Some(path) = &args.health_socket {
+        health::serve(path, engine.clone()).with_context(|| format!("listen on {}", path.display()))?;
+    }
+    let shutdown = Shutdown::default();
+    signals::watch(shutdown.clone()).context("listen to signals")?;
+    notify_ready();
+    let ended = manager::run(config, engine, ManagerOptions { state_dir, system_id }, shutdown).await?;
+    match ended {
+        Ended::Clean => {
+            tracing::info!("all jobs have ended");
+            Ok(0)
+        }
+        Ended::JobsLost => {
+            tracing::error!("time is up, jobs were still running");
+            Ok(1)
+        }
+    }
+}
+
+/// The socket of podman: command line, then config.toml, then the image's own.
+fn socket(args: &RunArgs, config: &Config) -> PathBuf {
+    let from_host = |host: &str| host.strip_prefix("unix://").filter(|p| !p.is_empty()).map(PathBuf::from);
+    let configured = config.runners.iter().find_map(|r| r.podman.socket.clone().or_else(|| from_host(&r.docker.host)));
+    args.podman_socket.clone().or(configured).unwrap_or_else(|| EngineSettings::default().socket)
+}
+
+/// Tells systemd that the service is up (`Type=notify`), if it asked.
+fn notify_ready() {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let sent = UnixDatagram::unbound().and_then(|socket| socket.send_to(b"READY=1\n", Path::new(&path)));
+    if let Err(error) = sent {
+        tracing::warn!(%error, "systemd could not be notified");
+    }
+}

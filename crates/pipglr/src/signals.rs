@@ -1,0 +1,26 @@
+//! Signals of the process.
+
+use pipglr_runner::manager::{Shutdown, ShutdownLevel};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Passes SIGQUIT, SIGTERM and SIGINT on as stop requests, for as long as the process lives.
+///
+/// # Errors
+/// Signals cannot be listened to.
+pub(crate) fn watch(shutdown: Shutdown) -> std::io::Result<()> {
+    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        loop {
+            let (name, level) = tokio::select! {
+                _ = quit.recv() => ("SIGQUIT", ShutdownLevel::Graceful),
+                _ = terminate.recv() => ("SIGTERM", ShutdownLevel::Forceful),
+                _ = interrupt.recv() => ("SIGINT", ShutdownLevel::Forceful),
+            };
+            tracing::info!(signal = name, "stop requested");
+            shutdown.request(level);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! Development commands of pipglr.
+#![expect(clippy::print_stdout, reason = "these commands talk to a person at a terminal")]
+
+mod bench;
+mod image;
+mod quickstart;
+mod test;
+
+use clap::Parser;
+
+/// Development commands of pipglr.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Xtask {
+    /// From a bare machine to a finished pipeline in the nested sandbox
+    Quickstart(quickstart::Args),
+    /// Run every test there is; `.ci/run` is this command
+    Test(test::Args),
+    /// Print figures: job overhead, image size, idle memory
+    Bench(bench::Args),
+    /// Build the container image where no container registry can be reached
+    Image(image::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Xtask::parse() {
+        Xtask::Quickstart(args) => quickstart::run(&args),
+        Xtask::Test(args) => test::run(&args),
+        Xtask::Bench(args) => bench::run(&args),
+        Xtask::Image(args) => image::build(&args),
+    }
+}
