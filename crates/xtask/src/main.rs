@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "these commands talk to a person at a terminal")]
 
 mod bench;
+mod cargo;
 mod image;
 mod quickstart;
 mod test;
@@ -22,11 +23,18 @@ enum Xtask {
     Image(image::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Xtask::parse() {
+fn main() -> std::process::ExitCode {
+    let outcome = match Xtask::parse() {
         Xtask::Quickstart(args) => quickstart::run(&args),
         Xtask::Test(args) => test::run(&args),
         Xtask::Bench(args) => bench::run(&args),
         Xtask::Image(args) => image::build(&args),
+    };
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
     }
 }

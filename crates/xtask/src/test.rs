@@ -40,7 +40,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         title("unit, in-process and command line tests");
         unit_tests(&mut say)?;
         title("documentation");
-        run_cargo(Command::new(env!("CARGO")).args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
+        let mut doc = crate::cargo::cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+        doc.env("RUSTDOCFLAGS", "--deny warnings").run_inherited()?;
         title("units of the image");
         verify_units(&mut say)?;
         title("the program for arm64");
@@ -63,21 +64,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    run_cargo(Command::new(env!("CARGO")).args(arguments))
-}
-
-/// Runs cargo without what `cargo xtask` set for this program.
-fn run_cargo(command: &mut Command) -> anyhow::Result<()> {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" || name == "CARGO_MANIFEST_PATH" {
-            command.env_remove(name);
-        }
-    }
-    command.current_dir(pipglr_e2e::repository()).run_inherited()
+    crate::cargo::cargo(arguments).run_inherited()
 }
 
 fn unit_tests(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    let nextest = Command::new(env!("CARGO")).args(["nextest", "--version"]).run_any().is_ok_and(|o| o.status.success());
+    let nextest = crate::cargo::cargo(&["nextest", "--version"]).run_any().is_ok_and(|o| o.status.success());
     if nextest {
         cargo(&["nextest", "run", "--workspace", "--locked", "--status-level", "fail", "--show-progress", "none"])?;
     } else {
@@ -127,10 +118,10 @@ fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str))
         }
     };
     title("stories on real, nested, rootless podman");
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--package", "pipglr-e2e", "--test", "stories", "--locked", "--quiet", "--"]).args(selected);
+    let mut command = crate::cargo::cargo(&["test", "--package", "pipglr-e2e", "--test", "stories", "--locked", "--quiet", "--"]);
+    command.args(selected);
     command.env("PIPGLR_STORY_IMAGE", IMAGE).env("PIPGLR_STORY_PROGRAM", program).env("PIPGLR_STORY_BUILD", script);
-    let result = run_cargo(&mut command).context("stories");
+    let result = command.run_inherited().context("stories");
     account.close(false)?;
     result
 }

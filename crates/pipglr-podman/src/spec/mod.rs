@@ -227,6 +227,9 @@ pub struct ContainerSpec {
     /// Mounts the root file system read-only.
     #[serde(skip_serializing_if = "is_false")]
     pub read_only_filesystem: bool,
+    /// With a read-only root: fresh, writable `/tmp`, `/run`, `/var/tmp` and `/dev/shm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_write_tmpfs: Option<bool>,
     /// Removes the container when it ends. Its exit code may then be gone before it is asked for.
     #[serde(skip_serializing_if = "is_false")]
     pub remove: bool,

@@ -10,9 +10,9 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 /// Why a configuration file cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("{} is not valid TOML: {reason}", path.display())]
     Syntax { path: PathBuf, reason: String },

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The id's file could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot keep the system ID in {}: {source}", path.display())]
+#[error("cannot keep the system ID in {}", path.display())]
 pub struct SystemIdError {
     path: PathBuf,
     source: io::Error,

@@ -19,6 +19,8 @@ pub struct EngineSettings {
     pub helper_root: PathBuf,
     /// Whether jobs may get what building images inside needs (`NESTED_PRIVILEGED`).
     pub nested_privileged: bool,
+    /// Settings for podman inside such jobs.
+    pub nested_containers_conf: Option<PathBuf>,
 }
 
 impl Default for EngineSettings {
@@ -28,6 +30,7 @@ impl Default for EngineSettings {
             program: "/usr/bin/pipglr".into(),
             helper_root: "/usr/lib/pipglr/helper-root".into(),
             nested_privileged: true,
+            nested_containers_conf: None,
         }
     }
 }

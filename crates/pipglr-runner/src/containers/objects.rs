@@ -21,7 +21,11 @@ pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
         if name.starts_with(&plan.names.unique) {
             labels.insert(TEMPORARY.to_owned(), "true".to_owned());
         }
-        engine.client.create_volume(&VolumeSpec { name: name.to_owned(), labels, ..VolumeSpec::default() }).await?;
+        match engine.client.create_volume(&VolumeSpec { name: name.to_owned(), labels, ..VolumeSpec::default() }).await {
+            // An earlier job of this slot left it for us.
+            Ok(_) | Err(pipglr_podman::Error::Conflict { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ use pipglr_podman::{ContainerSpec, Device, Image, LogConfiguration, Mount, Named
 
 /// Where this program is found inside job containers.
 pub const PROGRAM_INSIDE: &str = "/.pipglr/pipglr";
+/// Where podman inside a job finds its settings.
+const NESTED_CONF_INSIDE: &str = "/.pipglr/containers.conf";
 
 /// The build container: the job's image with our init as process 1.
 #[must_use]
@@ -16,14 +18,16 @@ pub fn build_container(plan: &JobPlan, image: &Image, docker: &DockerConfig, set
         entrypoint: Some(vec![PROGRAM_INSIDE.to_owned(), "job-init".to_owned()]),
         // The init starts as root to prepare directories, then runs scripts as the image's user.
         user: Some("0:0".to_owned()),
-        ..common(plan, "build", settings)
+        ..common(plan, "build")
     };
+    let program = settings.program.display().to_string();
+    spec.mounts.push(Mount::bind(program, PROGRAM_INSIDE, &["ro"]));
     apply_operator_settings(&mut spec, docker);
     for volume in &plan.volumes {
         mount(&mut spec, volume);
     }
     if plan.privileged && settings.nested_privileged {
-        allow_nested_builds(&mut spec);
+        allow_nested_builds(&mut spec, settings);
     }
     spec
 }
@@ -34,19 +38,22 @@ pub fn helper_container(plan: &JobPlan, role: &str, settings: &EngineSettings) -
     let mut spec = ContainerSpec {
         rootfs: Some(settings.helper_root.display().to_string()),
         rootfs_overlay: true,
-        entrypoint: Some(vec![PROGRAM_INSIDE.to_owned(), "helper".to_owned()]),
+        // The skeleton belongs to an ID that is not mapped here: nothing can be created in it, only mounted over.
+        read_only_filesystem: true,
+        read_write_tmpfs: Some(true),
+        // Found below the mounted `/usr`.
+        entrypoint: Some(vec![settings.program.display().to_string(), "helper".to_owned()]),
         user: Some("0:0".to_owned()),
-        ..common(plan, role, settings)
+        ..common(plan, role)
     };
-    spec.mounts.push(Mount::bind("/usr", "/usr", &["ro"]));
-    spec.mounts.push(Mount::tmpfs("/tmp", &["mode=1777"]));
-    spec.mounts.push(Mount::tmpfs("/root", &["mode=0700"]));
+    spec.mounts.push(Mount::bind("/usr", "/usr", &["ro", "rbind"]));
+    spec.mounts.push(Mount::tmpfs("/root", &["mode=700", "nosuid", "nodev"]));
     spec.env.insert("HOME", "/root");
     spec.env.insert("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     spec
 }
 
-fn common(plan: &JobPlan, role: &str, settings: &EngineSettings) -> ContainerSpec {
+fn common(plan: &JobPlan, role: &str) -> ContainerSpec {
     let mut spec = ContainerSpec {
         name: Some(format!("{}-{role}", plan.names.unique)),
         hostname: Some(plan.names.base.clone()),
@@ -57,8 +64,6 @@ fn common(plan: &JobPlan, role: &str, settings: &EngineSettings) -> ContainerSpe
         stop_timeout: Some(10),
         ..ContainerSpec::default()
     };
-    let program = settings.program.display().to_string();
-    spec.mounts.push(Mount::bind(program, PROGRAM_INSIDE, &["ro"]));
     spec.volumes.push(NamedVolume::new(&plan.builds.name, &plan.builds.directory, &[]));
     spec
 }
@@ -92,10 +97,15 @@ fn mount(spec: &mut ContainerSpec, volume: &VolumeMount) {
     }
 }
 
-/// What building images inside a job needs, and nothing more. Plain `privileged` cannot work nested: it wants to mount
-/// a fresh sysfs.
-fn allow_nested_builds(spec: &mut ContainerSpec) {
-    spec.cap_add.push("CAP_SYS_ADMIN".to_owned());
+/// What building images and running containers inside a job needs, and nothing more. Plain `privileged` cannot work
+/// nested: it wants to mount a fresh sysfs. All of this is within the user namespaces of the sandbox.
+fn allow_nested_builds(spec: &mut ContainerSpec, settings: &EngineSettings) {
+    spec.cap_add.extend(["CAP_SYS_ADMIN".to_owned(), "CAP_NET_ADMIN".to_owned()]);
     spec.unmask.push("/proc/*".to_owned());
-    spec.devices.push(Device::new("/dev/fuse"));
+    spec.devices.extend([Device::new("/dev/fuse"), Device::new("/dev/net/tun")]);
+    if let Some(conf) = &settings.nested_containers_conf {
+        // There is no cgroup to manage in there.
+        spec.mounts.push(Mount::bind(conf.display().to_string(), NESTED_CONF_INSIDE, &["ro"]));
+        spec.env.insert("CONTAINERS_CONF_OVERRIDE", NESTED_CONF_INSIDE);
+    }
 }

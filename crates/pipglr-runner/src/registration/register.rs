@@ -46,13 +46,13 @@ pub struct Registered {
 pub enum RegisterError {
     #[error("{0}")]
     Usage(String),
-    #[error("cannot register: {source}")]
+    #[error("cannot register")]
     Unreachable { source: Error, hint: String },
     #[error("GitLab at {url} does not accept the token")]
     WrongToken { url: String },
     #[error("GitLab at {url} no longer takes registration tokens")]
     RegistrationTokensDisabled { url: String },
-    #[error("{source}")]
+    #[error("the registration cannot be stored")]
     File { source: FileError, path: PathBuf },
 }
 

@@ -168,9 +168,10 @@ impl Sender {
                 Patched::Fine
             }
             PatchAnswer::Mismatch { offset } => {
-                // A coordinator can never have more than was written; anything else restarts the log.
-                self.offset = if offset <= self.trace.len() { offset } else { 0 };
-                Patched::Rewound
+                // Ahead of us, it took a patch whose answer was lost: nothing has to be sent again.
+                let ahead = offset > self.offset;
+                self.offset = offset;
+                if ahead { Patched::Fine } else { Patched::Rewound }
             }
             PatchAnswer::Gone => {
                 self.signals.abort.cancel();

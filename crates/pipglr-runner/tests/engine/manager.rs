@@ -1,6 +1,6 @@
 //! The manager: how it asks for jobs, how many it runs, and how it stops.
 
-use crate::support::SYSTEM_ID;
+use crate::support::{PATIENCE, SYSTEM_ID};
 use pipglr_runner::config::parse_config;
 use pipglr_runner::containers::{Engine, EngineSettings};
 use pipglr_runner::manager::{self, Ended, ManagerOptions, Shutdown, ShutdownLevel};
@@ -22,6 +22,15 @@ struct House {
 }
 
 type Running = JoinHandle<anyhow::Result<Ended>>;
+
+/// How the manager ended, which it does in good time.
+async fn ended(running: Running) -> Ended {
+    tokio::time::timeout(PATIENCE, running)
+        .await
+        .expect("the manager comes to an end")
+        .unwrap()
+        .unwrap()
+}
 
 fn job(id: u64) -> JobBuilder {
     JobBuilder::new(id).without_sources().script(&["x"])
@@ -64,7 +73,7 @@ impl House {
     /// Stops taking jobs and waits for those that run.
     async fn stop(&self, running: Running) {
         self.shutdown.request(ShutdownLevel::Graceful);
-        assert_eq!(running.await.unwrap().unwrap(), Ended::Clean);
+        assert_eq!(ended(running).await, Ended::Clean);
         assert_eq!(self.gitlab.record().violations, Vec::<String>::new());
         assert_eq!(self.podman.record().violations, Vec::<String>::new());
         assert_eq!(self.podman.containers(), Vec::<String>::new());
@@ -463,7 +472,7 @@ async fn a_forceful_stop_ends_jobs_and_says_so() {
     let running = house.start("concurrent = 2", &[(RUNNER_TOKEN, "")]);
     house.scripts_begun(2).await;
     house.shutdown.request(ShutdownLevel::Forceful);
-    assert_eq!(running.await.unwrap().unwrap(), Ended::Clean);
+    assert_eq!(ended(running).await, Ended::Clean);
     for (id, ended) in house.gitlab.record().jobs {
         assert_eq!(
             ended.ending(),
@@ -496,7 +505,7 @@ async fn a_forceful_stop_does_not_wait_for_ever() {
     let running = house.start("shutdown_timeout = 1", &[(RUNNER_TOKEN, "")]);
     house.scripts_begun(1).await;
     house.shutdown.request(ShutdownLevel::Forceful);
-    assert_eq!(running.await.unwrap().unwrap(), Ended::JobsLost);
+    assert_eq!(ended(running).await, Ended::JobsLost);
 }
 
 #[tokio::test]
@@ -521,7 +530,7 @@ async fn asking_twice_for_a_forceful_stop_waits_for_nothing() {
         })
         .await;
     house.shutdown.request(ShutdownLevel::Forceful);
-    assert_eq!(running.await.unwrap().unwrap(), Ended::JobsLost);
+    assert_eq!(ended(running).await, Ended::JobsLost);
 }
 
 #[tokio::test]
@@ -546,7 +555,7 @@ async fn leftovers_of_an_earlier_process_are_reaped_and_nothing_else() {
         .wait_for("polling", |r| r.count(Endpoint::JobRequest) > 0)
         .await;
     house.shutdown.request(ShutdownLevel::Graceful);
-    assert_eq!(running.await.unwrap().unwrap(), Ended::Clean);
+    assert_eq!(ended(running).await, Ended::Clean);
     assert_eq!(
         house.podman.containers(),
         ["of another manager", "of a person"]

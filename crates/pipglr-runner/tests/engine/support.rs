@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const SYSTEM_ID: &str = "r_0123456789ab";
 
+/// No job of a test takes this long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
 /// As fast as a test wants it; no keep-alive gets in the way.
 pub(crate) const FAST: Pace = Pace {
     interval: Duration::from_millis(5),
@@ -95,7 +98,10 @@ impl Bench {
     pub(crate) async fn run(&self, builder: JobBuilder) -> Ran {
         let payload = self.gitlab.assign(builder);
         let id = payload["id"].as_u64().unwrap();
-        let record = Box::pin(job::run_job(self.accepted(payload), self.world(id))).await;
+        let running = Box::pin(job::run_job(self.accepted(payload), self.world(id)));
+        let record = tokio::time::timeout(PATIENCE, running)
+            .await
+            .expect("the job comes to an end");
         let at_gitlab = self.gitlab.record().jobs[&id].clone();
         Ran { record, at_gitlab }
     }

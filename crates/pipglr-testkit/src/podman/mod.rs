@@ -131,7 +131,7 @@ impl FakePodman {
                 part: part.to_owned(),
                 left: times,
                 answer: None,
-            })
+            });
         });
     }
 

@@ -164,7 +164,7 @@ impl Process {
                     return Err(Dead(137));
                 }
                 Act::LoseAttach { mid_frame } => {
-                    self.state.change(|s| s.cut_attached(&self.id, mid_frame))
+                    self.state.change(|s| s.cut_attached(&self.id, mid_frame));
                 }
             }
         }

@@ -12,6 +12,9 @@ use pipglr_runner::manager::{self, Ended, ManagerOptions, Shutdown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+/// Part of the image.
+const NESTED_CONTAINERS_CONF: &str = "/usr/lib/pipglr/nested-containers.conf";
+
 pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
     if let Some(directory) = &args.working_directory {
         std::env::set_current_dir(directory).with_context(|| format!("change to {}", directory.display()))?;
@@ -41,6 +44,7 @@ async fn serve(args: &RunArgs, config: Config) -> Outcome {
         program: args.program.clone(),
         helper_root: args.helper_root.clone(),
         nested_privileged: args.nested_privileged,
+        nested_containers_conf: Some(PathBuf::from(NESTED_CONTAINERS_CONF)).filter(|path| path.exists()),
     });
     if let Some(path) = &args.health_socket {
         health::serve(path, engine.clone()).with_context(|| format!("listen on {}", path.display()))?;

@@ -51,7 +51,7 @@ impl Builder {
     pub(crate) fn build(&self, tag: &str, build_args: &[&str]) -> anyhow::Result<()> {
         let mut build = self.variant_command();
         build.args(["--quiet", "--tag", tag]).args(build_args.iter().map(|a| format!("--build-arg={a}"))).arg(".");
-        run(build.stdout(std::process::Stdio::null()))?;
+        pipglr_e2e::command::CommandExt::run_text(&mut build)?;
         check_seccomp(&self.podman, tag)
     }
 }

@@ -105,7 +105,8 @@ fn checkout(plan: &SourcesPlan, git: &Git<'_>) -> Result<(), PhaseFailed> {
         arguments.extend(flags.iter().cloned());
         git.run(&arguments)?;
     }
-    if !plan.skip_lfs && git.succeeds(&["lfs", "version"]) {
+    let uses_lfs = || git.succeeds(&["grep", "--quiet", "filter=lfs", "HEAD", "--", ":(glob)**/.gitattributes"]);
+    if !plan.skip_lfs && uses_lfs() && git.succeeds(&["lfs", "install", "--local", "--skip-smudge"]) {
         git.run(&["lfs", "pull"])?;
         notice::line("");
     }

@@ -51,17 +51,18 @@ fn print_log(job: &JobRecord) {
 /// Drops the 32-byte line headers, section markers and clear-line sequences of a trace.
 fn readable(trace: &str) -> String {
     let mut text = String::with_capacity(trace.len());
+    let mut marker_before = false;
     for line in trace.split_inclusive('\n') {
         let (body, continues) = without_header(line);
         let body = without_sections(body).replace("\x1b[0K", "");
-        // A continued line belongs to the one before it.
-        if continues && text.ends_with('\n') {
+        // A continued line belongs to the one before it, unless that one was only a marker.
+        if continues && !marker_before && text.ends_with('\n') {
             text.pop();
         }
-        if body.trim_end_matches('\n').is_empty() && line.contains("section_") {
-            continue;
+        marker_before = body.trim_end_matches('\n').is_empty() && line.contains("section_");
+        if !marker_before {
+            text.push_str(&body);
         }
-        text.push_str(&body);
     }
     text
 }
@@ -96,11 +97,12 @@ mod tests {
 
     #[test]
     fn traces_read_like_a_terminal() {
-        let trace = "2026-08-22T10:15:30.123456Z 00O section_start:1:step_script\r\x1b[0K\n\
+        let trace = "2026-08-22T10:15:30.123456Z 00O before\n\
+                     2026-08-22T10:15:30.123456Z 00O section_start:1:step_script\r\x1b[0K\n\
                      2026-08-22T10:15:30.123456Z 00O+\x1b[0KTitle\n\
                      2026-08-22T10:15:30.123456Z 01O hello\n\
                      2026-08-22T10:15:30.123456Z 00O section_end:1:step_script\r\x1b[0K\n\
                      no header\n";
-        assert_eq!(readable(trace), "Title\nhello\nno header\n");
+        assert_eq!(readable(trace), "before\nTitle\nhello\nno header\n");
     }
 }
