@@ -25,6 +25,11 @@ pub const NESTED: JobImage = JobImage {
     repository: "ci/podman",
     packages: &["podman", "crun", "fuse-overlayfs", "netavark", "passt", "uidmap", "ca-certificates"],
 };
+/// No image: a host with podman, for [`crate::host::debian13`].
+pub(crate) const HOST: JobImage = JobImage {
+    repository: "host/debian13",
+    packages: &["podman", "crun", "fuse-overlayfs", "netavark", "aardvark-dns", "passt", "uidmap", "ca-certificates", "jq"],
+};
 
 /// The tag of all images: the release they are made of.
 pub const TAG: &str = "trixie";
@@ -57,7 +62,7 @@ impl JobImage {
     }
 
     /// The root file system as a tar, from the cache or made anew.
-    fn rootfs(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
+    pub(crate) fn rootfs(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
         let directory = crate::cache().join("rootfs");
         fs::create_dir_all(&directory)?;
         let tar = directory.join(format!("{}-{TAG}.tar", self.repository.replace('/', "-")));

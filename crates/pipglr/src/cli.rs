@@ -211,6 +211,9 @@ pub(crate) struct HealthArgs {
     /// Socket the runner answers on
     #[arg(long, env = "PIPGLR_HEALTH_SOCKET", default_value = "/run/pipglr-runner/health.sock")]
     pub(crate) socket: PathBuf,
+    /// Seconds to wait for good health
+    #[arg(long, default_value_t = 0)]
+    pub(crate) wait: u64,
 }
 
 #[derive(Debug, Args)]

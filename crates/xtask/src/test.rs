@@ -110,7 +110,7 @@ fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str))
     title("image for the stories");
     let account = Account::provide(ACCOUNT, say)?;
     let built = prepare(&account, say);
-    let (script, program) = match built {
+    let script = match built {
         Ok(built) => built,
         Err(error) => {
             account.close(false)?;
@@ -120,20 +120,20 @@ fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str))
     title("stories on real, nested, rootless podman");
     let mut command = crate::cargo::cargo(&["test", "--package", "pipglr-e2e", "--test", "stories", "--locked", "--quiet", "--"]);
     command.args(selected);
-    command.env("PIPGLR_STORY_IMAGE", IMAGE).env("PIPGLR_STORY_PROGRAM", program).env("PIPGLR_STORY_BUILD", script);
+    command.env("PIPGLR_STORY_IMAGE", IMAGE).env("PIPGLR_STORY_BUILD", script);
     let result = command.run_inherited().context("stories");
     account.close(false)?;
     result
 }
 
 /// The image, and a script that builds variants of it.
-fn prepare(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<(PathBuf, PathBuf)> {
+fn prepare(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
     let builder = image::Builder::prepare(account, say)?;
     say("building the image");
     builder.build(IMAGE, &[])?;
     let script = std::env::temp_dir().join("pipglr-build-variant");
     write_script(&script, &builder.variant_command())?;
-    Ok((script, builder.program))
+    Ok(script)
 }
 
 /// A script that is the command followed by the script's arguments and the context.

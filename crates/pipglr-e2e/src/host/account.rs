@@ -21,6 +21,8 @@ pub struct Account {
     home: PathBuf,
     keeper: Option<Keeper>,
     foreign: bool,
+    /// The root directory of the host it is an account of, if that is not this machine's; goes with the account.
+    root: Option<PathBuf>,
 }
 
 impl Account {
@@ -32,28 +34,41 @@ impl Account {
         if !is_root() {
             return Self::own();
         }
-        if lookup(name)?.is_none() {
+        if lookup(Path::new("/"), name)?.is_none() {
             say(&format!("creating the unprivileged account {name}"));
             Command::new("useradd").args(["--create-home", "--shell", "/bin/bash", name]).run_text()?;
         }
-        let (uid, home) = lookup(name)?.with_context(|| format!("account {name} is not there after useradd"))?;
-        for file in ["/etc/subuid", "/etc/subgid"] {
-            subordinate_ids(Path::new(file), name)?;
+        let needed = Keeper::is_needed()?;
+        if needed {
+            say("this host's cgroups or mounts are not what podman wants: using a private mount namespace");
+        }
+        Self::equip(name, None, needed, say)
+    }
+
+    /// Creates the account `name` on the host whose root directory is `root`, which goes when the account is closed.
+    /// Its `uid` must belong to nobody on this machine: both have one kernel.
+    pub(super) fn provide_in(root: PathBuf, name: &str, uid: u32, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
+        let mut useradd = Command::new("useradd");
+        useradd.arg("--root").arg(&root).args(["--uid", &uid.to_string(), "--create-home", "--shell", "/bin/bash", name]);
+        useradd.run_text()?;
+        Self::equip(name, Some(root), true, say)
+    }
+
+    /// All that podman needs, for an account that is there.
+    fn equip(name: &str, root: Option<PathBuf>, keeper: bool, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
+        let slash = root.as_deref().unwrap_or(Path::new("/"));
+        let (uid, home) = lookup(slash, name)?.with_context(|| format!("account {name} is not there after useradd"))?;
+        for file in ["etc/subuid", "etc/subgid"] {
+            subordinate_ids(&slash.join(file), name)?;
         }
         for device in ["/dev/fuse", "/dev/net/tun"] {
             open_device(Path::new(device), say)?;
         }
-        let runtime = PathBuf::from(format!("/run/user/{uid}"));
-        fs::create_dir_all(&runtime).with_context(|| format!("create {}", runtime.display()))?;
-        chown(&runtime, Some(uid), Some(uid))?;
-        fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700))?;
-        let keeper = if Keeper::is_needed()? {
-            say("this host's cgroups or mounts are not what podman wants: using a private mount namespace");
-            Some(Keeper::start(name)?)
-        } else {
-            None
-        };
-        let account = Self { name: name.to_owned(), uid, home, keeper, foreign: true };
+        let keeper = if keeper { Some(Keeper::start(name, root.as_deref())?) } else { None };
+        let mut install = keeper.as_ref().map_or_else(|| Command::new("env"), |k| k.enter(name));
+        install.args(["install", "--directory", "--mode=700", "--owner", name, "--group", name, &format!("/run/user/{uid}")]);
+        install.run_text()?;
+        let account = Self { name: name.to_owned(), uid, home, keeper, foreign: true, root };
         account.configure_podman()?;
         Ok(account)
     }
@@ -62,13 +77,13 @@ impl Account {
         let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
         let uid = Command::new("id").arg("-u").run_text()?.trim().parse()?;
         let name = Command::new("id").arg("-un").run_text()?.trim().to_owned();
-        Ok(Self { name, uid, home, keeper: None, foreign: false })
+        Ok(Self { name, uid, home, keeper: None, foreign: false, root: None })
     }
 
-    /// The account's home.
+    /// The account's home, as seen from here.
     #[must_use]
-    pub fn home(&self) -> &Path {
-        &self.home
+    pub fn home(&self) -> PathBuf {
+        self.seen_from_here(&self.home)
     }
 
     /// The account's name.
@@ -77,12 +92,25 @@ impl Account {
         &self.name
     }
 
+    /// The account's user ID.
+    #[must_use]
+    pub const fn uid(&self) -> u32 {
+        self.uid
+    }
+
     /// A command run by the account, in its home, with nothing of our environment but `PATH`.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.prefix(Some(&self.home));
         command.arg(program);
         command
+    }
+
+    fn seen_from_here(&self, path: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => path.to_owned(),
+        }
     }
 
     /// What makes a command run as the account; the command itself follows.
@@ -155,6 +183,7 @@ impl Account {
         if let Some(parent) = path.parent() {
             self.shell(&format!("mkdir -p '{}'", parent.display())).run_text()?;
         }
+        let path = self.seen_from_here(&path);
         fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
         if self.foreign {
             chown(&path, Some(self.uid), Some(self.uid))?;
@@ -172,12 +201,15 @@ impl Account {
         }
         // Containers are long gone; this ends podman's pause process and the like.
         Command::new("pkill").args(["--signal", "KILL", "--uid", &self.uid.to_string()]).run_any()?;
-        if purge {
+        if purge && self.root.is_none() {
             self.shell("podman unshare rm -rf \"$HOME/.local/share/containers\"").run_any()?;
             Command::new("pkill").args(["--signal", "KILL", "--uid", &self.uid.to_string()]).run_any()?;
         }
         if let Some(keeper) = self.keeper {
             keeper.stop(&self.name)?;
+        }
+        if let Some(root) = self.root {
+            return fs::remove_dir_all(&root).with_context(|| format!("remove {}", root.display()));
         }
         if purge {
             Command::new("userdel").args(["--force", "--remove", &self.name]).run_any()?;
@@ -201,9 +233,9 @@ impl Account {
     }
 }
 
-/// uid and home of an account.
-fn lookup(name: &str) -> anyhow::Result<Option<(u32, PathBuf)>> {
-    let passwd = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
+/// uid and home of an account of the host with this root directory.
+fn lookup(root: &Path, name: &str) -> anyhow::Result<Option<(u32, PathBuf)>> {
+    let passwd = fs::read_to_string(root.join("etc/passwd")).context("read etc/passwd")?;
     let entry = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f.first() == Some(&name));
     entry.map(|f| Ok((f[2].parse()?, PathBuf::from(f[5])))).transpose()
 }

@@ -1,11 +1,13 @@
 //! A private mount namespace whose `/sys/fs/cgroup` is plain cgroup v2, for hosts where it is not.
 //!
 //! crun refuses "hybrid" cgroups; podman also wants `/` to be a shared mount. Both are arranged where nobody else sees
-//! it. A sleeping process keeps the namespace alive.
+//! it. Its root may be another directory: an installed Debian becomes a host of its own. A sleeping process keeps the
+//! namespace alive.
 
 use crate::command::CommandExt as _;
 use anyhow::Context as _;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Keeps the namespace; it ends with this value.
@@ -22,14 +24,24 @@ impl Keeper {
         Ok(!plain_cgroup2 || !shared_root)
     }
 
-    /// Makes the namespace with a cgroup owned by `account`.
-    pub(super) fn start(account: &str) -> anyhow::Result<Self> {
+    /// Makes the namespace with a cgroup owned by `account`; with `root`, that directory becomes its `/`.
+    pub(super) fn start(account: &str, root: Option<&Path>) -> anyhow::Result<Self> {
+        // No chroot: the kernel lets nobody who is in one make a user namespace.
+        let mounts = match root {
+            None => "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup",
+            Some(_) => {
+                "mount --bind \"$1\" \"$1\"; cd \"$1\"; mount -t proc proc proc; mount -t sysfs sysfs sys; \
+                 mount -t cgroup2 none sys/fs/cgroup; mount --rbind /dev dev; mount -t tmpfs tmpfs run; \
+                 pivot_root . mnt; cd /; umount -l /mnt"
+            }
+        };
         let script = format!(
-            "set -e; umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; mkdir -p /sys/fs/cgroup/{account}; \
-             chown -R {account} /sys/fs/cgroup/{account}; mount --make-rshared /; echo ready; exec sleep infinity"
+            "set -e; {mounts}; mkdir -p /sys/fs/cgroup/{account}; chown -R {account} /sys/fs/cgroup/{account}; \
+             mount --make-rshared /; echo ready; exec sleep infinity"
         );
         let mut child = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", &script])
+            .args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"])
+            .args(root)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -57,7 +69,7 @@ impl Keeper {
         let unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
         for root in unified {
             let dir = format!("{root}/{account}");
-            if std::path::Path::new(&dir).is_dir() {
+            if Path::new(&dir).is_dir() {
                 Command::new("find").args([dir.as_str(), "-depth", "-type", "d", "-delete"]).run_any()?;
             }
         }

@@ -1,6 +1,7 @@
 //! The host's side: packages, an account without root, and the namespace it lives in where the host is not ideal.
 
 mod account;
+pub mod debian13;
 mod keeper;
 pub mod packages;
 

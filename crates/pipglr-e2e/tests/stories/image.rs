@@ -20,7 +20,7 @@ fn run(stage: &Stage, image: &str, line: &str) -> anyhow::Result<String> {
 }
 
 /// Users, capabilities of the ID mappers, units, annotations, no toolchain.
-pub fn inside(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn inside(stage: &mut Stage) -> anyhow::Result<()> {
     let text = run(
         stage,
         &stage.image,
@@ -47,7 +47,7 @@ pub fn inside(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// The profile in the label, compared with the default of the podman inside.
-pub fn seccomp(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn seccomp(stage: &mut Stage) -> anyhow::Result<()> {
     let label = stage.account.podman(["image", "inspect", "--format", "{{json .Labels}}", &stage.image]).run_text()?;
     let labels: serde_json::Value = serde_json::from_str(&label)?;
     let profile: serde_json::Value = serde_json::from_str(labels["io.containers.seccomp.profile"].as_str().context("no profile")?)?;
@@ -81,7 +81,7 @@ pub fn seccomp(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Each wrong value ends the build and says what is wrong.
-pub fn wrong_arguments(_stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn wrong_arguments(_stage: &mut Stage) -> anyhow::Result<()> {
     for (argument, word) in [
         ("PRUNE_INTERVAL=sometimes", "PRUNE_INTERVAL=sometimes: not a systemd OnCalendar value"),
         ("RUNNER_FLAVOUR=python", "RUNNER_FLAVOUR=python: must be native or gitlab-runner"),
@@ -97,7 +97,7 @@ pub fn wrong_arguments(_stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// PRUNE_INTERVAL and NESTED_PRIVILEGED, seen in the image and by a job.
-pub fn arguments_have_effect(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn arguments_have_effect(stage: &mut Stage) -> anyhow::Result<()> {
     let tag = "localhost/pipglr-variant";
     let output = build(tag, &["PRUNE_INTERVAL=hourly", "NESTED_PRIVILEGED=false"])?;
     ensure!(output.status.success(), "{output:?}");
@@ -123,7 +123,7 @@ fn unprivileged_job(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// The official flavour, from a server on loopback in place of GitLab's; a wrong sum is refused.
-pub fn gitlab_runner_flavour(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn gitlab_runner_flavour(stage: &mut Stage) -> anyhow::Result<()> {
     let program = b"#!/bin/sh\necho \"Version: 99.1.0\"\n";
     let sum = Command::new("sha256sum").run_with_input(std::str::from_utf8(program)?)?;
     let sum = sum.split(' ').next().context("a sum")?.to_owned();

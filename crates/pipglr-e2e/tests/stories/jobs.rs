@@ -8,7 +8,7 @@ use pipglr_e2e::job_images::NESTED;
 use std::time::Duration;
 
 /// Exit codes, failure reasons, after_script, allow_failure.
-pub fn outcomes(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn outcomes(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
         "default: { image: '@SMALL@' }\n\
          variables: { GIT_STRATEGY: none }\n\
@@ -47,7 +47,7 @@ pub fn outcomes(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Plain, expanded, raw, masked, file, and those the runner sets.
-pub fn variables(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn variables(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
         "default: { image: '@SMALL@' }\n\
          variables:\n  GIT_STRATEGY: none\n  A: one\n  B: '$A two'\n  RAW: { value: '$A', expand: false }\n  QUOTES: \"it's \\\"quoted\\\" $$x\"\n\
@@ -61,8 +61,8 @@ pub fn variables(stage: &mut Stage) -> anyhow::Result<()> {
     stage.configure_and_run(|text| text)?;
     let pipeline = stage.run_pipeline(&project)?;
     let job = job(&pipeline, "show")?;
-    ensure!(job.state == JobState::Success, "{:?}", job.state);
     let text = log(job)?;
+    ensure!(job.state == JobState::Success, "{text}");
     let project_dir = format!("/builds/{}", project.coordinator.project_path());
     for part in [
         "<one>\n<one two>\n<$A>\n<it's \"quoted\" $x>\n".to_owned(),
@@ -78,7 +78,7 @@ pub fn variables(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Fetch reuses the work tree, clone does not, depth limits history, scripts can fetch, credentials do not stay.
-pub fn git(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn git(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.project(
         &[
             (
@@ -110,14 +110,14 @@ pub fn git(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Entrypoints, users by number, default image, policies.
-pub fn images(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn images(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
         "variables: { GIT_STRATEGY: none }\n\
          default-image: { script: ['cat /etc/debian_version'] }\n\
          entrypoint: { image: { name: '@SMALL@', entrypoint: ['env', 'FROM_ENTRYPOINT=yes'] }, script: ['echo entrypoint=$FROM_ENTRYPOINT'] }\n\
          no-entrypoint: { image: { name: '@SMALL@', entrypoint: [''] }, script: ['echo fine'] }\n\
          user: { image: { name: '@SMALL@', docker: { user: 'nobody' } }, script: ['id -un', 'echo home=$HOME', 'touch here && ls -l here'] }\n\
-         number: { image: { name: '@SMALL@', docker: { user: '65535:65534' } }, script: ['id', 'cat /proc/1/environ 2>&1 | head -c 0; echo $?'] }\n\
+         number: { image: { name: '@SMALL@', docker: { user: '65535:65534' } }, script: ['id', '! cat /proc/1/environ'] }\n\
          never: { image: { name: '@REGISTRY@/ci/never:1', pull_policy: never }, script: ['true'], allow_failure: true }\n\
          always: { image: { name: '@SMALL@', pull_policy: always }, script: ['true'], allow_failure: true }\n",
     )?;
@@ -142,7 +142,7 @@ pub fn images(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Upload and download of trees with links, modes, exclusions; on_failure; missing files.
-pub fn artifacts(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn artifacts(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
         "stages: [make, use]\ndefault: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
          make:\n  stage: make\n  script: ['mkdir -p out/deep', 'echo data > out/deep/file', 'echo no > out/skip.log', 'ln -s deep/file out/link', 'chmod 755 out/deep/file']\n\
@@ -168,7 +168,7 @@ pub fn artifacts(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Graceful cancel while a script runs; the job's own time limit.
-pub fn cancel_and_timeout(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn cancel_and_timeout(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
         "default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
          canceled: { script: ['echo script begins', 'sleep 1000'], after_script: ['echo after $CI_JOB_STATUS'] }\n\
@@ -196,7 +196,7 @@ pub fn cancel_and_timeout(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Two runners of one configuration, four jobs at the same time.
-pub fn parallel(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn parallel(stage: &mut Stage) -> anyhow::Result<()> {
     let jobs: String = (1..=4).map(|n| format!("job{n}: {{ script: ['sleep 5'] }}\n")).collect();
     let project = stage.coordinator(&format!("default: {{ image: '@SMALL@' }}\nvariables: {{ GIT_STRATEGY: none }}\n{jobs}"))?;
     stage.register(&project, &[("RUNNER_NAME", "one"), ("RUNNER_LIMIT", "3")])?;
@@ -216,7 +216,7 @@ pub fn parallel(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// No token or masked value in what the inner engine tells about containers, nor in the process list.
-pub fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
         "default: { image: '@SMALL@' }\nwait: { script: ['echo $CI_JOB_TOKEN | md5sum', 'echo token=$CI_JOB_TOKEN > t', 'sleep 20'] }\n",
     )?;
@@ -227,7 +227,7 @@ pub fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
         if !log(job(&record, "wait")?).unwrap_or_default().contains("$ sleep 20") {
             return Ok(None);
         }
-        let inside = "export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock; podman --remote ps -q | xargs podman --remote inspect; ps axeww";
+        let inside = "export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock; podman --remote ps -q | xargs podman --remote inspect; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; true";
         stage.account.podman(["exec", "pipglr", "sh", "-c", inside]).run_text().map(Some)
     })?;
     contains(&inspected, "pipglr.job")?;
@@ -241,13 +241,13 @@ pub fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// `podman build` inside a job works by default, and does not with NESTED_PRIVILEGED=false, which the job says.
-pub fn nested_builds(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn nested_builds(stage: &mut Stage) -> anyhow::Result<()> {
     stage.provide(&NESTED)?;
     let project = stage.project(
         &[
             (
                 ".gitlab-ci.yml",
-                "build:\n  image: '@REGISTRY@/ci/podman:trixie'\n  script:\n    - tar -C / -cf base.tar bin etc lib lib64 usr/bin/sh usr/bin/cat usr/lib/x86_64-linux-gnu/libc.so.6 usr/lib64\n\
+                "build:\n  image: '@REGISTRY@/ci/podman:trixie'\n  script:\n    - tar -C / -cf base.tar bin etc lib lib64 usr/bin/sh usr/bin/dash usr/bin/cat usr/lib/x86_64-linux-gnu/libc.so.6 usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 usr/lib64\n\
                 \x20   - podman --storage-driver=overlay import base.tar localhost/base\n    - podman build --isolation=chroot --network=host -t made .\n    - podman images\n",
             ),
             ("Containerfile", "FROM localhost/base\nCOPY file /file\nRUN cat /file\n"),

@@ -7,14 +7,14 @@ use std::process::Output;
 
 /// How a label is called.
 #[derive(Debug, Clone, Copy)]
-enum Way {
+pub(crate) enum Way {
     Runlabel,
     Eval,
 }
 
-const WAYS: [Way; 2] = [Way::Runlabel, Way::Eval];
+pub(crate) const WAYS: [Way; 2] = [Way::Runlabel, Way::Eval];
 
-fn call(stage: &Stage, way: Way, label: &str, environment: &[(&str, &str)]) -> anyhow::Result<Output> {
+pub(crate) fn call(stage: &Stage, way: Way, label: &str, environment: &[(&str, &str)]) -> anyhow::Result<Output> {
     let exports: String = environment.iter().map(|(key, value)| format!("export {key}='{value}'; ")).collect();
     let image = &stage.image;
     let line = match way {
@@ -38,7 +38,7 @@ fn any_project(stage: &Stage) -> anyhow::Result<Project> {
 }
 
 /// Each call appends one runner; both kinds of token; options by environment names; the secret is stored and replaced.
-pub fn registration(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn registration(stage: &mut Stage) -> anyhow::Result<()> {
     let project = any_project(stage)?;
     let registration_token = project.coordinator.registration_token().expose().to_owned();
     for way in WAYS {
@@ -73,7 +73,7 @@ pub fn registration(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// What a user gets wrong is answered with one line that says what to do.
-pub fn mistakes(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn mistakes(stage: &mut Stage) -> anyhow::Result<()> {
     let project = any_project(stage)?;
     for way in WAYS {
         stage.clear()?;
@@ -107,7 +107,7 @@ pub fn mistakes(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Whatever the secret holds comes out unchanged.
-pub fn dumpconfig(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn dumpconfig(stage: &mut Stage) -> anyhow::Result<()> {
     let content = "# comment\nconcurrent = 1\r\n[[runners]]\n  name = \"é\t\\\\ \"\n# no newline at the end";
     stage.account.podman(["secret", "create", "config.toml", "-"]).run_with_input(content)?;
     for way in WAYS {

@@ -1,8 +1,10 @@
 //! End-to-end stories: the real image on real, nested, rootless podman, against our coordinator over real HTTP.
 //!
-//! `cargo xtask test` builds image and program and calls this with `PIPGLR_STORY_IMAGE` and `PIPGLR_STORY_PROGRAM`;
+//! `cargo xtask test` builds image and program and calls this with `PIPGLR_STORY_IMAGE` and `PIPGLR_STORY_BUILD`;
 //! arguments select stories by part of their name.
+#![expect(clippy::print_stdout, reason = "the outcome is told to a person")]
 
+mod debian13;
 mod image;
 mod jobs;
 mod labels;
@@ -18,7 +20,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 22] = [
+const STORIES: [Story; 23] = [
     ("image: what is inside", image::inside),
     ("image: seccomp profile differs from podman's by sethostname alone", image::seccomp),
     ("image: wrong build arguments fail with a clear word", image::wrong_arguments),
@@ -27,6 +29,7 @@ const STORIES: [Story; 22] = [
     ("labels: both ways of calling, from secret to configuration", labels::registration),
     ("labels: mistakes get one clear line", labels::mistakes),
     ("labels: dumpconfig is byte for byte", labels::dumpconfig),
+    ("debian13: both ways of calling with podman 5.4", debian13::labels),
     ("jobs: outcomes are reported as they are", jobs::outcomes),
     ("jobs: variables of all kinds", jobs::variables),
     ("jobs: git strategies, depth and credentials", jobs::git),

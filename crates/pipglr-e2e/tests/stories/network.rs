@@ -4,14 +4,14 @@ use crate::stage::{Stage, contains, job, log, wait_for};
 use anyhow::{Context as _, ensure};
 use pipglr_coordinator::JobState;
 use pipglr_e2e::HOST_LOOPBACK;
-use pipglr_testkit::{FaultProxy, Link};
+use pipglr_testkit::proxy::{FaultProxy, Link};
 use std::time::Duration;
 
 /// Lines the job prints, one every tenth of a second.
 const LINES: u32 = 300;
 
 /// The connection between runner and coordinator is gone for 20 s while a job prints; the log is complete, byte for byte.
-pub fn cut(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn cut(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.project(
         &[(
             ".gitlab-ci.yml",

@@ -7,7 +7,7 @@ use pipglr_e2e::repository;
 
 /// Runs the README's shell blocks in order, in the account. Blocks marked `host` are for root and checked by
 /// `cargo xtask quickstart`; blocks marked `repository` are run by `cargo xtask test` itself.
-pub fn commands(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn commands(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator("a: { image: '@SMALL@', script: ['true'] }\n")?;
     let text = std::fs::read_to_string(repository().join("README.md"))?;
     let mut script = format!(

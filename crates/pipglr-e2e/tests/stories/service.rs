@@ -7,7 +7,7 @@ use pipglr_e2e::command::CommandExt as _;
 use std::time::Duration;
 
 /// `podman stop` waits for the running job; storage and cache can be thrown away between two runs.
-pub fn drain(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn drain(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
         "stages: [a, b]\ndefault: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
          long: { stage: a, script: ['echo begun', 'sleep 12', 'echo done'] }\nnext: { stage: b, script: ['true'] }\n",
@@ -33,7 +33,7 @@ pub fn drain(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// `podman logs` shows systemd, podman and runner; levels rise without a rebuild; environment reaches the runner.
-pub fn observability(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn observability(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator("a: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['true'] }\n")?;
     stage.register(&project, &[])?;
     for name in ["setupconfig", "setupstorage", "setupcache"] {
@@ -42,7 +42,10 @@ pub fn observability(stage: &mut Stage) -> anyhow::Result<()> {
     stage.label("run", &[("PIPGLR_OPTIONS", "-e LOG_LEVEL=debug -e PODMAN_LOG_LEVEL=info -e SOME_NAME=some-value")])?;
     stage.wait_until_healthy()?;
     stage.run_pipeline(&project)?;
-    let logs = stage.account.podman(["logs", "pipglr"]).run_text()?;
+    let logs = wait_for("the job's last line in the log", Duration::from_secs(20), || {
+        let logs = stage.account.podman(["logs", "pipglr"]).run_text()?;
+        Ok(logs.contains("job succeeded").then_some(logs))
+    })?;
     for part in ["systemd", "polling for jobs", "job accepted", "job succeeded", "level=info", "DEBUG"] {
         contains(&logs, part)?;
     }
@@ -64,7 +67,7 @@ pub fn observability(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// Not privileged, no added capability, podman's seccomp profile plus one call.
-pub fn not_privileged(stage: &mut Stage) -> anyhow::Result<()> {
+pub(crate) fn not_privileged(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator("a: { image: '@SMALL@', script: ['true'] }\n")?;
     stage.start_runner(&project, |text| text)?;
     let format = "{{.HostConfig.Privileged}} {{.HostConfig.CapAdd}} {{.HostConfig.PidsLimit}}";

@@ -7,7 +7,6 @@ use pipglr_e2e::host::Account;
 use pipglr_e2e::job_images::{JobImage, SMALL};
 use pipglr_e2e::registry::Registry;
 use pipglr_e2e::{HOST_LOOPBACK, cache, sample};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -16,42 +15,39 @@ use tokio_util::sync::CancellationToken;
 /// The account stories share with `cargo xtask quickstart`.
 const ACCOUNT: &str = "pipglr-stage";
 
-pub struct Stage {
+pub(crate) struct Stage {
     pub account: Account,
     pub registry: Registry,
     pub runtime: Runtime,
     /// The image under test.
     pub image: String,
-    /// Host build of the program.
-    pub program: PathBuf,
 }
 
 impl Stage {
     /// Sets the stage: everything stories need but a runner.
-    pub fn set() -> anyhow::Result<Self> {
+    pub(crate) fn set() -> anyhow::Result<Self> {
         let image = std::env::var("PIPGLR_STORY_IMAGE").context("PIPGLR_STORY_IMAGE is not set: run `cargo xtask test`")?;
-        let program = std::env::var("PIPGLR_STORY_PROGRAM").context("PIPGLR_STORY_PROGRAM is not set")?.into();
         let account = Account::provide(ACCOUNT, &mut |_| {})?;
         let registry = Registry::start(&cache().join("registry"))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let mut stage = Self { account, registry, runtime, image, program };
+        let mut stage = Self { account, registry, runtime, image };
         stage.provide(&SMALL)?;
         stage.clear()?;
         Ok(stage)
     }
 
     /// Makes sure that a job image is in the registry.
-    pub fn provide(&mut self, image: &JobImage) -> anyhow::Result<()> {
+    pub(crate) fn provide(&mut self, image: &JobImage) -> anyhow::Result<()> {
         image.provide(&self.registry, &self.account, &mut |text| println!("      {text}"))
     }
 
     /// The small job image, as jobs name it.
-    pub fn small(&self) -> String {
+    pub(crate) fn small(&self) -> String {
         SMALL.reference(&self.registry)
     }
 
     /// Removes what a story left; the image stays.
-    pub fn clear(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn clear(&mut self) -> anyhow::Result<()> {
         self.account.podman(["rm", "--force", "--all", "--time", "0"]).run_any()?;
         for secret in ["REGISTRATION_TOKEN", "config.toml"] {
             self.account.podman(["secret", "rm", secret]).run_any()?;
@@ -62,7 +58,7 @@ impl Stage {
     }
 
     /// Ends everything and checks that nothing of ours is left.
-    pub fn strike(self) -> anyhow::Result<()> {
+    pub(crate) fn strike(self) -> anyhow::Result<()> {
         let left = |what: &str, arguments: &[&str]| -> anyhow::Result<()> {
             let text = self.account.podman(arguments.iter().copied()).run_text()?;
             ensure!(text.trim().is_empty(), "{what}: {text}");
@@ -76,14 +72,16 @@ impl Stage {
         drop(self.registry);
         self.runtime.shutdown_timeout(Duration::from_secs(5));
         self.account.close(false)?;
-        let processes = std::process::Command::new("pgrep").args(["--uid", &name, "--list-name"]).run_any()?;
+        let processes = std::process::Command::new("ps").args(["-u", &name, "-o", "stat=,comm="]).run_any()?;
         let names = String::from_utf8_lossy(&processes.stdout).into_owned();
-        ensure!(names.trim().is_empty(), "processes of {name}: {names}");
+        // What has ended and was not yet collected by the host's process 1 is gone.
+        let alive: Vec<&str> = names.lines().filter(|l| !l.starts_with('Z')).collect();
+        ensure!(alive.is_empty(), "processes of {name}: {alive:?}");
         Ok(())
     }
 
     /// The last lines of a running container, for a failed story.
-    pub fn show_runner_log(&self) {
+    pub(crate) fn show_runner_log(&self) {
         if let Ok(output) = self.account.podman(["logs", "--tail", "40", "pipglr"]).run_any() {
             let text = String::from_utf8_lossy(&output.stdout);
             text.lines().for_each(|line| println!("      | {line}"));
@@ -91,12 +89,12 @@ impl Stage {
     }
 
     /// A coordinator for a project with this `.gitlab-ci.yml`; `@SMALL@` is the small job image.
-    pub fn coordinator(&self, configuration: &str) -> anyhow::Result<Project> {
+    pub(crate) fn coordinator(&self, configuration: &str) -> anyhow::Result<Project> {
         self.project(&[(".gitlab-ci.yml", configuration)], |_| {})
     }
 
     /// A coordinator for a project of several files, with options changed by `adjust`.
-    pub fn project(&self, files: &[(&str, &str)], adjust: impl FnOnce(&mut ServeOptions)) -> anyhow::Result<Project> {
+    pub(crate) fn project(&self, files: &[(&str, &str)], adjust: impl FnOnce(&mut ServeOptions)) -> anyhow::Result<Project> {
         let directory = tempfile::tempdir()?;
         let small = self.small();
         let registry = self.registry.address_inside();
@@ -121,13 +119,13 @@ impl Stage {
     }
 
     /// Registers, configures and starts a runner for `project` by the runlabels; `edit` changes config.toml.
-    pub fn start_runner(&self, project: &Project, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
+    pub(crate) fn start_runner(&self, project: &Project, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
         self.register(project, &[])?;
         self.configure_and_run(edit)
     }
 
     /// One `[[runners]]` more in config.toml.
-    pub fn register(&self, project: &Project, environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    pub(crate) fn register(&self, project: &Project, environment: &[(&str, &str)]) -> anyhow::Result<()> {
         self.account.podman(["secret", "rm", "REGISTRATION_TOKEN"]).run_any()?;
         let token = project.token();
         self.account.podman(["secret", "create", "REGISTRATION_TOKEN", "-"]).run_with_input(&token)?;
@@ -143,7 +141,7 @@ impl Stage {
     }
 
     /// Stores config.toml, prepares volumes, starts the container and waits until it is healthy.
-    pub fn configure_and_run(&self, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
+    pub(crate) fn configure_and_run(&self, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(self.account.home().join("config.toml"))?;
         self.account.write("config.toml", &edit(text.replace("concurrent = 1\n", "concurrent = 4\n")))?;
         for name in ["setupconfig", "setupstorage", "setupcache", "run"] {
@@ -152,30 +150,30 @@ impl Stage {
         self.wait_until_healthy()
     }
 
-    pub fn wait_until_healthy(&self) -> anyhow::Result<()> {
+    pub(crate) fn wait_until_healthy(&self) -> anyhow::Result<()> {
         wait_for("the container to be healthy", Duration::from_secs(60), || {
             Ok(self.account.podman(["exec", "pipglr", "pipglr", "health"]).run_any()?.status.success().then_some(()))
         })
     }
 
     /// Calls a runlabel the modern way and gives its output.
-    pub fn label(&self, name: &str, environment: &[(&str, &str)]) -> anyhow::Result<String> {
+    pub(crate) fn label(&self, name: &str, environment: &[(&str, &str)]) -> anyhow::Result<String> {
         let mut command = self.account.command("env");
         command.args(environment.iter().map(|(key, value)| format!("{key}={value}")));
         command.args(["podman", "container", "runlabel", name, &self.image]).run_text()
     }
 
     /// Runs a pipeline of `project` to its end.
-    pub fn run_pipeline(&self, project: &Project) -> anyhow::Result<PipelineRecord> {
+    pub(crate) fn run_pipeline(&self, project: &Project) -> anyhow::Result<PipelineRecord> {
         let id = self.begin_pipeline(project)?;
         self.wait_pipeline(project, id)
     }
 
-    pub fn begin_pipeline(&self, project: &Project) -> anyhow::Result<PipelineId> {
+    pub(crate) fn begin_pipeline(&self, project: &Project) -> anyhow::Result<PipelineId> {
         Ok(self.runtime.block_on(project.coordinator.create_pipeline(&Revision::Head))?)
     }
 
-    pub fn wait_pipeline(&self, project: &Project, id: PipelineId) -> anyhow::Result<PipelineRecord> {
+    pub(crate) fn wait_pipeline(&self, project: &Project, id: PipelineId) -> anyhow::Result<PipelineRecord> {
         let waiting = async { tokio::time::timeout(Duration::from_secs(180), project.coordinator.wait(id)).await };
         match self.runtime.block_on(waiting) {
             Ok(record) => Ok(record?),
@@ -185,7 +183,7 @@ impl Stage {
 }
 
 /// A project served by a coordinator; stops with this value.
-pub struct Project {
+pub(crate) struct Project {
     pub coordinator: Coordinator,
     /// As containers reach it.
     pub url: String,
@@ -196,7 +194,7 @@ pub struct Project {
 
 impl Project {
     /// The authentication token of the coordinator's runner.
-    pub fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.coordinator.runner_tokens().first().map(|t| t.expose().to_owned()).unwrap_or_default()
     }
 }
@@ -208,12 +206,12 @@ impl Drop for Project {
 }
 
 /// The job of this name.
-pub fn job<'a>(pipeline: &'a PipelineRecord, name: &str) -> anyhow::Result<&'a JobRecord> {
+pub(crate) fn job<'a>(pipeline: &'a PipelineRecord, name: &str) -> anyhow::Result<&'a JobRecord> {
     pipeline.jobs.iter().find(|j| j.name == name).with_context(|| format!("no job {name}"))
 }
 
 /// A job's log without colours, section markers and line headers.
-pub fn log(job: &JobRecord) -> anyhow::Result<String> {
+pub(crate) fn log(job: &JobRecord) -> anyhow::Result<String> {
     let raw = std::fs::read(&job.trace_path).with_context(|| format!("log of {}", job.name))?;
     let text = String::from_utf8_lossy(&raw);
     let mut out = String::new();
@@ -243,7 +241,7 @@ fn without_escapes(line: &str) -> String {
 }
 
 /// Asks until there is an answer. Waiting for another process has no other way.
-pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(answer) = ask()? {
@@ -255,13 +253,13 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> anyhow:
 }
 
 /// Fails unless `text` contains `part`.
-pub fn contains(text: &str, part: &str) -> anyhow::Result<()> {
+pub(crate) fn contains(text: &str, part: &str) -> anyhow::Result<()> {
     ensure!(text.contains(part), "{part:?} is not in:\n{text}");
     Ok(())
 }
 
 /// Fails if `text` contains `part`.
-pub fn lacks(text: &str, part: &str) -> anyhow::Result<()> {
+pub(crate) fn lacks(text: &str, part: &str) -> anyhow::Result<()> {
     ensure!(!text.contains(part), "{part:?} must not be in:\n{text}");
     Ok(())
 }

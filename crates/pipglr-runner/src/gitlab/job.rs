@@ -176,9 +176,10 @@ fn read_patch(response: &Response) -> Patch {
 fn read_update(response: &Response) -> Update {
     let (remote, interval) = read_common(response);
     let answer = match response.status().as_u16() {
+        // The answer to a final state names that state: it was taken.
+        200 => UpdateAnswer::Done,
         _ if remote == Some(RemoteJobState::Ended) => UpdateAnswer::Gone,
         403 | 404 => UpdateAnswer::Gone,
-        200 => UpdateAnswer::Done,
         202 => UpdateAnswer::NotYet,
         412 => UpdateAnswer::ResendTrace,
         _ => UpdateAnswer::Failed,

@@ -114,7 +114,7 @@ async fn acknowledge(api: &JobApi, signals: &JobSignals) -> bool {
         signals.cancel.cancel();
     }
     // Every other failure starts the job: the coordinator may have taken the acknowledgement without our hearing of it.
-    update.answer != UpdateAnswer::Gone
+    update.answer != UpdateAnswer::Gone && update.remote != Some(RemoteJobState::Ended)
 }
 
 fn create_trace(job: &AcceptedJob, world: &World) -> anyhow::Result<Trace> {

@@ -13,8 +13,22 @@ const IMAGE_ENV: &str = "/usr/lib/pipglr/image.env";
 /// Longest time an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
+/// Pause between two questions of `--wait`.
+const PAUSE: Duration = Duration::from_millis(200);
+
 pub(super) async fn run(args: &HealthArgs) -> Outcome {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(args.wait);
+    loop {
+        let outcome = ask_once(args).await;
+        if outcome.is_ok() || tokio::time::Instant::now() >= deadline {
+            return outcome;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+async fn ask_once(args: &HealthArgs) -> Outcome {
     let image = std::fs::read_to_string(IMAGE_ENV).unwrap_or_default();
     if image.lines().any(|line| line == "PIPGLR_RUNNER_FLAVOUR=gitlab-runner") {
         return ask_systemd().await;

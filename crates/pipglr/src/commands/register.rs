@@ -22,8 +22,7 @@ pub(super) async fn run(mut args: RegisterArgs) -> Outcome {
     for warning in &registered.warnings {
         tracing::warn!("{warning}");
     }
-    let config = args.config.config.display();
-    println!("Runner {} ({}) registered successfully and added to {config}.", fields.name, registered.token.short());
+    println!("Runner {:?} ({}) registered successfully.", fields.name, registered.token.short());
     Ok(0)
 }
 

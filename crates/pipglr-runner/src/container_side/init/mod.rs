@@ -94,8 +94,9 @@ struct Job {
 
 fn prepare(plan: &InitPlan) -> io::Result<Job> {
     let identity = identity::resolve(&plan.user)?;
-    for dir in [&plan.builds_dir, &plan.project_dir] {
-        open_directory(Path::new(dir), &identity)?;
+    let beside_gitlab_env = Path::new(&plan.gitlab_env).parent();
+    for dir in [Some(Path::new(&plan.builds_dir)), Some(Path::new(&plan.project_dir)), beside_gitlab_env].into_iter().flatten() {
+        open_directory(dir, &identity)?;
     }
     Ok(Job { identity, shell: shell::command(&plan.entrypoint)? })
 }
