@@ -9,7 +9,7 @@ podman secret inspect REGISTRATION_TOKEN >/dev/null 2>&1 || fail "there is no se
 [ -w config.toml ] && [ "$(find config.toml -perm -u+w)" ] || fail "you may not write ./config.toml: chmod u+w ./config.toml, or make it yours";
 unset DOCKER_HOST DOCKER_CONFIG DOCKER_CONTEXT;
 podman run --rm --uts=host --security-opt label=disable --log-driver=none
---secret REGISTRATION_TOKEN,type=env -v ./config.toml:/etc/gitlab-runner/config.toml
+--secret REGISTRATION_TOKEN,type=env -v ./config.toml:/etc/gitlab-runner/config.toml -v pipglr-state:/var/lib/pipglr -e PIPGLR_STATE_DIR=/var/lib/pipglr
 -e "CACHE_*" -e "CI_SERVER_*" -e "CLONE_*" -e "CUSTOM_*" -e "DOCKER_*" -e "FEATURE_FLAGS*" -e "KUBERNETES_*" -e "LOG_*"
 -e "MACHINE_*" -e "PARALLELS_*" -e "REGISTER_*" -e "RUNNER_*" -e "STEP_RUNNER_*" -e "VIRTUALBOX_*" $PIPGLR_OPTIONS
 "$i" /usr/lib/pipglr/register "$@" || end

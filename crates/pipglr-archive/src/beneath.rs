@@ -57,14 +57,12 @@ impl Beneath {
         // A file that was exchanged for a FIFO must not block us.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let place = self.place(path)?;
-        let fd = rustix::fs::openat(&place.directory, place.name, flags, Mode::empty()).map_err(
-            |e| match e {
-                Errno::LOOP | Errno::NXIO => Error::NotRegular {
-                    path: path.to_path_buf(),
-                },
-                e => Error::io("open", path, e),
+        let fd = rustix::fs::openat(&place.directory, place.name, flags, Mode::empty()).map_err(|e| match e {
+            Errno::LOOP | Errno::NXIO => Error::NotRegular {
+                path: path.to_path_buf(),
             },
-        )?;
+            e => Error::io("open", path, e),
+        })?;
         let stat = rustix::fs::fstat(&fd).map_err(|e| Error::io("examine", path, e))?;
         if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
             return Err(Error::NotRegular {
@@ -140,8 +138,7 @@ impl Beneath {
     }
 
     fn resolve_by_kernel(&self, directory: &Path) -> rustix::io::Result<OwnedFd> {
-        let resolve =
-            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(&self.root, directory, DIRECTORY, Mode::empty(), resolve)
     }
 
@@ -168,9 +165,7 @@ impl Place<'_> {
     pub(crate) fn clear(&self) -> rustix::io::Result<()> {
         match rustix::fs::unlinkat(&self.directory, self.name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(Errno::ISDIR | Errno::PERM) => {
-                rustix::fs::unlinkat(&self.directory, self.name, AtFlags::REMOVEDIR)
-            }
+            Err(Errno::ISDIR | Errno::PERM) => rustix::fs::unlinkat(&self.directory, self.name, AtFlags::REMOVEDIR),
             Err(e) => Err(e),
         }
     }
@@ -179,9 +174,7 @@ impl Place<'_> {
 /// Splits into directory and last component, refusing anything but ordinary components: a last line of
 /// defence, since callers have checked names already.
 fn split(path: &Path) -> Result<(&Path, &OsStr), Error> {
-    let ordinary = path
-        .components()
-        .all(|c| matches!(c, std::path::Component::Normal(_)));
+    let ordinary = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) if ordinary => Ok((parent, name)),
         _ => Err(Error::NotBeneath {

@@ -46,20 +46,14 @@ impl fmt::Display for Format {
 /// # Errors
 /// [`Error::UnsupportedFormat`] for gzip and zstd, [`Error::UnknownFormat`] for anything else that is not
 /// zip; otherwise those of [`extract_zip`].
-pub fn extract<R: Read + Seek>(
-    root: &Path,
-    mut archive: R,
-    options: &ExtractOptions,
-) -> Result<Extracted, Error> {
+pub fn extract<R: Read + Seek>(root: &Path, mut archive: R, options: &ExtractOptions) -> Result<Extracted, Error> {
     let mut head = Vec::with_capacity(4);
     archive
         .by_ref()
         .take(4)
         .read_to_end(&mut head)
         .and_then(|_| archive.seek(SeekFrom::Start(0)))
-        .map_err(|source| Error::Damaged {
-            source: source.into(),
-        })?;
+        .map_err(|source| Error::Damaged { source: source.into() })?;
     match Format::detect(&head) {
         Some(Format::Zip) => extract_zip(root, archive, options),
         Some(format) => Err(Error::UnsupportedFormat { format }),

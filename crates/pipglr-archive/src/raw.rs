@@ -14,9 +14,7 @@ use crate::zip::write::copy_at_most;
 /// [`Error::NotExactlyOne`] unless there is exactly one entry, [`Error::NotRegular`] if it is not a file.
 pub fn write_raw<W: Write>(root: &Path, entries: &[Entry], mut out: W) -> Result<u64, Error> {
     let [entry] = entries else {
-        return Err(Error::NotExactlyOne {
-            count: entries.len(),
-        });
+        return Err(Error::NotExactlyOne { count: entries.len() });
     };
     let (mut file, _) = Beneath::open(root)?.open_file(&entry.source)?;
     let output = |source: io::Error| Error::Output { source };

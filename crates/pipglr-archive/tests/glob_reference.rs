@@ -39,9 +39,7 @@ fn component(pattern: &[char], name: &[char]) -> bool {
         (['*', rest @ ..], _) => (0..=name.len()).any(|skip| component(rest, &name[skip..])),
         (['?', rest @ ..], [_, tail @ ..]) => component(rest, tail),
         (['[', '!', no, ']', rest @ ..], [c, tail @ ..]) => c != no && component(rest, tail),
-        (['[', low, '-', high, ']', rest @ ..], [c, tail @ ..]) => {
-            low <= c && c <= high && component(rest, tail)
-        }
+        (['[', low, '-', high, ']', rest @ ..], [c, tail @ ..]) => low <= c && c <= high && component(rest, tail),
         ([p, rest @ ..], [c, tail @ ..]) => p == c && component(rest, tail),
         _ => false,
     }
@@ -75,8 +73,8 @@ fn pattern() -> impl Strategy<Value = String> {
     ]);
     let text = prop::collection::vec(atom.prop_map(String::from), 0..5).prop_map(|v| v.concat());
     text.prop_recursive(2, 12, 3, |inner| {
-        let braces = prop::collection::vec(inner.clone(), 1..4)
-            .prop_map(|branches| format!("{{{}}}", branches.join(",")));
+        let braces =
+            prop::collection::vec(inner.clone(), 1..4).prop_map(|branches| format!("{{{}}}", branches.join(",")));
         (inner.clone(), braces, inner).prop_map(|(a, b, c)| a + &b + &c)
     })
 }

@@ -247,10 +247,7 @@ fn bad_patterns_name_the_position() {
         assert_eq!(found, (pattern, position, problem));
     }
     let deep = "{".repeat(65) + &"}".repeat(65);
-    assert_eq!(
-        Pattern::parse(&deep).unwrap_err().problem,
-        Problem::DeepBraces
-    );
+    assert_eq!(Pattern::parse(&deep).unwrap_err().problem, Problem::DeepBraces);
     assert_eq!(
         Pattern::parse("a[b").unwrap_err().to_string(),
         "`a[b` is not a pattern: unclosed `[` at character 1"
@@ -276,17 +273,9 @@ fn pathological_patterns_take_no_time() {
         ("{a,aa}".repeat(60) + "b", "a".repeat(100), false),
         ("{a,b}".repeat(60), "ab".repeat(30), true),
         ("{*,**/}".repeat(30) + "x", "a/".repeat(300) + "y", false),
-        (
-            "{".repeat(60) + "a*" + &",a*}".repeat(60) + "b",
-            "a".repeat(300),
-            false,
-        ),
+        ("{".repeat(60) + "a*" + &",a*}".repeat(60) + "b", "a".repeat(300), false),
     ];
     for (pattern, path, expected) in rows {
-        assert_eq!(
-            Pattern::parse(&pattern).unwrap().matches(&path),
-            expected,
-            "{pattern}"
-        );
+        assert_eq!(Pattern::parse(&pattern).unwrap().matches(&path), expected, "{pattern}");
     }
 }

@@ -25,10 +25,7 @@ fn tree() -> tempfile::TempDir {
     for (name, content) in [("d/a b.xml", "<a/>"), ("d/ü%", ""), ("x", "xx")] {
         fs::write(root.path().join(name), content).unwrap();
         let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(1_700_000_001));
-        File::open(root.path().join(name))
-            .unwrap()
-            .set_times(times)
-            .unwrap();
+        File::open(root.path().join(name)).unwrap().set_times(times).unwrap();
     }
     symlink("x", root.path().join("l")).unwrap();
     root
@@ -50,10 +47,7 @@ fn gzip_has_one_member_per_file_with_its_names_and_time() {
         member.read_to_string(&mut content).unwrap();
         let header = member.header().unwrap().clone();
         let text = |field: Option<&[u8]>| String::from_utf8(field.unwrap().to_vec()).unwrap();
-        assert_eq!(
-            (header.mtime(), header.operating_system()),
-            (1_700_000_001, 255)
-        );
+        assert_eq!((header.mtime(), header.operating_system()), (1_700_000_001, 255));
         members.push((text(header.filename()), text(header.comment()), content));
         rest = member.into_inner();
     }
@@ -71,8 +65,7 @@ fn gzip_takes_regular_files_only_and_writes_nothing_otherwise() {
     let root = tree();
     for (pattern, name) in [("d", "d"), ("{l,x}", "l")] {
         let mut bytes = Vec::new();
-        let error =
-            write_gzip(root.path(), &entries(root.path(), pattern), &mut bytes).unwrap_err();
+        let error = write_gzip(root.path(), &entries(root.path(), pattern), &mut bytes).unwrap_err();
         assert!(matches!(error, Error::NotRegular { path } if path == Path::new(name)));
         assert_eq!(bytes, b"");
     }
@@ -87,9 +80,6 @@ fn raw_is_the_bytes_of_one_file() {
     };
     assert_eq!(raw("x").unwrap(), (2, b"xx".to_vec()));
     assert!(matches!(raw("d/*"), Err(Error::NotExactlyOne { count: 2 })));
-    assert!(matches!(
-        raw("none"),
-        Err(Error::NotExactlyOne { count: 0 })
-    ));
+    assert!(matches!(raw("none"), Err(Error::NotExactlyOne { count: 0 })));
     assert!(matches!(raw("l"), Err(Error::NotRegular { .. })));
 }

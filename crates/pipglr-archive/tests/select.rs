@@ -101,24 +101,14 @@ fn patterns_match_relative_to_the_root() {
         &["src/m.c", "src/x/.o"],
         &[found("src/{m.c,x/*}", 2)],
     );
-    check(
-        root.path(),
-        &paths(&["empty"]),
-        &["empty"],
-        &[found("empty", 1)],
-    );
+    check(root.path(), &paths(&["empty"]), &["empty"], &[found("empty", 1)]);
     check(
         root.path(),
         &paths(&["src/\\m.o"]),
         &["src/m.o"],
         &[found("src/\\m.o", 1)],
     );
-    check(
-        root.path(),
-        &paths(&["src[^x]m.o"]),
-        &[],
-        &[no_match("src[^x]m.o")],
-    );
+    check(root.path(), &paths(&["src[^x]m.o"]), &[], &[no_match("src[^x]m.o")]);
 }
 
 #[test]
@@ -126,12 +116,7 @@ fn the_root_stands_for_all_it_contains_and_is_no_entry_itself() {
     let root = tree(&["a", "d/b"]);
     let absolute = root.path().to_str().unwrap();
     for path in [".", "./", "d/..", absolute] {
-        check(
-            root.path(),
-            &paths(&[path]),
-            &["a", "d", "d/b"],
-            &[found(".", 3)],
-        );
+        check(root.path(), &paths(&[path]), &["a", "d", "d/b"], &[found(".", 3)]);
     }
 }
 
@@ -161,12 +146,7 @@ fn what_cannot_be_used_is_noted() {
     let root = tree(&["a"]);
     let (entries, notes) = select(root.path(), &paths(&["", "[a", "none", "none/*"]));
     assert_eq!(entries, []);
-    let [
-        Note::EmptyPath,
-        Note::BadPattern { pattern, error },
-        rest @ ..,
-    ] = &notes[..]
-    else {
+    let [Note::EmptyPath, Note::BadPattern { pattern, error }, rest @ ..] = &notes[..] else {
         panic!("{notes:?}");
     };
     assert_eq!((pattern.as_str(), error.position), ("[a", 0));
@@ -201,11 +181,7 @@ fn excludes_match_whole_relative_paths_and_not_contents() {
         root.path(),
         &select(&["./d/e/**", "**/*.o", "*.o"]),
         &["d", "d/b"],
-        &[
-            found("d", 2),
-            excluded("./d/e/**", 2),
-            excluded("**/*.o", 1),
-        ],
+        &[found("d", 2), excluded("./d/e/**", 2), excluded("**/*.o", 1)],
     );
     let absolute = root.path().join("d/b");
     check(
@@ -227,10 +203,7 @@ fn links_are_entries_and_never_entered() {
     symlink("real", root.path().join("link")).unwrap();
     symlink("nowhere", root.path().join("broken")).unwrap();
     let (entries, notes) = select(root.path(), &paths(&["**"]));
-    let got: Vec<_> = entries
-        .iter()
-        .map(|e| (e.name.to_str().unwrap(), e.kind))
-        .collect();
+    let got: Vec<_> = entries.iter().map(|e| (e.name.to_str().unwrap(), e.kind)).collect();
     let expected = [
         ("broken", EntryKind::Symlink),
         ("link", EntryKind::Symlink),
@@ -239,18 +212,8 @@ fn links_are_entries_and_never_entered() {
     ];
     assert_eq!(got, expected);
     assert_eq!(notes, [found("**", 4)]);
-    check(
-        root.path(),
-        &paths(&["*/f"]),
-        &["real/f"],
-        &[found("*/f", 1)],
-    );
-    check(
-        root.path(),
-        &paths(&["link"]),
-        &["link"],
-        &[found("link", 1)],
-    );
+    check(root.path(), &paths(&["*/f"]), &["real/f"], &[found("*/f", 1)]);
+    check(root.path(), &paths(&["link"]), &["link"], &[found("link", 1)]);
 }
 
 #[test]
@@ -261,9 +224,7 @@ fn a_literal_path_may_pass_a_link_that_stays_inside() {
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].name, Path::new("link/f"));
     assert_eq!(entries[0].source, Path::new("real/f"));
-    let left_out = Note::LinkLeftOut {
-        path: "link".into(),
-    };
+    let left_out = Note::LinkLeftOut { path: "link".into() };
     assert_eq!(notes, [found("link/*", 1), found("link", 1), left_out]);
 }
 

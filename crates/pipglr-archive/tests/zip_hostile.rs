@@ -114,10 +114,7 @@ fn the_builder_builds_archives() {
     let extracted = scene
         .unpack(&[(b"d/", DIRECTORY, b""), (b"d/f", FILE, b"content")])
         .unwrap();
-    assert_eq!(
-        (extracted.files, extracted.directories, extracted.bytes),
-        (1, 1, 7)
-    );
+    assert_eq!((extracted.files, extracted.directories, extracted.bytes), (1, 1, 7));
     assert_eq!(fs::read(scene.root().join("d/f")).unwrap(), b"content");
 }
 
@@ -137,9 +134,7 @@ fn names_that_lead_out_are_refused_before_anything_is_written() {
     for (name, expected) in rows {
         for mode in [FILE, LINK, DIRECTORY] {
             let scene = Scene::new();
-            let error = scene
-                .unpack(&[(b"first", FILE, b"1"), (name, mode, b"x")])
-                .unwrap_err();
+            let error = scene.unpack(&[(b"first", FILE, b"1"), (name, mode, b"x")]).unwrap_err();
             let refused = matches!(&error, Error::UnsafeName { reason, .. } if *reason == expected);
             assert!(refused, "{name:?}: {error:?}");
             assert_eq!(scene.names(), [""; 0]);
@@ -175,9 +170,7 @@ fn a_file_through_a_link_of_the_archive_stays_inside() {
         assert_eq!(fs::read(scene.root().join("l/victim")).unwrap(), b"bad");
         // A link through a link.
         let scene = Scene::new();
-        let error = scene
-            .unpack(&[(b"l", LINK, link), (b"l/new", LINK, b"x")])
-            .unwrap_err();
+        let error = scene.unpack(&[(b"l", LINK, link), (b"l/new", LINK, b"x")]).unwrap_err();
         assert!(matches!(error, Error::NotBeneath { .. }), "{error:?}");
         // A directory through a link, and over one.
         let scene = Scene::new();
@@ -222,10 +215,7 @@ fn links_inside_the_tree_are_not_followed_either() {
 fn a_link_may_point_anywhere_and_is_only_a_link() {
     let scene = Scene::new();
     scene
-        .unpack(&[
-            (b"l", LINK, b"../outside/victim"),
-            (b"m", LINK, b"/etc/passwd"),
-        ])
+        .unpack(&[(b"l", LINK, b"../outside/victim"), (b"m", LINK, b"/etc/passwd")])
         .unwrap();
     assert_eq!(
         fs::read_link(scene.root().join("l")).unwrap(),
@@ -234,10 +224,7 @@ fn a_link_may_point_anywhere_and_is_only_a_link() {
     // Its mode and time were not applied to what it points to: checked by `unpack`. Again, over itself:
     let extracted = scene.unpack(&[(b"l", LINK, b"elsewhere")]).unwrap();
     assert_eq!(extracted.links, 1);
-    assert_eq!(
-        fs::read_link(scene.root().join("l")).unwrap(),
-        Path::new("elsewhere")
-    );
+    assert_eq!(fs::read_link(scene.root().join("l")).unwrap(), Path::new("elsewhere"));
 }
 
 #[test]
@@ -253,11 +240,7 @@ fn link_targets_that_cannot_be_are_damage() {
 #[test]
 fn a_hard_link_in_the_tree_is_replaced_not_written_through() {
     let scene = Scene::new();
-    fs::hard_link(
-        scene.outer.path().join("outside/victim"),
-        scene.root().join("f"),
-    )
-    .unwrap();
+    fs::hard_link(scene.outer.path().join("outside/victim"), scene.root().join("f")).unwrap();
     scene.unpack(&[(b"f", 0o100_777, b"bad")]).unwrap();
     assert_eq!(fs::read(scene.root().join("f")).unwrap(), b"bad");
 }
@@ -275,18 +258,14 @@ fn names_for_the_same_path_replace_one_another() {
     assert_eq!(scene.names(), ["a"]);
     assert_eq!(fs::read(scene.root().join("a")).unwrap(), b"3");
     // The very same name twice: the last one counts.
-    scene
-        .unpack(&[(b"a", FILE, b"x"), (b"a", FILE, b"y")])
-        .unwrap();
+    scene.unpack(&[(b"a", FILE, b"x"), (b"a", FILE, b"y")]).unwrap();
     assert_eq!(fs::read(scene.root().join("a")).unwrap(), b"y");
 }
 
 #[test]
 fn a_file_as_a_parent_is_refused() {
     let scene = Scene::new();
-    let error = scene
-        .unpack(&[(b"a", FILE, b"1"), (b"a/b", FILE, b"2")])
-        .unwrap_err();
+    let error = scene.unpack(&[(b"a", FILE, b"1"), (b"a/b", FILE, b"2")]).unwrap_err();
     assert!(matches!(error, Error::NotBeneath { .. }), "{error:?}");
 }
 
@@ -308,17 +287,10 @@ fn a_size_bomb_stops_at_the_limit() {
     let bytes = zip(&[(b"a", FILE, &[0; 600]), (b"b", FILE, &[0; 600])]);
     let limited = |max_bytes| {
         let max_bytes = Some(max_bytes);
-        extract(
-            &scene.root(),
-            Cursor::new(&bytes),
-            &ExtractOptions { max_bytes },
-        )
+        extract(&scene.root(), Cursor::new(&bytes), &ExtractOptions { max_bytes })
     };
     assert_eq!(limited(1200).unwrap().bytes, 1200);
-    assert!(matches!(
-        limited(1199),
-        Err(Error::TooLarge { limit: 1199 })
-    ));
+    assert!(matches!(limited(1199), Err(Error::TooLarge { limit: 1199 })));
 }
 
 #[test]
@@ -327,12 +299,7 @@ fn damage_is_told_by_entry() {
     let mut bytes = zip(&[(b"a", FILE, b"content")]);
     let at = bytes.windows(7).position(|w| w == b"content").unwrap();
     bytes[at] = b'C';
-    let error = extract(
-        &scene.root(),
-        Cursor::new(bytes),
-        &ExtractOptions::default(),
-    )
-    .unwrap_err();
+    let error = extract(&scene.root(), Cursor::new(bytes), &ExtractOptions::default()).unwrap_err();
     assert!(matches!(error, Error::DamagedEntry { name, .. } if name == "a"));
 }
 
@@ -340,38 +307,21 @@ fn damage_is_told_by_entry() {
 fn other_formats_are_recognised_and_refused() {
     let scene = Scene::new();
     let unpack = |bytes: &'static [u8]| {
-        extract(
-            &scene.root(),
-            Cursor::new(bytes),
-            &ExtractOptions::default(),
-        )
-        .unwrap_err()
-        .to_string()
+        extract(&scene.root(), Cursor::new(bytes), &ExtractOptions::default())
+            .unwrap_err()
+            .to_string()
     };
-    assert_eq!(
-        unpack(b"\x1f\x8b\x08\0"),
-        "unpacking a gzip archive is not supported"
-    );
-    assert_eq!(
-        unpack(b"\x28\xb5\x2f\xfd"),
-        "unpacking a zstd archive is not supported"
-    );
+    assert_eq!(unpack(b"\x1f\x8b\x08\0"), "unpacking a gzip archive is not supported");
+    assert_eq!(unpack(b"\x28\xb5\x2f\xfd"), "unpacking a zstd archive is not supported");
     assert_eq!(unpack(b"ustar"), "the archive's format is not recognised");
     assert_eq!(unpack(b""), "the archive's format is not recognised");
-    assert_eq!(
-        unpack(b"PK\x03\x04junk"),
-        "the archive is damaged or not an archive"
-    );
+    assert_eq!(unpack(b"PK\x03\x04junk"), "the archive is damaged or not an archive");
 }
 
 #[test]
 fn every_truncation_is_an_error_and_never_a_panic() {
     let scene = Scene::new();
-    let whole = zip(&[
-        (b"d/", DIRECTORY, b""),
-        (b"d/f", FILE, b"content"),
-        (b"l", LINK, b"d"),
-    ]);
+    let whole = zip(&[(b"d/", DIRECTORY, b""), (b"d/f", FILE, b"content"), (b"l", LINK, b"d")]);
     for length in 0..whole.len() {
         let cut = Cursor::new(&whole[..length]);
         extract(&scene.root(), cut, &ExtractOptions::default()).unwrap_err();
@@ -380,11 +330,7 @@ fn every_truncation_is_an_error_and_never_a_panic() {
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x2f;
-        let _either = extract(
-            &scene.root(),
-            Cursor::new(bytes),
-            &ExtractOptions::default(),
-        );
+        let _either = extract(&scene.root(), Cursor::new(bytes), &ExtractOptions::default());
         scene.assert_outside_untouched();
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(scene.root(), open).unwrap();

@@ -13,8 +13,7 @@ use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
 use pipglr_archive::{
-    Entry, Error, ExtractOptions, Extracted, Format, Level, Selection, WriteNote, Written, extract,
-    select, write_zip,
+    Entry, Error, ExtractOptions, Extracted, Format, Level, Selection, WriteNote, Written, extract, select, write_zip,
 };
 
 fn everything(root: &Path) -> Vec<Entry> {
@@ -45,9 +44,7 @@ fn sample() -> tempfile::TempDir {
     for name in ["bin", "deep/er/est", "empty dir", "größe"] {
         fs::create_dir_all(root.join(name)).unwrap();
     }
-    let big: Vec<u8> = (0..60_000_u32)
-        .flat_map(|n| n.wrapping_mul(n).to_le_bytes())
-        .collect();
+    let big: Vec<u8> = (0..60_000_u32).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
     let files: [(&str, &[u8], u32, u64); 7] = [
         ("bin/tool", b"#!/bin/sh\n", 0o755, 1_600_000_001),
         ("deep/er/est/x", b"x", 0o640, 1),
@@ -78,10 +75,7 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, (u32, i64, Vec<u8>)> {
         let path = root.join(&entry.name);
         let metadata = fs::symlink_metadata(&path).unwrap();
         let content = match metadata.file_type() {
-            t if t.is_symlink() => fs::read_link(&path)
-                .unwrap()
-                .into_os_string()
-                .into_encoded_bytes(),
+            t if t.is_symlink() => fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes(),
             t if t.is_file() => fs::read(&path).unwrap(),
             _ => Vec::new(),
         };
@@ -97,21 +91,12 @@ fn unpack(bytes: &[u8], into: &Path) -> Result<Extracted, Error> {
 #[test]
 fn a_tree_comes_back_as_it_was() {
     let tree = sample();
-    for level in [
-        Level::Fastest,
-        Level::Fast,
-        Level::Default,
-        Level::Slow,
-        Level::Slowest,
-    ] {
+    for level in [Level::Fastest, Level::Fast, Level::Default, Level::Slow, Level::Slowest] {
         let (bytes, written) = zip(tree.path(), level);
         assert_eq!((written.entries, &written.notes[..]), (18, &[][..]));
         let target = tempfile::tempdir().unwrap();
         let extracted = unpack(&bytes, target.path()).unwrap();
-        assert_eq!(
-            (extracted.files, extracted.directories, extracted.links),
-            (8, 7, 3)
-        );
+        assert_eq!((extracted.files, extracted.directories, extracted.links), (8, 7, 3));
         assert_eq!(extracted.bytes, written.bytes);
         assert_eq!(snapshot(target.path()), snapshot(tree.path()));
     }
@@ -140,22 +125,14 @@ fn unpacking_again_replaces_and_changes_nothing() {
 #[test]
 fn the_same_tree_gives_the_same_bytes() {
     let tree = sample();
-    assert_eq!(
-        zip(tree.path(), Level::Default).0,
-        zip(tree.path(), Level::Default).0
-    );
-    assert_eq!(
-        Format::detect(&zip(tree.path(), Level::Default).0),
-        Some(Format::Zip)
-    );
+    assert_eq!(zip(tree.path(), Level::Default).0, zip(tree.path(), Level::Default).0);
+    assert_eq!(Format::detect(&zip(tree.path(), Level::Default).0), Some(Format::Zip));
 }
 
 #[test]
 fn levels_are_used() {
     let tree = tempfile::tempdir().unwrap();
-    let text: String = (0..20_000)
-        .map(|n| format!("line {}\n", n * 7919 % 1000))
-        .collect();
+    let text: String = (0..20_000).map(|n| format!("line {}\n", n * 7919 % 1000)).collect();
     fs::write(tree.path().join("t"), &text).unwrap();
     let size = |level| zip(tree.path(), level).0.len();
     assert!(size(Level::Fastest) > text.len());
@@ -183,10 +160,7 @@ fn hard_metadata_is_in_the_central_directory() {
     time.extend(1_700_000_001_u32.to_le_bytes());
     // Once in the local header, once in the central directory.
     for wanted in [field, time] {
-        assert_eq!(
-            bytes.windows(wanted.len()).filter(|w| *w == wanted).count(),
-            2
-        );
+        assert_eq!(bytes.windows(wanted.len()).filter(|w| *w == wanted).count(), 2);
     }
 }
 
@@ -227,12 +201,7 @@ fn a_file_changing_size_leaves_the_archive_whole() {
         file.write_all(&[b'+'; 500_000]).unwrap();
     };
     let shrink = |path: &Path| {
-        File::options()
-            .write(true)
-            .open(path)
-            .unwrap()
-            .set_len(10)
-            .unwrap();
+        File::options().write(true).open(path).unwrap().set_len(10).unwrap();
     };
     for (change, stored) in [(grow as fn(&Path), 300_000), (shrink, 10)] {
         let tree = tempfile::tempdir().unwrap();
@@ -292,9 +261,7 @@ fn a_failing_output_is_told_from_a_failing_tree() {
     }
     let tree = sample();
     let error = write_zip(tree.path(), &everything(tree.path()), Level::Default, Full).unwrap_err();
-    assert!(
-        matches!(error, Error::Output { source } if source.kind() == std::io::ErrorKind::StorageFull)
-    );
+    assert!(matches!(error, Error::Output { source } if source.kind() == std::io::ErrorKind::StorageFull));
     let error = write_zip(tree.path(), &[], Level::Default, Full).unwrap_err();
     assert!(matches!(error, Error::Output { .. }));
 }
@@ -329,10 +296,7 @@ fn nothing_selected_is_an_empty_archive() {
 fn a_file_over_four_gibibytes_uses_zip64() {
     let tree = tempfile::tempdir().unwrap();
     let size = (1_u64 << 32) + 5;
-    File::create(tree.path().join("huge"))
-        .unwrap()
-        .set_len(size)
-        .unwrap();
+    File::create(tree.path().join("huge")).unwrap().set_len(size).unwrap();
     fs::write(tree.path().join("z"), "after").unwrap();
     let (bytes, written) = zip(tree.path(), Level::Fast);
     assert_eq!(written.bytes, size + 5);
@@ -346,23 +310,14 @@ fn a_file_over_four_gibibytes_uses_zip64() {
 /// Runs python3, or says that it is not here.
 #[expect(clippy::print_stdout, reason = "a skipped check must be said aloud")]
 fn python(script: &str, arguments: &[&Path]) -> Option<String> {
-    let output = match Command::new("python3")
-        .arg("-c")
-        .arg(script)
-        .args(arguments)
-        .output()
-    {
+    let output = match Command::new("python3").arg("-c").arg(script).args(arguments).output() {
         Ok(output) => output,
         Err(e) => {
             println!("SKIPPED: python3 cannot be run ({e})");
             return None;
         }
     };
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
@@ -388,10 +343,7 @@ for i in z.infolist():
             "deep/broken 0o120777 17 ".trim_end(),
             "empty 0o100644 0 2023",
         ] {
-            assert!(
-                lines.iter().any(|l| l.starts_with(line)),
-                "{line}\n{listed}"
-            );
+            assert!(lines.iter().any(|l| l.starts_with(line)), "{line}\n{listed}");
         }
         let snow: String = "größe/☃.txt".bytes().map(|b| format!("{b:02x}")).collect();
         assert!(lines.iter().any(|l| l.starts_with(&snow)), "{listed}");
@@ -428,25 +380,11 @@ with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z:
     }
     let root = dir.path().join("root");
     fs::create_dir(&root).unwrap();
-    let extracted = extract(
-        &root,
-        File::open(&file).unwrap(),
-        &ExtractOptions::default(),
-    )
-    .unwrap();
-    assert_eq!(
-        (extracted.files, extracted.directories, extracted.links),
-        (3, 1, 1)
-    );
-    assert_eq!(
-        fs::read_to_string(root.join("l")).unwrap(),
-        "hello".repeat(1000)
-    );
+    let extracted = extract(&root, File::open(&file).unwrap(), &ExtractOptions::default()).unwrap();
+    assert_eq!((extracted.files, extracted.directories, extracted.links), (3, 1, 1));
+    assert_eq!(fs::read_to_string(root.join("l")).unwrap(), "hello".repeat(1000));
     let accented = fs::metadata(root.join("d/é")).unwrap();
-    assert_eq!(
-        (accented.mode(), accented.mtime()),
-        (0o100_640, 1_582_979_408)
-    );
+    assert_eq!((accented.mode(), accented.mtime()), (0o100_640, 1_582_979_408));
     assert_eq!(fs::metadata(root.join("d/e")).unwrap().mode(), 0o40_711);
     assert_eq!(fs::read(root.join("nomode")).unwrap(), b"");
 }

@@ -55,11 +55,7 @@ impl<'l> Graph<'l> {
             .enumerate()
             .map(|(place, stage)| (stage.as_str(), place))
             .collect();
-        Self {
-            lowered,
-            jobs,
-            stages,
-        }
+        Self { lowered, jobs, stages }
     }
 
     fn draft(&self, name: &str) -> Option<&'l Draft> {
@@ -68,9 +64,7 @@ impl<'l> Graph<'l> {
 
     /// `None` when the stage does not exist, which is reported where it is written.
     fn stage(&self, draft: &Draft) -> Option<usize> {
-        self.stages
-            .get(draft.stage.as_ref()?.value.as_str())
-            .copied()
+        self.stages.get(draft.stage.as_ref()?.value.as_str()).copied()
     }
 
     /// Whether the first runs in a later stage than the second.
@@ -79,14 +73,8 @@ impl<'l> Graph<'l> {
     }
 
     fn did_you_mean(&self, name: &str) -> Option<String> {
-        closest_of(
-            name,
-            self.lowered
-                .jobs
-                .iter()
-                .map(|draft| draft.job.name.as_str()),
-        )
-        .map(|known| format!("did you mean `{known}`?"))
+        closest_of(name, self.lowered.jobs.iter().map(|draft| draft.job.name.as_str()))
+            .map(|known| format!("did you mean `{known}`?"))
     }
 }
 
@@ -105,11 +93,7 @@ fn check_stage(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
     );
     let known = stages.iter().map(String::as_str);
     if stage.span == draft.name_span {
-        problems.error_with_hint(
-            stage.span,
-            message,
-            "a job that names no stage is in `test`",
-        );
+        problems.error_with_hint(stage.span, message, "a job that names no stage is in `test`");
     } else if let Some(known) = closest_of(&stage.value, known) {
         problems.error_with_hint(stage.span, message, format!("did you mean `{known}`?"));
     } else {
@@ -148,8 +132,7 @@ fn check_needs(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
                 needed,
             ),
             Some(other) if graph.is_later(other, draft) => {
-                let message =
-                    format!("{name} job: need {needed} is not defined in current or prior stages");
+                let message = format!("{name} job: need {needed} is not defined in current or prior stages");
                 problems.error(need.span, message);
             }
             Some(_) => {}
@@ -191,26 +174,16 @@ fn check_dependencies(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Dr
         };
         let needed = needs.contains(&wanted);
         if graph.is_later(other, draft) {
-            let message = format!(
-                "{name} job: dependency {wanted} is not defined in current or prior stages"
-            );
+            let message = format!("{name} job: dependency {wanted} is not defined in current or prior stages");
             problems.error(dependency.span, message);
         } else if !needs.is_empty() && !needed {
             let message = format!("jobs:{name} dependencies the {wanted} should be part of needs");
             problems.error(dependency.span, message);
-        } else if !needed
-            && graph.stage(other).is_some()
-            && graph.stage(other) == graph.stage(draft)
-        {
+        } else if !needed && graph.stage(other).is_some() && graph.stage(other) == graph.stage(draft) {
             // Compat: GitLab's linter lets this pass, and hands out artifacts of earlier stages only.
-            let message = format!(
-                "{name} job: dependency {wanted} is in the same stage, so its artifacts are not there"
-            );
-            problems.warning(
-                dependency.span,
-                message,
-                "put it in `needs` or in an earlier stage",
-            );
+            let message =
+                format!("{name} job: dependency {wanted} is in the same stage, so its artifacts are not there");
+            problems.warning(dependency.span, message, "put it in `needs` or in an earlier stage");
         }
     }
 }

@@ -163,14 +163,9 @@ impl<'s> Problems<'s> {
     pub(crate) fn span(&self, start: usize, end: usize) -> Span {
         let text = self.text();
         let start = floor_boundary(text, start);
-        let line = self
-            .line_starts
-            .partition_point(|line_start| *line_start <= start);
+        let line = self.line_starts.partition_point(|line_start| *line_start <= start);
         let line_start = self.line_starts[line - 1];
-        let next_line = self
-            .line_starts
-            .get(line)
-            .map_or(text.len(), |next| next - 1);
+        let next_line = self.line_starts.get(line).map_or(text.len(), |next| next - 1);
         let line_end = if text[start..next_line].ends_with('\r') {
             next_line - 1
         } else {
@@ -202,18 +197,8 @@ impl<'s> Problems<'s> {
         self.push(Severity::Error, Some(span), message.into(), None);
     }
 
-    pub(crate) fn error_with_hint(
-        &mut self,
-        span: Span,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.push(
-            Severity::Error,
-            Some(span),
-            message.into(),
-            Some(hint.into()),
-        );
+    pub(crate) fn error_with_hint(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(Severity::Error, Some(span), message.into(), Some(hint.into()));
     }
 
     /// An error about the file as a whole.
@@ -221,26 +206,13 @@ impl<'s> Problems<'s> {
         self.push(Severity::Error, None, message.into(), None);
     }
 
-    pub(crate) fn warning(
-        &mut self,
-        span: Span,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.push(
-            Severity::Warning,
-            Some(span),
-            message.into(),
-            Some(hint.into()),
-        );
+    pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(Severity::Warning, Some(span), message.into(), Some(hint.into()));
     }
 
     /// A keyword that GitLab has and pipglr does not, never to be passed over in silence.
     pub(crate) fn unsupported(&mut self, span: Span, keyword: &str) {
-        self.error(
-            span,
-            format!("keyword `{keyword}` is not supported yet by pipglr"),
-        );
+        self.error(span, format!("keyword `{keyword}` is not supported yet by pipglr"));
     }
 
     pub(crate) fn has_errors(&self) -> bool {
@@ -251,24 +223,15 @@ impl<'s> Problems<'s> {
 
     /// All diagnostics in order of place, each once: a shared anchor is read by every job that uses it.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|diagnostic| {
-            diagnostic
-                .span
-                .map_or((usize::MAX, 0), |span| (span.start, span.end))
-        });
+        self.found
+            .sort_by_key(|diagnostic| diagnostic.span.map_or((usize::MAX, 0), |span| (span.start, span.end)));
         let mut seen = std::collections::HashSet::new();
         self.found
             .retain(|diagnostic| seen.insert((diagnostic.span, diagnostic.message.clone())));
         self.found
     }
 
-    fn push(
-        &mut self,
-        severity: Severity,
-        span: Option<Span>,
-        message: String,
-        hint: Option<String>,
-    ) {
+    fn push(&mut self, severity: Severity, span: Option<Span>, message: String, hint: Option<String>) {
         self.found.push(Diagnostic {
             severity,
             message,
@@ -301,11 +264,7 @@ mod tests {
         let span = problems.span(16, 17);
         problems.error(span, "no");
         problems.file_error("never");
-        let lines: Vec<String> = problems
-            .finish()
-            .iter()
-            .map(Diagnostic::to_string)
-            .collect();
+        let lines: Vec<String> = problems.finish().iter().map(Diagnostic::to_string).collect();
         assert_eq!(lines, ["ci.yml:2:10: error: no", "ci.yml: error: never"]);
     }
 

@@ -21,10 +21,7 @@ fn every_case_evaluates_as_expected() {
         .flat_map(|keyword| subfolders(keyword))
         .collect();
     assert!(folders.len() >= 60, "only {} cases found", folders.len());
-    let failures: Vec<String> = folders
-        .iter()
-        .filter_map(|folder| check(&root, folder))
-        .collect();
+    let failures: Vec<String> = folders.iter().filter_map(|folder| check(&root, folder)).collect();
     assert!(
         failures.is_empty(),
         "{} cases differ:\n\n{}",
@@ -63,14 +60,10 @@ fn check(root: &Path, folder: &Path) -> Option<String> {
         .pipeline
         .as_ref()
         .map(|pipeline| serde_json::to_string_pretty(pipeline).unwrap() + "\n");
-    let diagnostics =
-        Some(render(&evaluation.diagnostics, &[source])).filter(|text| !text.is_empty());
+    let diagnostics = Some(render(&evaluation.diagnostics, &[source])).filter(|text| !text.is_empty());
 
     let mut differences = String::new();
-    for (file, actual) in [
-        ("expected.json", pipeline),
-        ("diagnostics.txt", diagnostics),
-    ] {
+    for (file, actual) in [("expected.json", pipeline), ("diagnostics.txt", diagnostics)] {
         let path = folder.join(file);
         if std::env::var_os("UPDATE_CASES").is_some() {
             match &actual {

@@ -71,10 +71,7 @@ fn the_undamaged_file_is_a_pipeline() {
     };
     let evaluation = evaluate(&source);
     assert_eq!(evaluation.diagnostics, []);
-    assert_eq!(
-        evaluation.pipeline.map(|pipeline| pipeline.jobs.len()),
-        Some(3)
-    );
+    assert_eq!(evaluation.pipeline.map(|pipeline| pipeline.jobs.len()), Some(3));
 }
 
 #[test]
@@ -82,21 +79,12 @@ fn hostile_shapes_end_soon() {
     let deep = "[".repeat(100_000);
     let deep_block: String = (0..2_000).map(|level| " ".repeat(level) + "a:\n").collect();
     let laughs: String = std::iter::once("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned())
-        .chain((1..40).map(|n| {
-            format!(
-                "a{n}: &a{n} [{}]\n",
-                vec![format!("*a{}", n - 1); 9].join(", ")
-            )
-        }))
+        .chain((1..40).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))))
         .collect();
     let chain: String = (0..5_000)
         .map(|n| format!("j{n}: {{script: x, needs: [j{}]}}\n", n + 1))
         .collect();
-    let merges = format!(
-        "a: &a {{{}}}\nb:\n{}",
-        "k: 1, ".repeat(3),
-        "  <<: *a\n".repeat(50_000)
-    );
+    let merges = format!("a: &a {{{}}}\nb:\n{}", "k: 1, ".repeat(3), "  <<: *a\n".repeat(50_000));
     let one_line = format!("{{é: [{}]}}", "x, ".repeat(30_000));
     let lost: String = (0..1_000)
         .map(|n| format!("job-number-{n}: {{script: x, needs: [job-nimber-{n}]}}\n"))

@@ -84,9 +84,7 @@ impl Coordinator {
             stop: CancellationToken::new(),
             instance: Uuid::new_v4(),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Serves on `listener` until `shutdown` resolves; requests that wait for a job are answered at once then.
@@ -103,8 +101,7 @@ impl Coordinator {
             shutdown.await;
             stop.cancel();
         };
-        let server =
-            axum::serve(listener, api::router(self.clone())).with_graceful_shutdown(graceful);
+        let server = axum::serve(listener, api::router(self.clone())).with_graceful_shutdown(graceful);
         tokio::select! {
             served = async { server.await } => served.map_err(Error::Serve),
             never = watch_deadlines(self) => match never {},
@@ -132,11 +129,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// An unknown revision, a pipeline that is empty or refers to what it does not have, or a failing git.
-    pub async fn start_pipeline(
-        &self,
-        revision: &Revision,
-        pipeline: &Pipeline,
-    ) -> Result<PipelineId, Error> {
+    pub async fn start_pipeline(&self, revision: &Revision, pipeline: &Pipeline) -> Result<PipelineId, Error> {
         let (reference, commit) = load_source(&self.inner.project.repo, revision).await?;
         self.start(Source { reference, commit }, pipeline).await
     }
@@ -205,11 +198,7 @@ impl Coordinator {
     pub fn job(&self, id: JobId) -> Option<JobRecord> {
         let state = self.lock();
         let place = state.place(id)?;
-        Some(JobRecord::of(
-            place.pipeline,
-            state.job(place),
-            &self.inner.store,
-        ))
+        Some(JobRecord::of(place.pipeline, state.job(place), &self.inner.store))
     }
 
     /// Cancels a job that is not over; a running one is asked to stop and may still run `after_script`.
@@ -235,10 +224,7 @@ impl Coordinator {
         act: impl FnOnce(&mut PipelineRun, usize, Timestamp) -> bool,
     ) -> Result<(), Error> {
         self.change(|state| {
-            let place = state.place(id).ok_or(Error::NotFound {
-                what: "job",
-                id: id.0,
-            })?;
+            let place = state.place(id).ok_or(Error::NotFound { what: "job", id: id.0 })?;
             let before = state.job(place).state;
             match state.change(place.pipeline, |p| act(p, place.index, Timestamp::now())) {
                 Some(true) => Ok(()),
@@ -266,12 +252,7 @@ impl Coordinator {
     /// Authentication tokens of all runners.
     #[must_use]
     pub fn runner_tokens(&self) -> Vec<Secret> {
-        self.lock()
-            .saved
-            .runners
-            .iter()
-            .map(|r| r.token.clone())
-            .collect()
+        self.lock().saved.runners.iter().map(|r| r.token.clone()).collect()
     }
 
     /// The token for `POST runners`.
@@ -325,20 +306,13 @@ impl Coordinator {
 
     /// The value of `X-GitLab-Last-Update`.
     pub(crate) fn last_update(&self) -> String {
-        format!(
-            "{}-{}",
-            self.inner.instance.simple(),
-            *self.inner.queue.borrow()
-        )
+        format!("{}-{}", self.inner.instance.simple(), *self.inner.queue.borrow())
     }
 
     /// Reads the state. The guard must not live across an `await`.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while the state was locked is a bug that was reported already; the state itself stays usable.
-        self.inner
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state and tells everybody who watches.
@@ -350,9 +324,9 @@ impl Coordinator {
             // Nobody listening is fine.
             let _nobody = self.inner.events.send(event);
         }
-        self.inner.queue.send_if_modified(|version| {
-            std::mem::replace(version, state.queue_version) != *version
-        });
+        self.inner
+            .queue
+            .send_if_modified(|version| std::mem::replace(version, state.queue_version) != *version);
         self.inner.changes.send_modify(|count| *count += 1);
         result
     }
@@ -369,17 +343,11 @@ impl Coordinator {
 
     /// The job's trace; created with its first use. Blocks on the file system.
     pub(crate) fn trace(&self, job: JobId) -> io::Result<Arc<Mutex<TraceFile>>> {
-        let mut traces = self
-            .inner
-            .traces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut traces = self.inner.traces.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(trace) = traces.get(&job) {
             return Ok(Arc::clone(trace));
         }
-        let trace = Arc::new(Mutex::new(TraceFile::create(
-            &self.inner.store.trace_path(job),
-        )?));
+        let trace = Arc::new(Mutex::new(TraceFile::create(&self.inner.store.trace_path(job))?));
         traces.insert(job, Arc::clone(&trace));
         Ok(trace)
     }

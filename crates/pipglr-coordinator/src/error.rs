@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// Change the option.
     #[error("option {option}: {problem}")]
-    InvalidOption {
-        option: &'static str,
-        problem: String,
-    },
+    InvalidOption { option: &'static str, problem: String },
     /// Commit a configuration file, or name its path.
     #[error("no {path} in commit {sha}")]
     ConfigMissing { path: String, sha: String },
@@ -62,10 +59,6 @@ impl Error {
     /// Says what was attempted on which path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 }

@@ -7,10 +7,7 @@ use pipglr_protocol::payload::JobId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// The pipeline's composite state changed.
-    PipelineChanged {
-        pipeline: PipelineId,
-        state: JobState,
-    },
+    PipelineChanged { pipeline: PipelineId, state: JobState },
     /// A job changed its state.
     JobChanged {
         pipeline: PipelineId,

@@ -53,8 +53,5 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    Coordinator::open(options)
-        .await?
-        .serve(listener, shutdown)
-        .await
+    Coordinator::open(options).await?.serve(listener, shutdown).await
 }

@@ -41,11 +41,7 @@ pub struct ServeOptions {
 impl ServeOptions {
     /// Options with GitLab's defaults.
     #[must_use]
-    pub fn new(
-        repo: impl Into<PathBuf>,
-        data_dir: impl Into<PathBuf>,
-        external_url: impl Into<String>,
-    ) -> Self {
+    pub fn new(repo: impl Into<PathBuf>, data_dir: impl Into<PathBuf>, external_url: impl Into<String>) -> Self {
         Self {
             repo: repo.into(),
             data_dir: data_dir.into(),
@@ -79,11 +75,7 @@ impl ServeOptions {
                 .unwrap_or_default();
             return Ok(format!("local/{}", path_segment(&name)));
         };
-        if path.split('/').count() >= 2
-            && path
-                .split('/')
-                .all(|s| !s.is_empty() && path_segment(s) == s)
-        {
+        if path.split('/').count() >= 2 && path.split('/').all(|s| !s.is_empty() && path_segment(s) == s) {
             return Ok(path.clone());
         }
         Err(Error::InvalidOption {
@@ -105,9 +97,7 @@ fn path_segment(name: &str) -> String {
             }
         })
         .collect();
-    let trimmed = replaced
-        .trim_start_matches(['-', '.'])
-        .trim_end_matches('.');
+    let trimmed = replaced.trim_start_matches(['-', '.']).trim_end_matches('.');
     let trimmed = trimmed.strip_suffix(".git").unwrap_or(trimmed);
     if trimmed.is_empty() {
         "project".to_owned()
@@ -148,9 +138,7 @@ impl ExternalUrl {
         }
         // The colon of a port comes after the bracket of an IPv6 address.
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => {
-                (host, port.parse().map_err(|_| invalid())?)
-            }
+            Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| invalid())?),
             _ => (authority, default_port),
         };
         if host.is_empty() {
@@ -180,10 +168,7 @@ mod tests {
     #[test]
     fn external_urls_are_taken_apart() {
         for (url, expected) in [
-            (
-                "http://10.0.2.2:8080",
-                Some(("10.0.2.2", 8080, "10.0.2.2:8080")),
-            ),
+            ("http://10.0.2.2:8080", Some(("10.0.2.2", 8080, "10.0.2.2:8080"))),
             ("https://ci.test/", Some(("ci.test", 443, "ci.test"))),
             ("http://[::1]:81", Some(("[::1]", 81, "[::1]:81"))),
             ("http://[::1]", Some(("[::1]", 80, "[::1]"))),
@@ -194,9 +179,7 @@ mod tests {
             ("h:80", None),
         ] {
             let parsed = ExternalUrl::parse(url).ok();
-            let parts = parsed
-                .as_ref()
-                .map(|u| (u.host.as_str(), u.port, u.fqdn.as_str()));
+            let parts = parsed.as_ref().map(|u| (u.host.as_str(), u.port, u.fqdn.as_str()));
             assert_eq!(parts, expected, "{url}");
         }
     }
@@ -211,10 +194,7 @@ mod tests {
             ("/x/.hidden", "local/hidden"),
             ("/", "local/project"),
         ] {
-            assert_eq!(
-                options.resolve_project_path(Path::new(directory)).unwrap(),
-                path
-            );
+            assert_eq!(options.resolve_project_path(Path::new(directory)).unwrap(), path);
         }
         for (given, ok) in [
             ("g/app", true),
@@ -224,11 +204,7 @@ mod tests {
             ("a/../b", false),
         ] {
             options.project_path = Some(given.to_owned());
-            assert_eq!(
-                options.resolve_project_path(Path::new("/x")).is_ok(),
-                ok,
-                "{given}"
-            );
+            assert_eq!(options.resolve_project_path(Path::new("/x")).is_ok(), ok, "{given}");
         }
     }
 

@@ -62,10 +62,7 @@ impl Commit {
     /// The message without the title, or all of it when the title is too long to be one.
     pub(crate) fn description(&self) -> &str {
         let whole = self.message.as_str();
-        let body = whole
-            .split_once('\n')
-            .map(|(_, rest)| rest)
-            .unwrap_or_default();
+        let body = whole.split_once('\n').map(|(_, rest)| rest).unwrap_or_default();
         if self.title().chars().count() < 100 {
             body.trim()
         } else {
@@ -104,9 +101,7 @@ impl Project {
 
     /// The path without its last part.
     pub(crate) fn namespace(&self) -> &str {
-        self.path
-            .rsplit_once('/')
-            .map_or("", |(namespace, _)| namespace)
+        self.path.rsplit_once('/').map_or("", |(namespace, _)| namespace)
     }
 
     /// The first part of the path.
@@ -131,9 +126,7 @@ pub(crate) async fn load_project(options: &ServeOptions) -> Result<Project, Erro
 
 /// A value of git's configuration; git fails for one that is not set.
 async fn load_setting(repo: &Path, key: &str) -> String {
-    git(repo, &["config", "--get", key])
-        .await
-        .unwrap_or_default()
+    git(repo, &["config", "--get", key]).await.unwrap_or_default()
 }
 
 async fn load_default_branch(repo: &Path) -> Result<String, Error> {
@@ -157,23 +150,16 @@ async fn load_default_branch(repo: &Path) -> Result<String, Error> {
     if let Some(branch) = remote.or(local) {
         return Ok(branch.to_owned());
     }
-    Ok(current_branch(repo)
-        .await
-        .unwrap_or_else(|| "main".to_owned()))
+    Ok(current_branch(repo).await.unwrap_or_else(|| "main".to_owned()))
 }
 
 /// The branch `HEAD` is on; git fails when it is detached.
 async fn current_branch(repo: &Path) -> Option<String> {
-    git(repo, &["symbolic-ref", "--quiet", "--short", "HEAD"])
-        .await
-        .ok()
+    git(repo, &["symbolic-ref", "--quiet", "--short", "HEAD"]).await.ok()
 }
 
 /// Finds the ref and commit of a revision.
-pub(crate) async fn load_source(
-    repo: &Path,
-    revision: &Revision,
-) -> Result<(Reference, Commit), Error> {
+pub(crate) async fn load_source(repo: &Path, revision: &Revision) -> Result<(Reference, Commit), Error> {
     let (full_name, kind) = match revision {
         Revision::Head => match current_branch(repo).await {
             Some(branch) => (format!("refs/heads/{branch}"), RefKind::Branch),
@@ -182,32 +168,20 @@ pub(crate) async fn load_source(
         Revision::Named(name) => find_ref(repo, name).await,
     };
     let peeled = format!("{full_name}^{{commit}}");
-    let sha = git(
-        repo,
-        &[
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            &peeled,
-        ],
-    )
-    .await
-    .map_err(|_| {
-        let revision = match revision {
-            Revision::Head => "HEAD",
-            Revision::Named(name) => name.as_str(),
-        };
-        Error::UnknownRevision {
-            revision: revision.to_owned(),
-        }
-    })?;
+    let sha = git(repo, &["rev-parse", "--verify", "--quiet", "--end-of-options", &peeled])
+        .await
+        .map_err(|_| {
+            let revision = match revision {
+                Revision::Head => "HEAD",
+                Revision::Named(name) => name.as_str(),
+            };
+            Error::UnknownRevision {
+                revision: revision.to_owned(),
+            }
+        })?;
     let commit = load_commit(repo, &sha).await?;
     let (name, tag_message) = match kind {
-        RefKind::Branch => (
-            full_name.trim_start_matches("refs/heads/").to_owned(),
-            String::new(),
-        ),
+        RefKind::Branch => (full_name.trim_start_matches("refs/heads/").to_owned(), String::new()),
         RefKind::Tag => (
             full_name.trim_start_matches("refs/tags/").to_owned(),
             load_tag_message(repo, &full_name).await?,
@@ -230,17 +204,10 @@ async fn find_ref(repo: &Path, name: &str) -> (String, RefKind) {
         .strip_prefix("refs/heads/")
         .or_else(|| name.strip_prefix("refs/tags/"))
         .unwrap_or(name);
-    for (prefix, kind) in [
-        ("refs/heads/", RefKind::Branch),
-        ("refs/tags/", RefKind::Tag),
-    ] {
+    for (prefix, kind) in [("refs/heads/", RefKind::Branch), ("refs/tags/", RefKind::Tag)] {
         let full = format!("{prefix}{short}");
         let candidate = name == short || name == full;
-        if candidate
-            && git(repo, &["show-ref", "--verify", "--quiet", &full])
-                .await
-                .is_ok()
-        {
+        if candidate && git(repo, &["show-ref", "--verify", "--quiet", &full]).await.is_ok() {
             return (full, kind);
         }
     }
@@ -274,11 +241,7 @@ async fn load_commit(repo: &Path, sha: &str) -> Result<Commit, Error> {
 async fn load_tag_message(repo: &Path, full_name: &str) -> Result<String, Error> {
     let text = git(
         repo,
-        &[
-            "for-each-ref",
-            "--format=%(objecttype)%00%(contents)",
-            full_name,
-        ],
+        &["for-each-ref", "--format=%(objecttype)%00%(contents)", full_name],
     )
     .await?;
     Ok(match text.split_once('\0') {
@@ -289,19 +252,7 @@ async fn load_tag_message(repo: &Path, full_name: &str) -> Result<String, Error>
 
 /// Reads a file of a commit; `None` when the commit does not have it.
 pub(crate) async fn load_file(repo: &Path, sha: &str, path: &str) -> Result<Option<String>, Error> {
-    let listing = git(
-        repo,
-        &[
-            "ls-tree",
-            "--full-tree",
-            "--name-only",
-            "-z",
-            sha,
-            "--",
-            path,
-        ],
-    )
-    .await?;
+    let listing = git(repo, &["ls-tree", "--full-tree", "--name-only", "-z", sha, "--", path]).await?;
     if listing.is_empty() {
         return Ok(None);
     }
@@ -322,11 +273,7 @@ mod tests {
             ("one\n", "one", ""),
             ("one\n\ntwo\nthree\n", "one", "two\nthree"),
             ("", "", ""),
-            (
-                &format!("{long}\n\nbody\n"),
-                long.as_str(),
-                &format!("{long}\n\nbody"),
-            ),
+            (&format!("{long}\n\nbody\n"), long.as_str(), &format!("{long}\n\nbody")),
         ] {
             let commit = Commit {
                 message: message.to_owned(),

@@ -36,11 +36,7 @@ impl PipelineRecord {
             created_at: run.created_at,
             finished_at: run.finished_at,
             stages: run.stages.clone(),
-            jobs: run
-                .jobs
-                .iter()
-                .map(|j| JobRecord::of(run.id, j, store))
-                .collect(),
+            jobs: run.jobs.iter().map(|j| JobRecord::of(run.id, j, store)).collect(),
         }
     }
 }

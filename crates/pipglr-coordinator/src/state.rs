@@ -3,9 +3,7 @@
 
 use crate::Error;
 use crate::events::Event;
-use crate::pipeline::{
-    Assignment, JobRun, JobState, Outcome, PipelineId, PipelineRun, Source, after,
-};
+use crate::pipeline::{Assignment, JobRun, JobState, Outcome, PipelineId, PipelineRun, Source, after};
 use crate::record::ArtifactRecord;
 use jiff::Timestamp;
 use pipglr_ci::model::{AllowFailure, Pipeline};
@@ -101,13 +99,7 @@ impl State {
         };
         let run = PipelineRun::create(id, source, pipeline, now, identify)?;
         for (index, job) in run.jobs.iter().enumerate() {
-            self.places.insert(
-                job.id,
-                JobPlace {
-                    pipeline: id,
-                    index,
-                },
-            );
+            self.places.insert(job.id, JobPlace { pipeline: id, index });
             self.events.push(Event::JobChanged {
                 pipeline: id,
                 job: job.id,
@@ -159,17 +151,9 @@ impl State {
     }
 
     /// Changes a pipeline and records what became of its jobs.
-    pub(crate) fn change<R>(
-        &mut self,
-        id: PipelineId,
-        change: impl FnOnce(&mut PipelineRun) -> R,
-    ) -> Option<R> {
+    pub(crate) fn change<R>(&mut self, id: PipelineId, change: impl FnOnce(&mut PipelineRun) -> R) -> Option<R> {
         let run = self.pipelines.get_mut(&id)?;
-        let before: Vec<(JobState, bool)> = run
-            .jobs
-            .iter()
-            .map(|j| (j.state, j.is_available()))
-            .collect();
+        let before: Vec<(JobState, bool)> = run.jobs.iter().map(|j| (j.state, j.is_available())).collect();
         let state_before = run.status().0;
         let result = change(run);
         for (job, (state, available)) in run.jobs.iter().zip(before) {
@@ -186,10 +170,7 @@ impl State {
         }
         let state = run.status().0;
         if state != state_before {
-            self.events.push(Event::PipelineChanged {
-                pipeline: id,
-                state,
-            });
+            self.events.push(Event::PipelineChanged { pipeline: id, state });
         }
         Some(result)
     }
@@ -215,10 +196,7 @@ impl State {
         if token.is_empty() {
             return None;
         }
-        self.saved
-            .runners
-            .iter_mut()
-            .find(|r| same_token(&r.token, token))
+        self.saved.runners.iter_mut().find(|r| same_token(&r.token, token))
     }
 
     /// Makes a runner of every token that is not known yet; without any, one is generated.
@@ -291,9 +269,7 @@ impl State {
             .pipelines
             .values()
             .flat_map(|p| p.jobs.iter().enumerate().map(move |(i, j)| (p.id, i, j)));
-        let oldest = jobs
-            .filter(|(_, _, j)| j.is_available())
-            .min_by_key(|(_, _, j)| j.id)?;
+        let oldest = jobs.filter(|(_, _, j)| j.is_available()).min_by_key(|(_, _, j)| j.id)?;
         Some(JobPlace {
             pipeline: oldest.0,
             index: oldest.1,
@@ -303,12 +279,7 @@ impl State {
     /// Why the job cannot be handed to a runner with these features.
     ///
     /// Compat: GitLab app/services/ci/register_job_service.rb.
-    fn obstacle(
-        &self,
-        place: JobPlace,
-        features: &Features,
-        now: Timestamp,
-    ) -> Option<&'static str> {
+    fn obstacle(&self, place: JobPlace, features: &Features, now: Timestamp) -> Option<&'static str> {
         let run = &self.pipelines[&place.pipeline];
         let job = &run.jobs[place.index];
         let mut archives = job
@@ -319,23 +290,15 @@ impl State {
         if archives.any(|a| !a.is_available(now)) {
             return Some("missing_dependency_failure");
         }
-        let excludes = job
-            .definition
-            .artifacts
-            .as_ref()
-            .is_some_and(|a| !a.exclude.is_empty());
+        let excludes = job.definition.artifacts.as_ref().is_some_and(|a| !a.exclude.is_empty());
         let codes = matches!(job.definition.allow_failure, AllowFailure::ExitCodes(_));
-        let unsupported =
-            (excludes && !features.artifacts_exclude) || (codes && !features.return_exit_code);
+        let unsupported = (excludes && !features.artifacts_exclude) || (codes && !features.return_exit_code);
         unsupported.then_some("runner_unsupported")
     }
 
     /// When [`State::expire`] has something to do next.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.pipelines
-            .values()
-            .filter_map(PipelineRun::next_deadline)
-            .min()
+        self.pipelines.values().filter_map(PipelineRun::next_deadline).min()
     }
 
     /// Applies all deadlines that passed.
@@ -359,9 +322,5 @@ pub(crate) fn new_token(prefix: &str) -> Secret {
 /// Compares without telling by its duration where tokens differ.
 pub(crate) fn same_token(a: &Secret, b: &Secret) -> bool {
     let (a, b) = (a.expose().as_bytes(), b.expose().as_bytes());
-    a.len() == b.len()
-        && a.iter()
-            .zip(b)
-            .fold(0, |difference, (x, y)| difference | (x ^ y))
-            == 0
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
 }

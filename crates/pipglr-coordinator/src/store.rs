@@ -51,9 +51,7 @@ impl Store {
     pub(crate) fn load(&self) -> Result<Saved, Error> {
         let path = self.state_path();
         match fs::read(&path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|e| Error::io("read", &path)(e.into()))
-            }
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| Error::io("read", &path)(e.into())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Saved::default()),
             Err(e) => Err(Error::io("read", &path)(e)),
         }
@@ -148,9 +146,7 @@ impl TraceFile {
     /// Whether the runner's description fits; what it does not describe always fits.
     pub(crate) fn matches(&self, described: &Output) -> bool {
         let stored = Output::of(self.hasher.clone().finalize(), self.size);
-        described
-            .bytesize
-            .is_none_or(|size| Some(size) == stored.bytesize)
+        described.bytesize.is_none_or(|size| Some(size) == stored.bytesize)
             && described
                 .checksum
                 .as_ref()

@@ -48,7 +48,11 @@ impl CommandExt for Command {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {}", shown(self)))?;
-        child.stdin.take().context("stdin was asked for")?.write_all(input.as_bytes())?;
+        child
+            .stdin
+            .take()
+            .context("stdin was asked for")?
+            .write_all(input.as_bytes())?;
         text(child.wait_with_output()?, self)
     }
 
@@ -61,7 +65,13 @@ fn text(output: Output, command: &Command) -> anyhow::Result<String> {
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!("{}: {}\n{}{}", shown(command), output.status, stdout.trim_end(), stderr.trim_end());
+        bail!(
+            "{}: {}\n{}{}",
+            shown(command),
+            output.status,
+            stdout.trim_end(),
+            stderr.trim_end()
+        );
     }
     Ok(stdout)
 }
@@ -72,6 +82,9 @@ fn shown(command: &Command) -> String {
         .chain(command.get_args())
         .map(|w| w.to_string_lossy().into_owned())
         .collect();
-    let from = words.iter().position(|w| w.strip_suffix('=') == Some(crate::host::MARK)).map_or(0, |at| at + 1);
+    let from = words
+        .iter()
+        .position(|w| w.strip_suffix('=') == Some(crate::host::MARK))
+        .map_or(0, |at| at + 1);
     words[from..].join(" ")
 }

@@ -16,19 +16,42 @@ pub struct JobImage {
 }
 
 /// Small: a shell and the basic tools.
-pub const SMALL: JobImage = JobImage { repository: "ci/debian", packages: &[] };
+pub const SMALL: JobImage = JobImage {
+    repository: "ci/debian",
+    packages: &[],
+};
 /// For building C programs from the distribution's source packages.
-pub const BUILD: JobImage =
-    JobImage { repository: "ci/build", packages: &["gcc", "libc6-dev", "make", "dpkg-dev", "ca-certificates"] };
+pub const BUILD: JobImage = JobImage {
+    repository: "ci/build",
+    packages: &["gcc", "libc6-dev", "make", "dpkg-dev", "ca-certificates"],
+};
 /// For building container images inside jobs.
 pub const NESTED: JobImage = JobImage {
     repository: "ci/podman",
-    packages: &["podman", "crun", "fuse-overlayfs", "netavark", "passt", "uidmap", "ca-certificates"],
+    packages: &[
+        "podman",
+        "crun",
+        "fuse-overlayfs",
+        "netavark",
+        "passt",
+        "uidmap",
+        "ca-certificates",
+    ],
 };
 /// No image: a host with podman, for [`crate::host::debian13`].
 pub(crate) const HOST: JobImage = JobImage {
     repository: "host/debian13",
-    packages: &["podman", "crun", "fuse-overlayfs", "netavark", "aardvark-dns", "passt", "uidmap", "ca-certificates", "jq"],
+    packages: &[
+        "podman",
+        "crun",
+        "fuse-overlayfs",
+        "netavark",
+        "aardvark-dns",
+        "passt",
+        "uidmap",
+        "ca-certificates",
+        "jq",
+    ],
 };
 
 /// The tag of all images: the release they are made of.
@@ -55,8 +78,14 @@ impl JobImage {
         let file = fs::File::open(&tar).with_context(|| format!("open {}", tar.display()))?;
         let mut import = account.podman(["import", "--quiet", "--change", "CMD=[\"bash\"]", "-", &name]);
         let imported = import.stdin(file).run_any()?;
-        anyhow::ensure!(imported.status.success(), "podman import: {}", String::from_utf8_lossy(&imported.stderr));
-        account.podman(["push", "--quiet", "--tls-verify=false", &name]).run_text()?;
+        anyhow::ensure!(
+            imported.status.success(),
+            "podman import: {}",
+            String::from_utf8_lossy(&imported.stderr)
+        );
+        account
+            .podman(["push", "--quiet", "--tls-verify=false", &name])
+            .run_text()?;
         account.podman(["rmi", "--force", &name]).run_text()?;
         Ok(())
     }
@@ -67,7 +96,10 @@ impl JobImage {
         fs::create_dir_all(&directory)?;
         let tar = directory.join(format!("{}-{TAG}.tar", self.repository.replace('/', "-")));
         if !tar.exists() {
-            say(&format!("making the job image {} from the distribution's packages", self.repository));
+            say(&format!(
+                "making the job image {} from the distribution's packages",
+                self.repository
+            ));
             bootstrap(&tar, self.packages)?;
         }
         Ok(tar)
@@ -84,21 +116,34 @@ fn bootstrap(tar: &Path, packages: &[&str]) -> anyhow::Result<()> {
         command.arg(format!("--dpkgopt=path-exclude=/usr/share/{excluded}/*"));
     }
     let options = Command::new("apt-config").arg("dump").run_text()?;
-    for option in options.lines().filter(|l| l.starts_with("Acquire::Check-") || l.starts_with("Acquire::http")) {
+    for option in options
+        .lines()
+        .filter(|l| l.starts_with("Acquire::Check-") || l.starts_with("Acquire::http"))
+    {
         command.arg(format!("--aptopt={option}"));
     }
     if !packages.is_empty() {
         command.arg(format!("--include={}", packages.join(",")));
     }
-    command.arg(TAG).arg(&partial).args([format!("deb {mirror} {TAG} main"), format!("deb-src {mirror} {TAG} main")]);
+    command.arg(TAG).arg(&partial).args([
+        format!("deb {mirror} {TAG} main"),
+        format!("deb-src {mirror} {TAG} main"),
+    ]);
     command.run_text().context("make a root file system with mmdebstrap")?;
     fs::rename(&partial, tar).with_context(|| format!("name {}", tar.display()))
 }
 
 /// The Debian mirror this machine's apt uses.
 fn mirror() -> anyhow::Result<String> {
-    let arguments = ["indextargets", "--format", "$(REPO_URI) $(LABEL)", "Created-By: Packages"];
+    let arguments = [
+        "indextargets",
+        "--format",
+        "$(REPO_URI) $(LABEL)",
+        "Created-By: Packages",
+    ];
     let targets = Command::new("apt-get").args(arguments).run_text()?;
     let mirror = targets.lines().find_map(|line| line.strip_suffix(" Debian"));
-    mirror.map(str::to_owned).context("apt knows no Debian mirror: run apt-get update, then try again")
+    mirror
+        .map(str::to_owned)
+        .context("apt knows no Debian mirror: run apt-get update, then try again")
 }

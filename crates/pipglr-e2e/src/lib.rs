@@ -15,7 +15,10 @@ pub const HOST_LOOPBACK: &str = "10.0.2.2";
 /// The repository this was built from.
 #[must_use]
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("crates/pipglr-e2e lies two levels down")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("crates/pipglr-e2e lies two levels down")
 }
 
 /// Where the stage keeps what is worth keeping between runs.

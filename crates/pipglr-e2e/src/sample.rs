@@ -59,9 +59,15 @@ fn commit(repository: &Path) -> anyhow::Result<()> {
         let mut command = Command::new("git");
         command.current_dir(repository).args(arguments);
         for (key, value) in [("NAME", "Sample"), ("EMAIL", "sample@localhost")] {
-            command.env(format!("GIT_AUTHOR_{key}"), value).env(format!("GIT_COMMITTER_{key}"), value);
+            command
+                .env(format!("GIT_AUTHOR_{key}"), value)
+                .env(format!("GIT_COMMITTER_{key}"), value);
         }
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").run_text().map(drop)
+        command
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .run_text()
+            .map(drop)
     };
     git(&["init", "--quiet", "--initial-branch=main"])?;
     git(&["add", "--all"])?;

@@ -28,11 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let info = timed("info", client.info()).await?;
     eprintln!(
         "podman {}, cgroup {} {:?}, {}, rootless: {}",
-        info.version,
-        info.cgroup_version,
-        info.cgroup_controllers,
-        info.graph_driver,
-        info.rootless
+        info.version, info.cgroup_version, info.cgroup_controllers, info.graph_driver, info.rootless
     );
 
     let spec = ContainerSpec {
@@ -72,11 +68,7 @@ async fn run(client: &Client, id: &str, script: &[u8]) -> Result<i32, Box<dyn Er
     fed?;
     shown?;
     eprintln!("{:>10.1?}  script", begin.elapsed());
-    timed(
-        "wait_process",
-        client.wait_process(id, Duration::from_millis(5)),
-    )
-    .await?;
+    timed("wait_process", client.wait_process(id, Duration::from_millis(5))).await?;
     Ok(timed("wait", client.wait(id, &[], Duration::from_millis(20))).await?)
 }
 

@@ -49,12 +49,7 @@ impl Client {
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
             return Ok((status, body));
         }
-        Err(Error::from_answer(
-            &request.method,
-            &request.path,
-            status,
-            &body,
-        ))
+        Err(Error::from_answer(&request.method, &request.path, status, &body))
     }
 
     /// Sends a request whose answer says nothing beyond success.
@@ -63,10 +58,7 @@ impl Client {
     }
 
     /// Sends a request answered with JSON.
-    pub(crate) async fn fetch<T: DeserializeOwned>(
-        &self,
-        request: &ApiRequest,
-    ) -> Result<T, Error> {
+    pub(crate) async fn fetch<T: DeserializeOwned>(&self, request: &ApiRequest) -> Result<T, Error> {
         let (_, body) = self.send(request).await?;
         serde_json::from_slice(&body).map_err(|source| Error::Decode {
             path: request.path.clone(),

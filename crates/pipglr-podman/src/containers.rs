@@ -197,9 +197,7 @@ impl Client {
     /// # Errors
     /// [`Error::Conflict`] when the name is taken, [`Error::NotFound`] when the image is not there.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<String, Error> {
-        let created: Created = self
-            .fetch(&ApiRequest::post("/containers/create").json(spec))
-            .await?;
+        let created: Created = self.fetch(&ApiRequest::post("/containers/create").json(spec)).await?;
         Ok(created.id)
     }
 
@@ -208,11 +206,8 @@ impl Client {
     /// # Errors
     /// [`Error::Api`] with the OCI runtime's words in `cause`, e.g. when the program does not exist.
     pub async fn start(&self, id: &str) -> Result<(), Error> {
-        self.run(&ApiRequest::post(format!(
-            "/containers/{}/start",
-            segment(id)
-        )))
-        .await
+        self.run(&ApiRequest::post(format!("/containers/{}/start", segment(id))))
+            .await
     }
 
     /// Waits for any of `conditions` (none: the end of the main process) and returns the exit code, or -1 when the
@@ -227,17 +222,11 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NotFound`] when it is removed before or while waiting.
-    pub async fn wait(
-        &self,
-        id: &str,
-        conditions: &[Condition],
-        interval: Duration,
-    ) -> Result<i32, Error> {
+    pub async fn wait(&self, id: &str, conditions: &[Condition], interval: Duration) -> Result<i32, Error> {
         let path = format!("/containers/{}/wait", segment(id));
         // Go's time.ParseDuration: a zero interval would be a busy loop in 4.3.1.
         let interval = interval.max(Duration::from_millis(1));
-        let request =
-            ApiRequest::post(path).query("interval", format!("{}ms", interval.as_millis()));
+        let request = ApiRequest::post(path).query("interval", format!("{}ms", interval.as_millis()));
         let request = conditions.iter().fold(request, |request, condition| {
             request.query("condition", condition.as_str())
         });
@@ -267,11 +256,8 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when there is none.
     pub async fn inspect_container(&self, id: &str) -> Result<Container, Error> {
-        self.fetch(&ApiRequest::get(format!(
-            "/containers/{}/json",
-            segment(id)
-        )))
-        .await
+        self.fetch(&ApiRequest::get(format!("/containers/{}/json", segment(id))))
+            .await
     }
 
     /// Sends a signal, by name or number, to the main process.
@@ -280,8 +266,7 @@ impl Client {
     /// [`Error::Conflict`] when it does not run.
     pub async fn kill(&self, id: &str, signal: &str) -> Result<(), Error> {
         let path = format!("/containers/{}/kill", segment(id));
-        self.run(&ApiRequest::post(path).query("signal", signal))
-            .await
+        self.run(&ApiRequest::post(path).query("signal", signal)).await
     }
 
     /// Asks the main process to end, kills it after `timeout` seconds (`None`: the container's own), and returns when
@@ -292,8 +277,7 @@ impl Client {
     pub async fn stop(&self, id: &str, timeout: Option<u32>) -> Result<(), Error> {
         let path = format!("/containers/{}/stop", segment(id));
         let timeout = timeout.map(|seconds| seconds.to_string());
-        self.run(&ApiRequest::post(path).query_if("timeout", timeout))
-            .await
+        self.run(&ApiRequest::post(path).query_if("timeout", timeout)).await
     }
 
     /// Removes a container. `false` when there was none.
@@ -304,10 +288,7 @@ impl Client {
         let request = ApiRequest::delete(format!("/containers/{}", segment(id)))
             .flag("force", options.force)
             .flag("volumes", options.volumes)
-            .query_if(
-                "timeout",
-                options.timeout.map(|seconds| seconds.to_string()),
-            );
+            .query_if("timeout", options.timeout.map(|seconds| seconds.to_string()));
         existed(self.run(&request).await)
     }
 
@@ -315,17 +296,9 @@ impl Client {
     ///
     /// # Errors
     /// Those of any call; see [`Error`].
-    pub async fn containers(
-        &self,
-        filters: &Filters,
-        all: bool,
-    ) -> Result<Vec<ContainerSummary>, Error> {
-        self.fetch(
-            &ApiRequest::get("/containers/json")
-                .flag("all", all)
-                .filters(filters),
-        )
-        .await
+    pub async fn containers(&self, filters: &Filters, all: bool) -> Result<Vec<ContainerSummary>, Error> {
+        self.fetch(&ApiRequest::get("/containers/json").flag("all", all).filters(filters))
+            .await
     }
 
     /// Tells a container's terminal its size in characters.

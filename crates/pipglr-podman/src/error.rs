@@ -32,6 +32,9 @@ pub enum Error {
         /// Innermost error as podman reports it.
         cause: String,
     },
+    /// podman did not answer in time.
+    #[error("podman did not answer within {seconds} s")]
+    TimedOut { seconds: u64 },
     /// No service answers at the socket: start it, then try again. Nothing was done.
     #[error("podman service at {}", socket.display())]
     Unreachable {
@@ -98,20 +101,11 @@ impl Error {
     }
 
     /// Makes the error for an answer whose status is not a success.
-    pub(crate) fn from_answer(
-        method: &Method,
-        path: &str,
-        status: StatusCode,
-        body: &[u8],
-    ) -> Self {
+    pub(crate) fn from_answer(method: &Method, path: &str, status: StatusCode, body: &[u8]) -> Self {
         let ErrorBody { cause, message } = ErrorBody::parse(body);
         match classify(status, &cause) {
             Class::NotFound => Self::NotFound {
-                what: if message.is_empty() {
-                    path.to_owned()
-                } else {
-                    message
-                },
+                what: if message.is_empty() { path.to_owned() } else { message },
             },
             Class::Conflict => Self::Conflict {
                 method: method.clone(),
@@ -181,10 +175,7 @@ impl ErrorBody {
     ///
     /// Compat: podman 4 can write two error objects one after the other (`api/handlers/utils/errors.go`).
     fn parse(body: &[u8]) -> Self {
-        match serde_json::Deserializer::from_slice(body)
-            .into_iter()
-            .next()
-        {
+        match serde_json::Deserializer::from_slice(body).into_iter().next() {
             Some(Ok(parsed)) => parsed,
             Some(Err(_)) | None => Self {
                 cause: String::new(),

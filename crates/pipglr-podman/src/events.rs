@@ -77,9 +77,7 @@ impl Client {
     /// # Errors
     /// Those of any call; see [`Error`].
     pub async fn events(&self, filters: &Filters) -> Result<Events, Error> {
-        let request = ApiRequest::get("/events")
-            .flag("stream", true)
-            .filters(filters);
+        let request = ApiRequest::get("/events").flag("stream", true).filters(filters);
         let lines = JsonLines::open(&self.transport, request).await?;
         Ok(Events { lines })
     }

@@ -96,11 +96,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such container, [`Error::Conflict`] when it does not run.
-    pub async fn exec_create(
-        &self,
-        container: &str,
-        spec: &ExecSpec,
-    ) -> Result<ExecSession, Error> {
+    pub async fn exec_create(&self, container: &str, spec: &ExecSpec) -> Result<ExecSession, Error> {
         let body = ExecBody {
             cmd: &spec.command,
             env: spec.env.entries(),
@@ -126,11 +122,10 @@ impl Client {
     /// [`Error::Conflict`] when the container does not run any more. A program that cannot be started is told as a
     /// frame of standard error.
     pub async fn exec_start(&self, session: &ExecSession) -> Result<Attached, Error> {
-        let request =
-            ApiRequest::post(format!("/exec/{}/start", segment(&session.id))).json(&StartBody {
-                detach: false,
-                tty: session.terminal,
-            });
+        let request = ApiRequest::post(format!("/exec/{}/start", segment(&session.id))).json(&StartBody {
+            detach: false,
+            tty: session.terminal,
+        });
         let hijacked = self.transport.hijack(request.clone()).await?;
         Ok(Attached::new(hijacked, request, !session.terminal))
     }
@@ -140,23 +135,15 @@ impl Client {
     /// # Errors
     /// [`Error::NotFound`] when it is forgotten, or its container removed.
     pub async fn exec_inspect(&self, session: &ExecSession) -> Result<ExecState, Error> {
-        self.fetch(&ApiRequest::get(format!(
-            "/exec/{}/json",
-            segment(&session.id)
-        )))
-        .await
+        self.fetch(&ApiRequest::get(format!("/exec/{}/json", segment(&session.id))))
+            .await
     }
 
     /// Tells the process's terminal its size in characters.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the container does not run.
-    pub async fn exec_resize(
-        &self,
-        session: &ExecSession,
-        height: u16,
-        width: u16,
-    ) -> Result<(), Error> {
+    pub async fn exec_resize(&self, session: &ExecSession, height: u16, width: u16) -> Result<(), Error> {
         let request = ApiRequest::post(format!("/exec/{}/resize", segment(&session.id)))
             .query("h", height.to_string())
             .query("w", width.to_string());

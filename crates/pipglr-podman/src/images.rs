@@ -227,11 +227,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Pull`] with podman's whole text, whether it came as a status or inside the stream.
-    pub async fn pull(
-        &self,
-        pull: &PullRequest,
-        mut on_progress: impl FnMut(&str),
-    ) -> Result<String, Error> {
+    pub async fn pull(&self, pull: &PullRequest, mut on_progress: impl FnMut(&str)) -> Result<String, Error> {
         let failed = |message| Error::Pull {
             reference: pull.reference.clone(),
             message,
@@ -255,9 +251,7 @@ impl Client {
             }
         }
         if id.is_empty() {
-            return Err(failed(
-                "the stream ended without naming an image".to_owned(),
-            ));
+            return Err(failed("the stream ended without naming an image".to_owned()));
         }
         Ok(id)
     }
@@ -267,8 +261,7 @@ impl Client {
     /// # Errors
     /// Those of any call; see [`Error`].
     pub async fn images(&self, filters: &Filters) -> Result<Vec<ImageSummary>, Error> {
-        self.fetch(&ApiRequest::get("/images/json").filters(filters))
-            .await
+        self.fetch(&ApiRequest::get("/images/json").filters(filters)).await
     }
 
     /// Removes an image's name, and the image with its last one. `false` when there was none.
@@ -278,8 +271,7 @@ impl Client {
     /// # Errors
     /// [`Error::Conflict`] when a container uses it.
     pub async fn remove_image(&self, name: &str, force: bool) -> Result<bool, Error> {
-        let request =
-            ApiRequest::delete(format!("/images/{}", image_segment(name))).flag("force", force);
+        let request = ApiRequest::delete(format!("/images/{}", image_segment(name))).flag("force", force);
         existed(self.run(&request).await)
     }
 }

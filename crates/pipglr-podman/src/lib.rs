@@ -40,8 +40,8 @@ mod volumes;
 pub use crate::attach::{AttachOptions, LogOptions};
 pub use crate::client::Client;
 pub use crate::containers::{
-    Condition, Container, ContainerConfig, ContainerState, ContainerSummary, JoinedNetwork,
-    NetworkSettings, RemoveOptions,
+    Condition, Container, ContainerConfig, ContainerState, ContainerSummary, JoinedNetwork, NetworkSettings,
+    RemoveOptions,
 };
 pub use crate::error::Error;
 pub use crate::events::{Actor, Event, Events};
@@ -51,9 +51,8 @@ pub use crate::networks::{Network, NetworkSpec};
 pub use crate::output::{Attached, Input, Output};
 pub use crate::request::Filters;
 pub use crate::spec::{
-    ContainerSpec, CpuLimits, Device, Environment, HealthConfig, LogConfiguration, MemoryLimits,
-    Mount, NamedVolume, Namespace, NetworkAttachment, OverlayVolume, PidsLimit, ResourceLimits,
-    Rlimit,
+    ContainerSpec, CpuLimits, Device, Environment, HealthConfig, LogConfiguration, MemoryLimits, Mount, NamedVolume,
+    Namespace, NetworkAttachment, OverlayVolume, PidsLimit, ResourceLimits, Rlimit,
 };
 pub use crate::stream::{Frame, FrameDecoder, FrameError, OutputKind};
 pub use crate::system::Info;

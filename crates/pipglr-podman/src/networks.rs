@@ -87,8 +87,7 @@ impl Client {
     /// # Errors
     /// [`Error::Conflict`] when there is one of that name.
     pub async fn create_network(&self, spec: &NetworkSpec) -> Result<Network, Error> {
-        self.fetch(&ApiRequest::post("/networks/create").json(spec))
-            .await
+        self.fetch(&ApiRequest::post("/networks/create").json(spec)).await
     }
 
     /// Lists networks.
@@ -96,8 +95,7 @@ impl Client {
     /// # Errors
     /// Those of any call; see [`Error`].
     pub async fn networks(&self, filters: &Filters) -> Result<Vec<Network>, Error> {
-        self.fetch(&ApiRequest::get("/networks/json").filters(filters))
-            .await
+        self.fetch(&ApiRequest::get("/networks/json").filters(filters)).await
     }
 
     /// Removes a network; `force` removes the containers that use it too. `false` when there was none.
@@ -105,8 +103,7 @@ impl Client {
     /// # Errors
     /// [`Error::Conflict`] when a container uses it.
     pub async fn remove_network(&self, name: &str, force: bool) -> Result<bool, Error> {
-        let request =
-            ApiRequest::delete(format!("/networks/{}", segment(name))).flag("force", force);
+        let request = ApiRequest::delete(format!("/networks/{}", segment(name))).flag("force", force);
         let reports: Vec<RemoveReport> = match self.fetch(&request).await {
             Ok(reports) => reports,
             Err(error) => return existed(Err(error)),

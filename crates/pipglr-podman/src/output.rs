@@ -202,11 +202,7 @@ impl Stream for Output {
 }
 
 /// The body of a streamed answer; holds its connection open.
-pub(crate) fn chunks_of(
-    connection: Connection,
-    response: Response<Incoming>,
-    request: ApiRequest,
-) -> Chunks {
+pub(crate) fn chunks_of(connection: Connection, response: Response<Incoming>, request: ApiRequest) -> Chunks {
     let state = (connection, response.into_body(), request);
     stream::unfold(state, |(connection, mut body, request)| async move {
         loop {
@@ -216,10 +212,7 @@ pub(crate) fn chunks_of(
                     // Trailers: nothing of interest.
                     Err(_) => continue,
                 },
-                Err(error) => Some((
-                    Err(disconnected(&request, error)),
-                    (connection, body, request),
-                )),
+                Err(error) => Some((Err(disconnected(&request, error)), (connection, body, request))),
             };
         }
     })

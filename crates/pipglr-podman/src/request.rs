@@ -70,8 +70,7 @@ impl ApiRequest {
     }
 
     pub(crate) fn query(mut self, key: &str, value: impl AsRef<str>) -> Self {
-        self.query
-            .push(if self.query.is_empty() { '?' } else { '&' });
+        self.query.push(if self.query.is_empty() { '?' } else { '&' });
         self.query.push_str(key);
         self.query.push('=');
         encode_into(&mut self.query, value.as_ref(), "");
@@ -144,9 +143,7 @@ pub(crate) fn image_segment(name: &str) -> String {
 
 fn encode_into(out: &mut String, text: &str, keep: &str) {
     for byte in text.bytes() {
-        let kept = byte.is_ascii_alphanumeric()
-            || b"-._~".contains(&byte)
-            || keep.as_bytes().contains(&byte);
+        let kept = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || keep.as_bytes().contains(&byte);
         if kept {
             out.push(char::from(byte));
         } else {
@@ -166,10 +163,7 @@ mod tests {
             .query_if("none", None::<&str>)
             .flag("f", false)
             .to_http();
-        assert_eq!(
-            request.uri(),
-            "/v4.0.0/libpod/x?a=1%202%26b%3D%C3%BC%2F%25%2B&f=false"
-        );
+        assert_eq!(request.uri(), "/v4.0.0/libpod/x?a=1%202%26b%3D%C3%BC%2F%25%2B&f=false");
     }
 
     #[test]
@@ -178,9 +172,7 @@ mod tests {
         let request = ApiRequest::get("/events").filters(&filters).to_http();
         assert_eq!(
             request.uri().query(),
-            Some(
-                "filters=%7B%22event%22%3A%5B%22died%22%5D%2C%22label%22%3A%5B%22a%3Db%22%2C%22c%22%5D%7D"
-            )
+            Some("filters=%7B%22event%22%3A%5B%22died%22%5D%2C%22label%22%3A%5B%22a%3Db%22%2C%22c%22%5D%7D")
         );
         assert_eq!(
             ApiRequest::get("/x")

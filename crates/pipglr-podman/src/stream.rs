@@ -144,13 +144,7 @@ mod tests {
 
     #[test]
     fn a_split_at_any_byte_gives_the_same_frames() {
-        let input = encode(&[
-            (1, b"out\n"),
-            (2, b"err"),
-            (1, b""),
-            (0, b"in"),
-            (1, &[0, 1, 2, 255]),
-        ]);
+        let input = encode(&[(1, b"out\n"), (2, b"err"), (1, b""), (0, b"in"), (1, &[0, 1, 2, 255])]);
         let expected = vec![
             frame(OutputKind::Stdout, b"out\n"),
             frame(OutputKind::Stderr, b"err"),
@@ -198,10 +192,7 @@ mod tests {
         let mut decoder = FrameDecoder::default();
         decoder.push(&encode(&[(1, b"good")]));
         decoder.push(b"\x07rubbish");
-        assert_eq!(
-            decoder.next_frame(),
-            Ok(Some(frame(OutputKind::Stdout, b"good")))
-        );
+        assert_eq!(decoder.next_frame(), Ok(Some(frame(OutputKind::Stdout, b"good"))));
         assert_eq!(decoder.next_frame(), Err(FrameError::UnknownStream(7)));
     }
 

@@ -90,10 +90,7 @@ impl Transport {
     }
 
     /// Sends a request on a connection of its own, whose answer is read by the caller while `Connection` lives.
-    pub(crate) async fn open(
-        &self,
-        request: &ApiRequest,
-    ) -> Result<(Connection, Response<Incoming>), Error> {
+    pub(crate) async fn open(&self, request: &ApiRequest) -> Result<(Connection, Response<Incoming>), Error> {
         let mut connection = self.connect().await?;
         let response = connection
             .send(request)
@@ -103,10 +100,7 @@ impl Transport {
     }
 
     /// Like [`Self::open`], but an answer that is not a success becomes an error.
-    pub(crate) async fn open_ok(
-        &self,
-        request: &ApiRequest,
-    ) -> Result<(Connection, Response<Incoming>), Error> {
+    pub(crate) async fn open_ok(&self, request: &ApiRequest) -> Result<(Connection, Response<Incoming>), Error> {
         let (connection, response) = self.open(request).await?;
         if response.status().is_success() {
             return Ok((connection, response));
@@ -140,9 +134,7 @@ impl Transport {
             socket: self.socket.clone(),
             source,
         };
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(unreachable)?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(unreachable)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| unreachable(io::Error::other(error)))?;
@@ -175,9 +167,7 @@ impl Transport {
 
     fn checkout(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| {
-            kept.since.elapsed() < MAX_IDLE_AGE && !kept.connection.sender.is_closed()
-        });
+        idle.retain(|kept| kept.since.elapsed() < MAX_IDLE_AGE && !kept.connection.sender.is_closed());
         idle.pop().map(|kept| kept.connection)
     }
 
@@ -195,10 +185,7 @@ impl Transport {
 impl Connection {
     async fn send(&mut self, request: &ApiRequest) -> Result<Response<Incoming>, SendFailure> {
         if let Err(error) = self.sender.ready().await {
-            return Err(SendFailure {
-                error,
-                unsent: true,
-            });
+            return Err(SendFailure { error, unsent: true });
         }
         let mut failure = match self.sender.try_send_request(request.to_http()).await {
             Ok(response) => return Ok(response),
@@ -232,10 +219,7 @@ async fn refusal(request: &ApiRequest, response: Response<Incoming>) -> Error {
     }
 }
 
-pub(crate) fn disconnected(
-    request: &ApiRequest,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
+pub(crate) fn disconnected(request: &ApiRequest, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Disconnected {
         method: request.method.clone(),
         path: request.path.clone(),

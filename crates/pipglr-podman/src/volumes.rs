@@ -48,8 +48,7 @@ impl Client {
     /// # Errors
     /// [`Error::Conflict`] when there is one of that name.
     pub async fn create_volume(&self, spec: &VolumeSpec) -> Result<Volume, Error> {
-        self.fetch(&ApiRequest::post("/volumes/create").json(spec))
-            .await
+        self.fetch(&ApiRequest::post("/volumes/create").json(spec)).await
     }
 
     /// Looks at a volume.
@@ -67,11 +66,8 @@ impl Client {
     /// Those of any call; see [`Error`].
     pub async fn volume_exists(&self, name: &str) -> Result<bool, Error> {
         existed(
-            self.run(&ApiRequest::get(format!(
-                "/volumes/{}/exists",
-                segment(name)
-            )))
-            .await,
+            self.run(&ApiRequest::get(format!("/volumes/{}/exists", segment(name))))
+                .await,
         )
     }
 
@@ -80,8 +76,7 @@ impl Client {
     /// # Errors
     /// Those of any call; see [`Error`].
     pub async fn volumes(&self, filters: &Filters) -> Result<Vec<Volume>, Error> {
-        self.fetch(&ApiRequest::get("/volumes/json").filters(filters))
-            .await
+        self.fetch(&ApiRequest::get("/volumes/json").filters(filters)).await
     }
 
     /// Removes a volume; `force` removes the containers that use it too. `false` when there was none.
@@ -89,8 +84,7 @@ impl Client {
     /// # Errors
     /// [`Error::Conflict`] when a container uses it.
     pub async fn remove_volume(&self, name: &str, force: bool) -> Result<bool, Error> {
-        let request =
-            ApiRequest::delete(format!("/volumes/{}", segment(name))).flag("force", force);
+        let request = ApiRequest::delete(format!("/volumes/{}", segment(name))).flag("force", force);
         existed(self.run(&request).await)
     }
 }

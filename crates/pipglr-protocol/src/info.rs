@@ -46,7 +46,10 @@ pub struct ConfigInfo {
 /// Compat: gitlab-runner common/network.go `FeaturesInfo`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "the wire format is a flat list of switches")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the wire format is a flat list of switches"
+)]
 pub struct Features {
     pub variables: bool,
     pub image: bool,

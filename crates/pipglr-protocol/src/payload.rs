@@ -121,7 +121,10 @@ pub struct RunnerInfo {
 /// A job variable.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent switches of the wire format")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent switches of the wire format"
+)]
 pub struct Variable {
     pub key: String,
     #[serde(deserialize_with = "null_as_default")]
@@ -171,7 +174,10 @@ pub struct Image {
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub pull_policy: Vec<String>,
     /// `{"docker": {"user": …, "platform": …}}`.
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "serde_json::Map::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "serde_json::Map::is_empty"
+    )]
     pub executor_opts: serde_json::Map<String, serde_json::Value>,
 }
 

@@ -6,19 +6,35 @@ use serde::{Deserialize, Serialize};
 /// `POST runners` with a registration token.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RegisterRequest {
-    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub description: String,
-    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub maintenance_note: String,
     /// Comma separated.
-    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub tag_list: String,
     #[serde(default)]
     pub run_untagged: bool,
     #[serde(default)]
     pub locked: bool,
     /// `not_protected` or `ref_protected`.
-    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_as_default"
+    )]
     pub access_level: String,
     /// Seconds; absent is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]

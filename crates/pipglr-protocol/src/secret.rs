@@ -70,7 +70,10 @@ fn strip_token_prefix(token: &str) -> &str {
 
 /// Strips `t1_`, `t2_`, `t3_`: the runner's type inside newer tokens.
 fn strip_runner_type(token: &str) -> &str {
-    ["t1_", "t2_", "t3_"].iter().find_map(|p| token.strip_prefix(p)).unwrap_or(token)
+    ["t1_", "t2_", "t3_"]
+        .iter()
+        .find_map(|p| token.strip_prefix(p))
+        .unwrap_or(token)
 }
 
 #[cfg(test)]

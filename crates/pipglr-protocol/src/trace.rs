@@ -20,7 +20,10 @@ pub fn parse_content_range_start(value: &str) -> Option<u64> {
 /// Compat: gitlab-runner network/patch_response.go.
 #[must_use]
 pub fn parse_range_offset(value: &str) -> u64 {
-    value.rsplit_once('-').and_then(|(_, n)| n.trim().parse().ok()).unwrap_or(0)
+    value
+        .rsplit_once('-')
+        .and_then(|(_, n)| n.trim().parse().ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

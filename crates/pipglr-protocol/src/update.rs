@@ -24,7 +24,10 @@ pub struct JobUpdate {
     pub exit_code: i32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if passes a reference"
+)]
 fn is_zero(code: &i32) -> bool {
     *code == 0
 }
@@ -43,7 +46,10 @@ impl Output {
     /// Describes a log of `bytesize` bytes with the given CRC-32.
     #[must_use]
     pub fn of(crc32: u32, bytesize: u64) -> Self {
-        Self { checksum: Some(format!("crc32:{crc32:08x}")), bytesize: Some(bytesize) }
+        Self {
+            checksum: Some(format!("crc32:{crc32:08x}")),
+            bytesize: Some(bytesize),
+        }
     }
 }
 

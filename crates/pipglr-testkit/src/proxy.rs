@@ -41,9 +41,7 @@ impl FaultProxy {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port on the loopback interface");
-        let address = listener
-            .local_addr()
-            .expect("a bound socket has an address");
+        let address = listener.local_addr().expect("a bound socket has an address");
         let link = Arc::new(watch::Sender::new(Link::Up));
         let (count, attempts) = watch::channel(0);
         let server = tokio::spawn(accept(listener, upstream, link.clone(), count));

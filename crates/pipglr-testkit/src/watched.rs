@@ -46,10 +46,7 @@ impl<T> Watched<T> {
     ) -> R {
         match tokio::time::timeout(PATIENCE, self.wait_forever(&mut find)).await {
             Ok(found) => found,
-            Err(_) => panic!(
-                "waited in vain for {what}; seen so far:\n{}",
-                describe(&self.read())
-            ),
+            Err(_) => panic!("waited in vain for {what}; seen so far:\n{}", describe(&self.read())),
         }
     }
 

@@ -74,7 +74,13 @@ pub(crate) struct ConfigArgs {
 
 impl ConfigArgs {
     pub(crate) fn state_dir(&self) -> PathBuf {
-        let beside = || self.config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let beside = || {
+            self.config
+                .parent()
+                .filter(|p| !p.as_os_str().is_empty())
+                .unwrap_or(Path::new("."))
+                .to_owned()
+        };
         self.state_dir.clone().unwrap_or_else(beside)
     }
 }
@@ -90,7 +96,12 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "PIPGLR_PROGRAM", default_value = "/usr/bin/pipglr", hide = true)]
     pub(crate) program: PathBuf,
     /// Skeleton directory for helper containers
-    #[arg(long, env = "PIPGLR_HELPER_ROOT", default_value = "/usr/lib/pipglr/helper-root", hide = true)]
+    #[arg(
+        long,
+        env = "PIPGLR_HELPER_ROOT",
+        default_value = "/usr/lib/pipglr/helper-root",
+        hide = true
+    )]
     pub(crate) helper_root: PathBuf,
     /// Let jobs build container images when config.toml says `privileged = true`
     #[arg(long, env = "PIPGLR_NESTED_PRIVILEGED", default_value_t = true, action = clap::ArgAction::Set)]
@@ -241,7 +252,11 @@ fn default_config() -> PathBuf {
 /// Parses the command line; under the name `gitlab-runner` the sub-commands of `pipglr runner` come first.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, clap::Error> {
     let mut arguments: Vec<OsString> = arguments.collect();
-    let called_as = arguments.first().map(Path::new).and_then(Path::file_name).map(OsString::from);
+    let called_as = arguments
+        .first()
+        .map(Path::new)
+        .and_then(Path::file_name)
+        .map(OsString::from);
     if called_as.as_deref() == Some("gitlab-runner".as_ref()) {
         let asks_version = arguments.get(1).is_some_and(|a| a == "--version" || a == "-v");
         if !asks_version {
@@ -252,8 +267,14 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     }
     let matches = command().try_get_matches_from(arguments)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
-    if let Command::Runner { command: RunnerCommand::Register(register), .. } = &mut cli.command {
-        let register_matches = matches.subcommand_matches("runner").and_then(|m| m.subcommand_matches("register"));
+    if let Command::Runner {
+        command: RunnerCommand::Register(register),
+        ..
+    } = &mut cli.command
+    {
+        let register_matches = matches
+            .subcommand_matches("runner")
+            .and_then(|m| m.subcommand_matches("register"));
         register.options = register_matches.map(given_options).unwrap_or_default();
     }
     Ok(cli.command)
@@ -264,7 +285,10 @@ fn command() -> clap::Command {
     use pipglr_runner::registration::{Kind, OPTIONS};
     let add = |mut register: clap::Command| {
         for option in &OPTIONS {
-            let mut arg = clap::Arg::new(option.flag).long(option.flag).help(option.help).help_heading("Kept in config.toml");
+            let mut arg = clap::Arg::new(option.flag)
+                .long(option.flag)
+                .help(option.help)
+                .help_heading("Kept in config.toml");
             if !option.env.is_empty() {
                 arg = arg.env(option.env).hide_env_values(true);
             }
@@ -283,7 +307,13 @@ fn command() -> clap::Command {
 /// Options of the table that were given, by flag or environment; empty environment variables count as absent.
 fn given_options(matches: &clap::ArgMatches) -> std::collections::BTreeMap<String, Vec<String>> {
     let values = |flag: &str| -> Vec<String> {
-        matches.get_many::<String>(flag).into_iter().flatten().filter(|v| !v.is_empty()).cloned().collect()
+        matches
+            .get_many::<String>(flag)
+            .into_iter()
+            .flatten()
+            .filter(|v| !v.is_empty())
+            .cloned()
+            .collect()
     };
     pipglr_runner::registration::OPTIONS
         .iter()
@@ -307,8 +337,17 @@ mod tests {
 
     #[test]
     fn gitlab_runner_is_the_runner_subcommand() {
-        for line in ["pipglr runner run --config /x", "/usr/bin/gitlab-runner run --config /x"] {
-            let Command::Runner { command: RunnerCommand::Run(run), .. } = parsed(line) else { panic!("{line}") };
+        for line in [
+            "pipglr runner run --config /x",
+            "/usr/bin/gitlab-runner run --config /x",
+        ] {
+            let Command::Runner {
+                command: RunnerCommand::Run(run),
+                ..
+            } = parsed(line)
+            else {
+                panic!("{line}")
+            };
             assert_eq!(run.config.config.display().to_string(), "/x");
         }
     }
@@ -316,7 +355,13 @@ mod tests {
     #[test]
     fn register_options_come_from_the_table() {
         let line = "gitlab-runner register -n --url http://x --docker-image a --docker-volumes /a --docker-volumes /b --docker-privileged --feature-flags FF_X:true";
-        let Command::Runner { command: RunnerCommand::Register(register), .. } = parsed(line) else { panic!() };
+        let Command::Runner {
+            command: RunnerCommand::Register(register),
+            ..
+        } = parsed(line)
+        else {
+            panic!()
+        };
         assert_eq!(register.options["docker-volumes"], ["/a", "/b"]);
         assert_eq!(register.options["docker-privileged"], ["true"]);
         assert_eq!(register.options["feature-flags"], ["FF_X:true"]);

@@ -23,18 +23,30 @@ pub(crate) struct CliError {
 impl CliError {
     /// A failure with a hint.
     pub(crate) fn with_hint(source: impl Into<anyhow::Error>, hint: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, source: source.into(), hints: vec![hint.into()] }
+        Self {
+            kind: Kind::Failed,
+            source: source.into(),
+            hints: vec![hint.into()],
+        }
     }
 
     /// A mistake on the command line.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self { kind: Kind::Usage, source: anyhow::anyhow!("{message}"), hints: Vec::new() }
+        Self {
+            kind: Kind::Usage,
+            source: anyhow::anyhow!("{message}"),
+            hints: Vec::new(),
+        }
     }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for CliError {
     fn from(source: E) -> Self {
-        Self { kind: Kind::Failed, source: source.into(), hints: Vec::new() }
+        Self {
+            kind: Kind::Failed,
+            source: source.into(),
+            hints: Vec::new(),
+        }
     }
 }
 

@@ -22,11 +22,18 @@ pub(crate) fn init(options: &LogOptions) {
         _ => "info",
     };
     let default = format!("{level},hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn");
-    let filter = std::env::var("PIPGLR_LOG").ok().and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let filter = std::env::var("PIPGLR_LOG")
+        .ok()
+        .and_then(|f| EnvFilter::try_new(f).ok())
+        .unwrap_or_else(|| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     // Under systemd the journal adds the time, and nobody reads colours.
     let in_journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let colours = !in_journal && std::env::var_os("NO_COLOR").is_none() && rustix::termios::isatty(rustix::stdio::stderr());
+    let colours =
+        !in_journal && std::env::var_os("NO_COLOR").is_none() && rustix::termios::isatty(rustix::stdio::stderr());
     let result = match options.format.as_deref() {
         Some("json") => builder.json().with_timer(SystemTime).try_init(),
         _ if in_journal => builder.with_ansi(false).without_time().try_init(),

@@ -11,12 +11,17 @@ pub(crate) fn watch(shutdown: Shutdown) -> std::io::Result<()> {
     let mut quit = signal(SignalKind::quit())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         loop {
             let (name, level) = tokio::select! {
                 _ = quit.recv() => ("SIGQUIT", ShutdownLevel::Graceful),
                 _ = terminate.recv() => ("SIGTERM", ShutdownLevel::Forceful),
                 _ = interrupt.recv() => ("SIGINT", ShutdownLevel::Forceful),
+                _ = hangup.recv() => {
+                    tracing::warn!("SIGHUP: the configuration is read at start only; restart the runner to apply changes");
+                    continue;
+                }
             };
             tracing::info!(signal = name, "stop requested");
             shutdown.request(level);

@@ -35,8 +35,13 @@ fn measure(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     SMALL.provide(&registry, account, say)?;
     let directory = cache().join("bench");
     std::fs::create_dir_all(&directory)?;
-    let jobs: String = (0..=ROUNDS).map(|n| format!("job{n}: {{ script: ['true'] }}\n")).collect();
-    let configuration = format!("default: {{ image: '{}' }}\nvariables: {{ GIT_STRATEGY: none }}\n{jobs}", SMALL.reference(&registry));
+    let jobs: String = (0..=ROUNDS)
+        .map(|n| format!("job{n}: {{ script: ['true'] }}\n"))
+        .collect();
+    let configuration = format!(
+        "default: {{ image: '{}' }}\nvariables: {{ GIT_STRATEGY: none }}\n{jobs}",
+        SMALL.reference(&registry)
+    );
     let project = directory.join("project");
     if project.exists() {
         std::fs::remove_dir_all(&project)?;
@@ -51,27 +56,46 @@ fn measure(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
 fn report(account: &Account, image: &str) -> anyhow::Result<()> {
     let logs = account.podman(["logs", "pipglr"]).run_text()?;
     // The first job pulls the image.
-    let jobs: Vec<f64> = logs.lines().filter(|l| l.contains("job succeeded")).filter_map(elapsed).skip(1).collect();
+    let jobs: Vec<f64> = logs
+        .lines()
+        .filter(|l| l.contains("job succeeded"))
+        .filter_map(elapsed)
+        .skip(1)
+        .collect();
     ensure!(jobs.len() >= ROUNDS, "only {} jobs were logged", jobs.len());
     let line = format!(
         "export XDG_RUNTIME_DIR=/run/user/1000 HOME=/home/podman; cd /; for i in $(seq {ROUNDS}); do a=$(date +%s%N); podman run --rm {image} true; \
          b=$(date +%s%N); echo $(((b - a) / 1000)); done"
     );
-    let runs = account.podman(["exec", "--user", "podman", "pipglr", "sh", "-c", &line]).run_text()?;
-    let runs: Vec<f64> = runs.lines().filter_map(|l| l.trim().parse::<f64>().ok()).map(|us| us / 1000.0).collect();
+    let runs = account
+        .podman(["exec", "--user", "podman", "pipglr", "sh", "-c", &line])
+        .run_text()?;
+    let runs: Vec<f64> = runs
+        .lines()
+        .filter_map(|l| l.trim().parse::<f64>().ok())
+        .map(|us| us / 1000.0)
+        .collect();
     ensure!(runs.len() == ROUNDS, "podman run was measured {} times", runs.len());
     let (job, run) = (median(jobs), median(runs));
     println!("trivial warm job, 201 to final PUT, median of {ROUNDS}: {job:>7.0} ms");
     println!("podman run --rm IMAGE true, same engine, median:        {run:>7.0} ms");
-    println!("ratio:                                                  {:>7.2}", job / run);
-    let size = account.podman(["image", "inspect", "--format", "{{.Size}}", IMAGE]).run_text()?;
+    println!(
+        "ratio:                                                  {:>7.2}",
+        job / run
+    );
+    let size = account
+        .podman(["image", "inspect", "--format", "{{.Size}}", IMAGE])
+        .run_text()?;
     let megabytes = size.trim().parse::<f64>().context("the image has a size")? / 1e6;
     println!("image, uncompressed:                                    {megabytes:>7.0} MB");
     let memory = "grep -E '^(Rss|Pss):' /proc/$(systemctl show -P MainPID runner.service)/smaps_rollup";
     let memory = account.podman(["exec", "pipglr", "sh", "-c", memory]).run_text()?;
     for line in memory.lines() {
         let mut words = line.split_whitespace();
-        let (name, kilobytes) = (words.next().unwrap_or_default(), words.next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0));
+        let (name, kilobytes) = (
+            words.next().unwrap_or_default(),
+            words.next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0),
+        );
         println!("runner.service, idle, {name:<34}{:>7.1} MB", kilobytes / 1024.0);
     }
     Ok(())

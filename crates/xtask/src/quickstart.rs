@@ -39,7 +39,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let account = Account::provide(ACCOUNT, &mut |text| Steps::say(text))?;
     let outcome = play(&account, &mut steps, args.keep);
     if args.keep && outcome.is_ok() {
-        Steps::say(&format!("left running for account {}; end it with `cargo xtask quickstart --purge`", account.name()));
+        Steps::say(&format!(
+            "left running for account {}; end it with `cargo xtask quickstart --purge`",
+            account.name()
+        ));
         std::mem::forget(account);
         return Ok(());
     }
@@ -81,17 +84,30 @@ fn play(account: &Account, steps: &mut Steps, keep: bool) -> anyhow::Result<()> 
         account.podman(["stop", "pipglr"]).run_text()?;
     }
     ensure!(status == 0, "the pipeline did not end as expected (exit code {status})");
-    println!("\nquickstart: every job ended as expected, {:.0} s", steps.began.elapsed().as_secs_f64());
+    println!(
+        "\nquickstart: every job ended as expected, {:.0} s",
+        steps.began.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
 /// The README's steps 3 to 6, by the runlabels.
-pub(crate) fn set_up_with(account: &Account, coordinator: &Coordinator, registry: &Registry, concurrent: u32) -> anyhow::Result<()> {
-    account.command("podman").args(["secret", "create", "REGISTRATION_TOKEN", "-"]).run_with_input(&coordinator.token)?;
+pub(crate) fn set_up_with(
+    account: &Account,
+    coordinator: &Coordinator,
+    registry: &Registry,
+    concurrent: u32,
+) -> anyhow::Result<()> {
+    account
+        .command("podman")
+        .args(["secret", "create", "REGISTRATION_TOKEN", "-"])
+        .run_with_input(&coordinator.token)?;
     account.write("config.toml", "")?;
     let label = |name: &str| -> anyhow::Result<()> {
         let mut command = account.command("env");
-        command.arg(format!("CI_SERVER_URL={}", coordinator.url)).args(["RUNNER_NAME=quickstart", "DOCKER_PULL_POLICY=if-not-present"]);
+        command
+            .arg(format!("CI_SERVER_URL={}", coordinator.url))
+            .args(["RUNNER_NAME=quickstart", "DOCKER_PULL_POLICY=if-not-present"]);
         command.arg(format!("DOCKER_IMAGE={}", SMALL.reference(registry)));
         command.args(["podman", "container", "runlabel", name, IMAGE]);
         let output = command.run_text()?;
@@ -112,13 +128,18 @@ fn edit_config(account: &Account, registry: &Registry, concurrent: u32) -> anyho
     let path = account.home().join("config.toml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     let text = text.replace("concurrent = 1\n", &format!("concurrent = {concurrent}\n"));
-    let podman = format!("\n[runners.podman]\ninsecure_registries = [\"{}\"]\n", registry.address_inside());
+    let podman = format!(
+        "\n[runners.podman]\ninsecure_registries = [\"{}\"]\n",
+        registry.address_inside()
+    );
     account.write("config.toml", &(text + &podman))
 }
 
 fn show_container(account: &Account) -> anyhow::Result<()> {
     let format = "privileged: {{.HostConfig.Privileged}}, added capabilities: {{.HostConfig.CapAdd}}";
-    let text = account.podman(["container", "inspect", "--format", format, "pipglr"]).run_text()?;
+    let text = account
+        .podman(["container", "inspect", "--format", format, "pipglr"])
+        .run_text()?;
     Steps::say(&format!("the runner's container: {}", text.trim()));
     Ok(())
 }
@@ -129,7 +150,16 @@ pub(crate) fn clean(account: &Account) -> anyhow::Result<()> {
     for secret in ["REGISTRATION_TOKEN", "config.toml"] {
         account.podman(["secret", "rm", secret]).run_any()?;
     }
-    account.podman(["volume", "rm", "--force", "pipglr-storage", "pipglr-cache", "pipglr-state"]).run_any()?;
+    account
+        .podman([
+            "volume",
+            "rm",
+            "--force",
+            "pipglr-storage",
+            "pipglr-cache",
+            "pipglr-state",
+        ])
+        .run_any()?;
     account.shell("rm -f config.toml").run_any()?;
     Ok(())
 }
@@ -175,7 +205,11 @@ impl Coordinator {
             .stdin(Stdio::null())
             .spawn()
             .context("start pipglr serve")?;
-        let mut coordinator = Self { child, url: String::new(), token: String::new() };
+        let mut coordinator = Self {
+            child,
+            url: String::new(),
+            token: String::new(),
+        };
         coordinator.read_credentials(&credentials)?;
         Ok(coordinator)
     }
@@ -190,7 +224,12 @@ impl Coordinator {
             std::thread::sleep(Duration::from_millis(20));
         }
         let text = std::fs::read_to_string(path)?;
-        let value = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)).map(str::to_owned).with_context(|| format!("no {key}"));
+        let value = |key: &str| {
+            text.lines()
+                .find_map(|l| l.strip_prefix(key))
+                .map(str::to_owned)
+                .with_context(|| format!("no {key}"))
+        };
         self.url = value("CI_SERVER_URL=")?;
         self.token = value("CI_SERVER_TOKEN=")?;
         Ok(())
@@ -217,7 +256,10 @@ struct Steps {
 
 impl Default for Steps {
     fn default() -> Self {
-        Self { began: Instant::now(), count: 0 }
+        Self {
+            began: Instant::now(),
+            count: 0,
+        }
     }
 }
 

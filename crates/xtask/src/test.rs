@@ -36,7 +36,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         title("fmt");
         cargo(&["fmt", "--all", "--check"])?;
         title("clippy");
-        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "--deny", "warnings"])?;
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ])?;
+        // `--all-targets` leaves out tests that do not run by themselves.
+        cargo(&[
+            "clippy",
+            "--package",
+            "pipglr-e2e",
+            "--test",
+            "stories",
+            "--locked",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ])?;
         title("unit, in-process and command line tests");
         unit_tests(&mut say)?;
         title("documentation");
@@ -68,12 +90,31 @@ fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 fn unit_tests(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    let nextest = crate::cargo::cargo(&["nextest", "--version"]).run_any().is_ok_and(|o| o.status.success());
+    let nextest = crate::cargo::cargo(&["nextest", "--version"])
+        .run_any()
+        .is_ok_and(|o| o.status.success());
     if nextest {
-        cargo(&["nextest", "run", "--workspace", "--locked", "--status-level", "fail", "--show-progress", "none"])?;
+        cargo(&[
+            "nextest",
+            "run",
+            "--workspace",
+            "--locked",
+            "--status-level",
+            "fail",
+            "--show-progress",
+            "none",
+        ])?;
     } else {
         say("cargo-nextest is not installed: using cargo test");
-        cargo(&["test", "--workspace", "--locked", "--quiet", "--lib", "--bins", "--tests"])?;
+        cargo(&[
+            "test",
+            "--workspace",
+            "--locked",
+            "--quiet",
+            "--lib",
+            "--bins",
+            "--tests",
+        ])?;
     }
     cargo(&["test", "--workspace", "--locked", "--quiet", "--doc"])
 }
@@ -84,18 +125,36 @@ fn verify_units(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         say("not run: systemd-analyze is not installed");
         return Ok(());
     }
-    let timer = std::fs::read_to_string(pipglr_e2e::repository().join("image/rootfs/etc/systemd/system/pipglr-prune.timer"))?;
-    ensure!(timer.contains("OnCalendar=@PRUNE_INTERVAL@"), "the prune timer has no place for PRUNE_INTERVAL");
-    Command::new("systemd-analyze").args(["calendar", "daily"]).run_text().map(drop)
+    let timer =
+        std::fs::read_to_string(pipglr_e2e::repository().join("image/rootfs/etc/systemd/system/pipglr-prune.timer"))?;
+    ensure!(
+        timer.contains("OnCalendar=@PRUNE_INTERVAL@"),
+        "the prune timer has no place for PRUNE_INTERVAL"
+    );
+    Command::new("systemd-analyze")
+        .args(["calendar", "daily"])
+        .run_text()
+        .map(drop)
 }
 
 /// Builds the static program for arm64 and runs it under emulation.
 fn arm64(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     const TARGET: &str = "aarch64-unknown-linux-musl";
     packages::rust_target(TARGET, say)?;
-    cargo(&["build", "--package", "pipglr", "--target", TARGET, "--locked", "--quiet"])?;
+    cargo(&[
+        "build",
+        "--package",
+        "pipglr",
+        "--target",
+        TARGET,
+        "--locked",
+        "--quiet",
+    ])?;
     let program = target_directory().join(TARGET).join("debug/pipglr");
-    let version = Command::new("qemu-aarch64-static").arg(&program).arg("--version").run_text()?;
+    let version = Command::new("qemu-aarch64-static")
+        .arg(&program)
+        .arg("--version")
+        .run_text()?;
     ensure!(version.starts_with("pipglr "), "{version}");
     say(&format!("under emulation: {}", version.trim()));
     Ok(())
@@ -118,9 +177,20 @@ fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str))
         }
     };
     title("stories on real, nested, rootless podman");
-    let mut command = crate::cargo::cargo(&["test", "--package", "pipglr-e2e", "--test", "stories", "--locked", "--quiet", "--"]);
+    let mut command = crate::cargo::cargo(&[
+        "test",
+        "--package",
+        "pipglr-e2e",
+        "--test",
+        "stories",
+        "--locked",
+        "--quiet",
+        "--",
+    ]);
     command.args(selected);
-    command.env("PIPGLR_STORY_IMAGE", IMAGE).env("PIPGLR_STORY_BUILD", script);
+    command
+        .env("PIPGLR_STORY_IMAGE", IMAGE)
+        .env("PIPGLR_STORY_BUILD", script);
     let result = command.run_inherited().context("stories");
     account.close(false)?;
     result
@@ -139,9 +209,19 @@ fn prepare(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathB
 /// A script that is the command followed by the script's arguments and the context.
 fn write_script(path: &Path, command: &Command) -> anyhow::Result<()> {
     let quote = |w: &std::ffi::OsStr| format!("'{}'", w.to_string_lossy().replace('\'', "'\\''"));
-    let words: Vec<String> = std::iter::once(command.get_program()).chain(command.get_args()).map(quote).collect();
+    let words: Vec<String> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(quote)
+        .collect();
     let directory = command.get_current_dir().context("the build has a context")?;
-    std::fs::write(path, format!("#!/bin/sh\ncd '{}'\nexec {} \"$@\" .\n", directory.display(), words.join(" ")))?;
+    std::fs::write(
+        path,
+        format!(
+            "#!/bin/sh\ncd '{}'\nexec {} \"$@\" .\n",
+            directory.display(),
+            words.join(" ")
+        ),
+    )?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     Ok(())
 }

@@ -150,9 +150,9 @@ impl Cursor<'_> {
     pub(crate) fn is_match(&self) -> bool {
         let ends = |place: &Place| match self.nodes[place.node] {
             Node::End => place.mode != Mode::Skipping,
-            Node::Separator {
-                optional_at_end, ..
-            } => optional_at_end && !matches!(place.mode, Mode::Skipping | Mode::AfterTwoStars),
+            Node::Separator { optional_at_end, .. } => {
+                optional_at_end && !matches!(place.mode, Mode::Skipping | Mode::AfterTwoStars)
+            }
             _ => false,
         };
         self.everything || self.active.iter().any(ends)
@@ -183,9 +183,7 @@ impl Cursor<'_> {
                     (*next, Mode::ComponentStart)
                 }
                 Node::Any(next) if c != '/' => (*next, Mode::InComponent),
-                Node::Class(class, next)
-                    if class.matches(c) && (class_takes_separator || c != '/') =>
-                {
+                Node::Class(class, next) if class.matches(c) && (class_takes_separator || c != '/') => {
                     (*next, Mode::InComponent)
                 }
                 Node::Star { .. } if c != '/' => match place.mode {
@@ -223,9 +221,7 @@ impl Cursor<'_> {
                     let behind = match mode {
                         Mode::ComponentStart | Mode::FirstStar => Mode::AfterOneStar,
                         Mode::AfterOneStar => Mode::AfterTwoStars,
-                        Mode::InComponent | Mode::AfterTwoStars | Mode::Skipping => {
-                            Mode::InComponent
-                        }
+                        Mode::InComponent | Mode::AfterTwoStars | Mode::Skipping => Mode::InComponent,
                     };
                     pending.push(Place::new(*next, behind));
                     if mode == Mode::ComponentStart {
@@ -258,9 +254,7 @@ fn build(items: &[Item], mut next: usize, nodes: &mut Vec<Node>) -> usize {
                 components: Vec::new(),
                 everything: false,
             },
-            Item::Alternatives(branches) => {
-                Node::Split(branches.iter().map(|b| build(b, next, nodes)).collect())
-            }
+            Item::Alternatives(branches) => Node::Split(branches.iter().map(|b| build(b, next, nodes)).collect()),
         };
         nodes.push(node);
         next = nodes.len() - 1;
@@ -286,9 +280,7 @@ fn mark_double_stars(nodes: &mut [Node]) {
                 let slashes = through(nodes, &after, separator);
                 let ends = is_end(&after);
                 if let Node::Star {
-                    components,
-                    everything,
-                    ..
+                    components, everything, ..
                 } = &mut nodes[at]
                 {
                     *components = slashes;
@@ -299,10 +291,7 @@ fn mark_double_stars(nodes: &mut [Node]) {
                 let first = through(nodes, &reached(nodes, &[*next]), star);
                 let second = through(nodes, &first, star);
                 let optional = is_end(&second) || is_end(&through(nodes, &second, separator));
-                if let Node::Separator {
-                    optional_at_end, ..
-                } = &mut nodes[at]
-                {
+                if let Node::Separator { optional_at_end, .. } = &mut nodes[at] {
                     *optional_at_end = optional;
                 }
             }

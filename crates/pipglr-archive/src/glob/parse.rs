@@ -176,9 +176,5 @@ impl Parser {
 }
 
 fn literal(c: char) -> Item {
-    if c == '/' {
-        Item::Separator
-    } else {
-        Item::Char(c)
-    }
+    if c == '/' { Item::Separator } else { Item::Char(c) }
 }

@@ -65,11 +65,7 @@ mod tests {
             ("a\\b/c", ""),
         ];
         for (pattern, base) in rows {
-            assert_eq!(
-                literal_base(Path::new(pattern)),
-                Path::new(base),
-                "{pattern}"
-            );
+            assert_eq!(literal_base(Path::new(pattern)), Path::new(base), "{pattern}");
         }
     }
 }

@@ -59,9 +59,7 @@ impl Selector {
                 continue;
             }
             let Some(relative) = self.relative(Path::new(given)) else {
-                self.notes.push(Note::OutsideRoot {
-                    path: given.clone(),
-                });
+                self.notes.push(Note::OutsideRoot { path: given.clone() });
                 continue;
             };
             if let Some(pattern) = self.parse(given, &relative.to_string_lossy()) {
@@ -98,9 +96,7 @@ impl Selector {
     }
 
     fn outside(&mut self, given: &str) {
-        self.notes.push(Note::OutsideRoot {
-            path: given.to_owned(),
-        });
+        self.notes.push(Note::OutsideRoot { path: given.to_owned() });
     }
 
     fn found(&mut self, text: String, count: usize) {
@@ -207,11 +203,7 @@ impl Selector {
                 cursor
             });
             if cursor.as_ref().is_none_or(|cursor| !cursor.is_dead()) {
-                pending.push(Pending {
-                    name,
-                    source,
-                    cursor,
-                });
+                pending.push(Pending { name, source, cursor });
             }
         }
         count
@@ -225,14 +217,12 @@ impl Selector {
                 continue;
             };
             match self.resolve(&name, false) {
-                Resolved::Inside(source) => {
-                    match std::fs::symlink_metadata(self.root.join(&source)) {
-                        Ok(metadata) => {
-                            count += self.take(&name, &source, kind(metadata.file_type()));
-                        }
-                        Err(e) => self.unreadable(&name, &e),
+                Resolved::Inside(source) => match std::fs::symlink_metadata(self.root.join(&source)) {
+                    Ok(metadata) => {
+                        count += self.take(&name, &source, kind(metadata.file_type()));
                     }
-                }
+                    Err(e) => self.unreadable(&name, &e),
+                },
                 Resolved::Outside => self.outside(&given.to_string_lossy()),
                 // Listed, then deleted: as if it had never been listed.
                 Resolved::Missing => {}
@@ -315,9 +305,7 @@ impl Selector {
             .filter(|entry| entry.name != entry.source)
             .flat_map(|entry| entry.name.ancestors().skip(1))
             .collect();
-        let blocked = |entry: &Entry| {
-            entry.kind == EntryKind::Symlink && parents.contains(entry.name.as_path())
-        };
+        let blocked = |entry: &Entry| entry.kind == EntryKind::Symlink && parents.contains(entry.name.as_path());
         let (left_out, kept): (Vec<_>, Vec<_>) = self.entries.values().cloned().partition(blocked);
         let links = left_out.into_iter();
         self.notes

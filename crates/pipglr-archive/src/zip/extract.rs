@@ -56,11 +56,7 @@ const MAX_LINK_TARGET: u64 = 4095;
 /// [`Error::UnsafeName`] before anything is written; [`Error::NotBeneath`] if a link or file stands where an
 /// entry needs a directory; [`Error::TooLarge`], [`Error::DamagedEntry`] and [`Error::Io`] as they happen,
 /// with the entries before them already unpacked.
-pub fn extract_zip<R: Read + Seek>(
-    root: &Path,
-    archive: R,
-    options: &ExtractOptions,
-) -> Result<Extracted, Error> {
+pub fn extract_zip<R: Read + Seek>(root: &Path, archive: R, options: &ExtractOptions) -> Result<Extracted, Error> {
     extract_beneath(Beneath::open(root)?, archive, options)
 }
 
@@ -123,9 +119,7 @@ fn read_members<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<Member>, 
     let metadata = archive.metadata();
     let mut members = Vec::with_capacity(metadata.len());
     for index in 0..metadata.len() {
-        let entry = metadata
-            .entry(index)
-            .map_err(|source| Error::Damaged { source })?;
+        let entry = metadata.entry(index).map_err(|source| Error::Damaged { source })?;
         let raw = entry.name_raw();
         let name = String::from_utf8_lossy(raw).into_owned();
         let path = safe_path(raw).map_err(|reason| Error::UnsafeName {
@@ -157,9 +151,7 @@ fn kind(name: &[u8], unix: Option<u32>) -> Kind {
     match unix.map(FileType::from_raw_mode) {
         Some(FileType::Directory) => Kind::Directory,
         Some(FileType::Symlink) => Kind::Link,
-        Some(
-            FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice,
-        ) => Kind::Special,
+        Some(FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice) => Kind::Special,
         _ => Kind::File,
     }
 }
@@ -197,8 +189,7 @@ impl Extractor {
         let place = self.beneath.place_creating(&member.path)?;
         let fail = |e| Error::io("create the directory", &member.path, e);
         let there = rustix::fs::statat(&place.directory, place.name, AtFlags::SYMLINK_NOFOLLOW);
-        let is_directory =
-            there.is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory);
+        let is_directory = there.is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory);
         if !is_directory {
             place.clear().map_err(fail)?;
             let mode = Mode::from_raw_mode(0o777);
@@ -208,19 +199,14 @@ impl Extractor {
         Ok(())
     }
 
-    fn create_file<R: Read + Seek>(
-        &mut self,
-        archive: &mut ZipArchive<R>,
-        member: &Member,
-    ) -> Result<(), Error> {
+    fn create_file<R: Read + Seek>(&mut self, archive: &mut ZipArchive<R>, member: &Member) -> Result<(), Error> {
         let mut content = open(archive, member, false)?;
         let attributes = Attributes::of(&content);
         let place = self.beneath.place_creating(&member.path)?;
         let fail = |e| Error::io("create", &member.path, e);
         place.clear().map_err(fail)?;
         // EXCL: whatever appeared meanwhile, a link above all, is not written through.
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // Nobody else reads it before it has its own mode; without one, the umask decides.
         let mode = Mode::from_raw_mode(if member.mode.is_some() { 0o600 } else { 0o666 });
         let fd = rustix::fs::openat(&place.directory, place.name, flags, mode).map_err(fail)?;
@@ -233,12 +219,7 @@ impl Extractor {
         Ok(())
     }
 
-    fn copy(
-        &mut self,
-        content: &mut impl Read,
-        file: &mut File,
-        member: &Member,
-    ) -> Result<(), Error> {
+    fn copy(&mut self, content: &mut impl Read, file: &mut File, member: &Member) -> Result<(), Error> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let count = match content.read(&mut buffer) {
@@ -256,11 +237,7 @@ impl Extractor {
         }
     }
 
-    fn create_link<R: Read + Seek>(
-        &mut self,
-        archive: &mut ZipArchive<R>,
-        member: &Member,
-    ) -> Result<(), Error> {
+    fn create_link<R: Read + Seek>(&mut self, archive: &mut ZipArchive<R>, member: &Member) -> Result<(), Error> {
         let content = open(archive, member, false)?;
         let attributes = Attributes::of(&content);
         let mut target = Vec::new();
@@ -280,8 +257,7 @@ impl Extractor {
         if let Some((uid, gid)) = attributes.owner {
             // Compat: owners are restored where we may (gitlab-runner ignores the failure too).
             let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-            let _not_permitted =
-                rustix::fs::chownat(&place.directory, place.name, Some(uid), Some(gid), own);
+            let _not_permitted = rustix::fs::chownat(&place.directory, place.name, Some(uid), Some(gid), own);
         }
         if let Some(times) = attributes.times() {
             rustix::fs::utimensat(&place.directory, place.name, &times, own)
@@ -291,11 +267,7 @@ impl Extractor {
         Ok(())
     }
 
-    fn finish_directory<R: Read + Seek>(
-        &mut self,
-        archive: &mut ZipArchive<R>,
-        member: &Member,
-    ) -> Result<(), Error> {
+    fn finish_directory<R: Read + Seek>(&mut self, archive: &mut ZipArchive<R>, member: &Member) -> Result<(), Error> {
         let attributes = Attributes::of(&open(archive, member, true)?);
         let directory = self.beneath.open_directory(&member.path)?;
         attributes

@@ -59,8 +59,7 @@ pub(super) fn modified<'a>(
     exact.map(i64::from).or_else(|| {
         let dos = dos.filter(zip::DateTime::is_valid)?;
         let days = days_from_civil(dos.year().into(), dos.month().into(), dos.day().into());
-        let seconds =
-            i64::from(dos.hour()) * 3600 + i64::from(dos.minute()) * 60 + i64::from(dos.second());
+        let seconds = i64::from(dos.hour()) * 3600 + i64::from(dos.minute()) * 60 + i64::from(dos.second());
         Some(days * 86_400 + seconds)
     })
 }
@@ -78,16 +77,9 @@ pub(super) fn dos_date(seconds: i64) -> zip::DateTime {
     let part = |value: i64| u8::try_from(value).unwrap_or(0);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     let last = || zip::DateTime::from_date_and_time(2107, 12, 31, 23, 59, 58);
-    zip::DateTime::from_date_and_time(
-        year,
-        part(month),
-        part(day),
-        part(hour),
-        part(minute),
-        part(second),
-    )
-    .or_else(|_| last())
-    .unwrap_or_default()
+    zip::DateTime::from_date_and_time(year, part(month), part(day), part(hour), part(minute), part(second))
+        .or_else(|_| last())
+        .unwrap_or_default()
 }
 
 /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar, counting years from March.
@@ -104,15 +96,10 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
@@ -149,10 +136,7 @@ mod tests {
 
     #[test]
     fn owners_survive_and_odd_fields_are_ignored() {
-        assert_eq!(
-            decode_owner(&encode_owner(1000, 65_537)),
-            Some((1000, 65_537))
-        );
+        assert_eq!(decode_owner(&encode_owner(1000, 65_537)), Some((1000, 65_537)));
         assert_eq!(decode_owner(&[1, 2, 5, 0, 1, 7]), Some((5, 7)));
         let odd: [&[u8]; 5] = [
             &[],

@@ -37,11 +37,7 @@ pub enum WriteNote {
     /// A socket, FIFO or device, left out.
     SpecialSkipped { path: PathBuf },
     /// The file changed while it was read; the archive holds `stored` bytes of it.
-    SizeChanged {
-        path: PathBuf,
-        expected: u64,
-        stored: u64,
-    },
+    SizeChanged { path: PathBuf, expected: u64, stored: u64 },
 }
 
 /// Writes `entries`, which lie below the directory `root`, as a zip.
@@ -52,12 +48,7 @@ pub enum WriteNote {
 /// # Errors
 /// [`Error::Output`] if `out` fails; [`Error::Io`], [`Error::NotRegular`] or [`Error::NotBeneath`] if an
 /// entry cannot be read any more where it was selected. What `out` got by then is no valid archive.
-pub fn write_zip<W: Write>(
-    root: &Path,
-    entries: &[Entry],
-    level: Level,
-    out: W,
-) -> Result<Written, Error> {
+pub fn write_zip<W: Write>(root: &Path, entries: &[Entry], level: Level, out: W) -> Result<Written, Error> {
     let failed = Rc::new(Cell::new(false));
     let gate = Gate {
         out,
@@ -73,10 +64,7 @@ pub fn write_zip<W: Write>(
         // Set before the writer is dropped, which would otherwise complete the archive.
         archive.add(entry).inspect_err(|_| failed.set(true))?;
     }
-    let finished = archive
-        .zip
-        .finish()
-        .map_err(|e| encode_error(Path::new(""), e));
+    let finished = archive.zip.finish().map_err(|e| encode_error(Path::new(""), e));
     let mut gate = finished.inspect_err(|_| failed.set(true))?.into_inner();
     gate.flush().map_err(|source| Error::Output { source })?;
     Ok(archive.written)
@@ -111,10 +99,7 @@ impl<W: Write> Archive<W> {
         let (mut file, stat) = self.beneath.open_file(&entry.source)?;
         let expected = u64::try_from(stat.st_size).unwrap_or(0);
         let name = entry.name.as_os_str().as_bytes();
-        let options = self
-            .options(entry, &stat)?
-            .large_file(needs_zip64(expected))
-            .name(name);
+        let options = self.options(entry, &stat)?.large_file(needs_zip64(expected)).name(name);
         let options = match (expected, deflate_level(self.level)) {
             (0, _) | (_, None) => options,
             (_, level) => options
@@ -162,9 +147,7 @@ impl<W: Write> Archive<W> {
         let name = entry.name.as_os_str().as_bytes();
         let options = self.options(entry, stat)?.name(name);
         self.start(entry, options)?;
-        self.zip
-            .write_all(&target)
-            .map_err(|source| Error::Output { source })
+        self.zip.write_all(&target).map_err(|source| Error::Output { source })
     }
 
     fn start(&mut self, entry: &Entry, options: FullFileOptions<'_, '_>) -> Result<(), Error> {
@@ -174,11 +157,7 @@ impl<W: Write> Archive<W> {
     }
 
     /// What every kind of entry has: stored, with mode, time and owner.
-    fn options(
-        &self,
-        entry: &Entry,
-        stat: &Stat,
-    ) -> Result<FullFileOptions<'static, 'static>, Error> {
+    fn options(&self, entry: &Entry, stat: &Stat) -> Result<FullFileOptions<'static, 'static>, Error> {
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         let dos = if directory { DOS_DIRECTORY } else { 0 };
         let mut options = FullFileOptions::default()
@@ -229,12 +208,7 @@ fn encode_error(path: &Path, error: ZipError) -> Error {
 }
 
 /// Copies up to `limit` bytes of a file; returns how many. Tells failures to read from failures to write.
-pub(crate) fn copy_at_most(
-    file: &mut impl Read,
-    out: &mut impl Write,
-    limit: u64,
-    path: &Path,
-) -> Result<u64, Error> {
+pub(crate) fn copy_at_most(file: &mut impl Read, out: &mut impl Write, limit: u64, path: &Path) -> Result<u64, Error> {
     let mut file = file.take(limit);
     let mut buffer = vec![0; 64 * 1024];
     let mut copied = 0;

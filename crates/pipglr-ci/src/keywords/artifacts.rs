@@ -1,8 +1,6 @@
 //! `artifacts`.
 
-use super::{
-    DURATION, Fields, Keywords, below, boolean, duration, of, string, strings, word, wrong_type,
-};
+use super::{DURATION, Fields, Keywords, below, boolean, duration, of, string, strings, word, wrong_type};
 use crate::diagnostics::Problems;
 use crate::model::{Artifacts, ArtifactsWhen};
 use crate::yaml::Node;
@@ -14,11 +12,7 @@ const ARTIFACTS: Keywords = Keywords {
 };
 
 /// Files to keep. Null is none.
-pub(crate) fn artifacts(
-    problems: &mut Problems<'_>,
-    parent: &str,
-    node: &Node,
-) -> Option<Artifacts> {
+pub(crate) fn artifacts(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<Artifacts> {
     if node.is_null() {
         return None;
     }

@@ -1,8 +1,6 @@
 //! `stage`, `stages`, `when`, `allow_failure`, `timeout`, `tags`.
 
-use super::{
-    DURATION, Fields, Keywords, STRINGS, below, duration, of, string, strings, word, wrong_type,
-};
+use super::{DURATION, Fields, Keywords, STRINGS, below, duration, of, string, strings, word, wrong_type};
 use crate::diagnostics::Problems;
 use crate::model::{AllowFailure, When};
 use crate::yaml::{Kind, Node, Resolved};
@@ -35,11 +33,7 @@ pub(crate) fn stages(problems: &mut Problems<'_>, node: &Node) -> Option<Vec<Str
 }
 
 /// Whether every item is a stage.
-fn flatten_stages(
-    problems: &mut Problems<'_>,
-    items: &[Rc<Node>],
-    stages: &mut Vec<String>,
-) -> bool {
+fn flatten_stages(problems: &mut Problems<'_>, items: &[Rc<Node>], stages: &mut Vec<String>) -> bool {
     let mut complete = true;
     for item in items {
         match (&item.kind, item.as_str()) {
@@ -66,10 +60,7 @@ pub(crate) fn stage(problems: &mut Problems<'_>, at: &str, node: &Node) -> Optio
 
 /// When a job runs.
 pub(crate) fn when(problems: &mut Problems<'_>, at: &str, node: &Node) -> When {
-    match word(
-        node,
-        &["on_success", "on_failure", "always", "manual", "delayed"],
-    ) {
+    match word(node, &["on_success", "on_failure", "always", "manual", "delayed"]) {
         Some("on_failure") => When::OnFailure,
         Some("always") => When::Always,
         Some("manual") => When::Manual,
@@ -80,11 +71,13 @@ pub(crate) fn when(problems: &mut Problems<'_>, at: &str, node: &Node) -> When {
         Some(_) => When::OnSuccess,
         None => {
             if !node.is_null() && !node.is_reported() {
-                let message = format!(
-                    "{at} when should be one of: on_success, on_failure, always, manual, delayed"
-                );
+                let message = format!("{at} when should be one of: on_success, on_failure, always, manual, delayed");
                 if node.as_str() == Some("never") {
-                    problems.error_with_hint(node.span, message, "GitLab takes `never` only in `rules`; to switch a job off, put a `.` before its name");
+                    problems.error_with_hint(
+                        node.span,
+                        message,
+                        "GitLab takes `never` only in `rules`; to switch a job off, put a `.` before its name",
+                    );
                 } else {
                     problems.error(node.span, message);
                 }
@@ -95,29 +88,16 @@ pub(crate) fn when(problems: &mut Problems<'_>, at: &str, node: &Node) -> When {
 }
 
 /// A boolean or exit codes; `None` for null and what was reported.
-pub(crate) fn allow_failure(
-    problems: &mut Problems<'_>,
-    parent: &str,
-    node: &Node,
-) -> Option<AllowFailure> {
+pub(crate) fn allow_failure(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<AllowFailure> {
     if node.is_null() {
         return None;
     }
     if let Some(allowed) = node.as_bool() {
-        return Some(if allowed {
-            AllowFailure::Yes
-        } else {
-            AllowFailure::No
-        });
+        return Some(if allowed { AllowFailure::Yes } else { AllowFailure::No });
     }
     let at = below(parent, "allow_failure");
     let Some(entries) = node.as_mapping() else {
-        wrong_type(
-            problems,
-            node,
-            &format!("{at} config"),
-            "a hash or a boolean value",
-        );
+        wrong_type(problems, node, &format!("{at} config"), "a hash or a boolean value");
         return None;
     };
     let fields = Fields::read(problems, &at, entries, &ALLOW_FAILURE);

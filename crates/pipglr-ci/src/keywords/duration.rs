@@ -138,10 +138,7 @@ fn colon_form(text: &str) -> Option<Vec<Word>> {
 fn numbers_to_figures(text: &str) -> String {
     let mut figures: Vec<String> = Vec::new();
     let mut pending: Option<u64> = None;
-    for word in text
-        .split_whitespace()
-        .flat_map(|word| split_compound(word))
-    {
+    for word in text.split_whitespace().flat_map(|word| split_compound(word)) {
         let value = number_word(word);
         pending = match (pending, value) {
             (Some(sum), Some(scale @ (100 | 1000))) => Some(sum.max(1).saturating_mul(scale)),

@@ -33,12 +33,7 @@ pub(crate) fn image(problems: &mut Problems<'_>, parent: &str, node: &Node) -> O
         });
     }
     let Some(entries) = node.as_mapping() else {
-        wrong_type(
-            problems,
-            node,
-            &format!("{at} config"),
-            "a hash or a string",
-        );
+        wrong_type(problems, node, &format!("{at} config"), "a hash or a string");
         return None;
     };
     let fields = Fields::read(problems, &at, entries, &IMAGE);
@@ -55,8 +50,7 @@ pub(crate) fn image(problems: &mut Problems<'_>, parent: &str, node: &Node) -> O
         ..Image::default()
     };
     if let Some(entrypoint) = fields.get("entrypoint") {
-        image.entrypoint =
-            strings(problems, entrypoint, &of(&at, "entrypoint")).unwrap_or_default();
+        image.entrypoint = strings(problems, entrypoint, &of(&at, "entrypoint")).unwrap_or_default();
     }
     if let Some(policy) = fields.get("pull_policy") {
         image.pull_policy = pull_policy(problems, &at, policy);
@@ -82,10 +76,7 @@ fn pull_policy(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String
     for item in items {
         match item.as_str() {
             Some(policy) if policies.iter().any(|seen| seen == policy) => {
-                problems.error(
-                    item.span,
-                    format!("{subject} has duplicate values: {policy}"),
-                );
+                problems.error(item.span, format!("{subject} has duplicate values: {policy}"));
             }
             Some(policy) if PULL_POLICIES.contains(&policy) => policies.push(policy.to_owned()),
             Some(policy) => {
@@ -103,11 +94,7 @@ fn pull_policy(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String
 }
 
 /// Platform and user.
-fn docker_options(
-    problems: &mut Problems<'_>,
-    image: &str,
-    node: &Node,
-) -> (Option<String>, Option<String>) {
+fn docker_options(problems: &mut Problems<'_>, image: &str, node: &Node) -> (Option<String>, Option<String>) {
     let at = below(image, "docker");
     let Some(entries) = node.as_mapping() else {
         if !node.is_null() {

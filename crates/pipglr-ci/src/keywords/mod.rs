@@ -31,12 +31,7 @@ pub(crate) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Sorts the entries of a mapping, reporting those that are unsupported or unknown.
-    pub(crate) fn read(
-        problems: &mut Problems<'_>,
-        at: &str,
-        entries: &'n [Entry],
-        keywords: &Keywords,
-    ) -> Self {
+    pub(crate) fn read(problems: &mut Problems<'_>, at: &str, entries: &'n [Entry], keywords: &Keywords) -> Self {
         let mut fields = Fields::default();
         for entry in entries {
             let name = entry.key.as_str();
@@ -47,11 +42,9 @@ impl<'n> Fields<'n> {
             } else {
                 let message = format!("{at} config contains unknown keys: {name}");
                 match closest(name, keywords.supported.iter().chain(keywords.unsupported)) {
-                    Some(known) => problems.error_with_hint(
-                        entry.key_span,
-                        message,
-                        format!("did you mean `{known}`?"),
-                    ),
+                    Some(known) => {
+                        problems.error_with_hint(entry.key_span, message, format!("did you mean `{known}`?"))
+                    }
                     None => problems.error(entry.key_span, message),
                 }
             }
@@ -80,11 +73,7 @@ pub(crate) fn below(at: &str, name: &str) -> String {
 /// The subject of a message about one keyword of `at`: `jobs:build stage`, or `stage` at the top level.
 pub(crate) fn of(at: &str, name: &str) -> String {
     let words = name.replace('_', " ");
-    if at.is_empty() {
-        words
-    } else {
-        format!("{at} {words}")
-    }
+    if at.is_empty() { words } else { format!("{at} {words}") }
 }
 
 /// Reports a value of the wrong type, unless it was reported already.
@@ -107,9 +96,7 @@ fn hint_for_type(node: &Node, should: &str) -> Option<String> {
     let text = scalar.text.escape_default();
     match node.resolve()? {
         Resolved::String(_) if should == STRINGS => Some(format!("put it in a list: [\"{text}\"]")),
-        Resolved::String(_) if should == DURATION => {
-            Some("write it as in `1h 30m` or `90 minutes`".to_owned())
-        }
+        Resolved::String(_) if should == DURATION => Some("write it as in `1h 30m` or `90 minutes`".to_owned()),
         // `image: 3.10`, `timeout: 3600` and their like: the author meant the text.
         Resolved::Bool(_) | Resolved::Integer(_) | Resolved::Float(_)
             if should.contains("string") || should == DURATION =>
@@ -146,11 +133,7 @@ pub(crate) fn boolean(problems: &mut Problems<'_>, node: &Node, subject: &str) -
 }
 
 /// A list of strings; null and wrong types give `None`.
-pub(crate) fn strings(
-    problems: &mut Problems<'_>,
-    node: &Node,
-    subject: &str,
-) -> Option<Vec<String>> {
+pub(crate) fn strings(problems: &mut Problems<'_>, node: &Node, subject: &str) -> Option<Vec<String>> {
     if node.is_null() {
         return None;
     }
@@ -175,10 +158,7 @@ pub(crate) fn word<'w>(node: &Node, words: &[&'w str]) -> Option<&'w str> {
 }
 
 /// The keyword nearest to a misspelt one, if any is near enough to be meant.
-pub(crate) fn closest<'k>(
-    name: &str,
-    known: impl Iterator<Item = &'k &'static str>,
-) -> Option<&'static str> {
+pub(crate) fn closest<'k>(name: &str, known: impl Iterator<Item = &'k &'static str>) -> Option<&'static str> {
     closest_of(name, known.copied())
 }
 
@@ -193,9 +173,7 @@ pub(crate) fn closest_of<'k>(name: &str, known: impl Iterator<Item = &'k str>) -
         .filter(|word| fits(word) && *word != name)
         .take(1000)
         .map(|word| (distance(&name.to_lowercase(), word), word))
-        .filter(|(distance, word)| {
-            *distance <= 1 + word.len().min(name.len()) / 6 && *distance < name.len()
-        })
+        .filter(|(distance, word)| *distance <= 1 + word.len().min(name.len()) / 6 && *distance < name.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }
@@ -226,14 +204,7 @@ mod tests {
 
     #[test]
     fn misspelt_words_find_their_keyword() {
-        let known = [
-            "script",
-            "stage",
-            "stages",
-            "image",
-            "artifacts",
-            "before_script",
-        ];
+        let known = ["script", "stage", "stages", "image", "artifacts", "before_script"];
         for (name, expected) in [
             ("scripts", Some("script")),
             ("sript", Some("script")),

@@ -22,11 +22,7 @@ pub(crate) struct Placed<T> {
 }
 
 /// A list of names or mappings, or one mapping. Null is as if it were not there.
-pub(crate) fn needs(
-    problems: &mut Problems<'_>,
-    parent: &str,
-    node: &Node,
-) -> Option<Vec<Placed<Need>>> {
+pub(crate) fn needs(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<Vec<Placed<Need>>> {
     if node.is_null() {
         return None;
     }
@@ -109,11 +105,7 @@ fn need(problems: &mut Problems<'_>, needs: &str, node: &Node) -> Option<Placed<
 }
 
 /// A list of job names. Null is as if it were not there.
-pub(crate) fn dependencies(
-    problems: &mut Problems<'_>,
-    at: &str,
-    node: &Node,
-) -> Option<Vec<Placed<String>>> {
+pub(crate) fn dependencies(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<Vec<Placed<String>>> {
     let names = strings(problems, node, &of(at, "dependencies"))?;
     let spans = node
         .as_sequence()

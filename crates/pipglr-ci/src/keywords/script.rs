@@ -23,12 +23,7 @@ pub(crate) fn script(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<
 }
 
 /// A string or a nested list of strings, flattened. Null is an empty list.
-pub(crate) fn commands(
-    problems: &mut Problems<'_>,
-    at: &str,
-    keyword: &str,
-    node: &Node,
-) -> Vec<String> {
+pub(crate) fn commands(problems: &mut Problems<'_>, at: &str, keyword: &str, node: &Node) -> Vec<String> {
     let subject = format!("{} config", below(at, keyword));
     let mut list = Vec::new();
     match node.as_sequence() {
@@ -38,13 +33,7 @@ pub(crate) fn commands(
     list
 }
 
-fn flatten(
-    problems: &mut Problems<'_>,
-    subject: &str,
-    items: &[Rc<Node>],
-    level: usize,
-    list: &mut Vec<String>,
-) {
+fn flatten(problems: &mut Problems<'_>, subject: &str, items: &[Rc<Node>], level: usize, list: &mut Vec<String>) {
     for item in items {
         match item.as_sequence() {
             Some(_) if level == MAX_NESTING => wrong_type(problems, item, subject, SHAPE),
@@ -60,8 +49,7 @@ fn command(problems: &mut Problems<'_>, subject: &str, node: &Node, list: &mut V
         // Compat: empty elements are dropped.
         None if node.is_null() => {}
         None if node.as_mapping().is_some() => {
-            let hint =
-                "a colon followed by a blank makes this a mapping; put the whole command in quotes";
+            let hint = "a colon followed by a blank makes this a mapping; put the whole command in quotes";
             problems.error_with_hint(node.span, format!("{subject} should be {SHAPE}"), hint);
         }
         None => wrong_type(problems, node, subject, SHAPE),

@@ -68,10 +68,7 @@ fn warn_about_name(problems: &mut Problems<'_>, entry: &Entry) {
         let message = format!("this name is not a string; the variable is called `{name}`");
         problems.warning(entry.key_span, message, "put the name in quotes");
     } else if !starts || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-        let message = format!(
-            "variable `{}` has a name that no shell can use",
-            name.escape_default()
-        );
+        let message = format!("variable `{}` has a name that no shell can use", name.escape_default());
         problems.warning(
             entry.key_span,
             message,
@@ -81,12 +78,7 @@ fn warn_about_name(problems: &mut Problems<'_>, entry: &Entry) {
 }
 
 /// Value and whether references in it are expanded.
-fn definition(
-    problems: &mut Problems<'_>,
-    at: &str,
-    global: bool,
-    entry: &Entry,
-) -> Option<(String, bool)> {
+fn definition(problems: &mut Problems<'_>, at: &str, global: bool, entry: &Entry) -> Option<(String, bool)> {
     let node = &*entry.value;
     if let Some(scalar) = node.resolve() {
         return Some((scalar.to_text(), true));
@@ -122,12 +114,7 @@ fn definition(
         super::string(problems, description, &format!("{at} config description"));
     }
     if let Some(options) = fields.get("options") {
-        check_options(
-            problems,
-            &at,
-            options,
-            fields.get("value").and(value.as_deref()),
-        );
+        check_options(problems, &at, options, fields.get("value").and(value.as_deref()));
     }
     let expand = fields
         .get("expand")
@@ -148,9 +135,6 @@ fn check_options(problems: &mut Problems<'_>, at: &str, node: &Node, value: Opti
         return;
     };
     if value.is_some_and(|value| !options.iter().any(|option| option == value)) {
-        problems.error(
-            node.span,
-            format!("{at} config value must be present in options"),
-        );
+        problems.error(node.span, format!("{at} config value must be present in options"));
     }
 }

@@ -7,14 +7,7 @@ use std::time::Duration;
 
 const DEFAULT: Keywords = Keywords {
     family: "default",
-    supported: &[
-        "after_script",
-        "artifacts",
-        "before_script",
-        "image",
-        "tags",
-        "timeout",
-    ],
+    supported: &["after_script", "artifacts", "before_script", "image", "tags", "timeout"],
     unsupported: &[
         "cache",
         "hooks",
@@ -39,9 +32,7 @@ pub(super) struct Inheritable {
 impl Inheritable {
     pub(super) fn read(problems: &mut Problems<'_>, at: &str, fields: &Fields<'_>) -> Self {
         Inheritable {
-            image: fields
-                .get("image")
-                .map(|node| image::image(problems, at, node)),
+            image: fields.get("image").map(|node| image::image(problems, at, node)),
             before_script: fields
                 .get("before_script")
                 .map(|node| script::commands(problems, at, "before_script", node)),
@@ -51,12 +42,8 @@ impl Inheritable {
             artifacts: fields
                 .get("artifacts")
                 .map(|node| artifacts::artifacts(problems, at, node)),
-            timeout: fields
-                .get("timeout")
-                .map(|node| control::timeout(problems, at, node)),
-            tags: fields
-                .get("tags")
-                .map(|node| control::tags(problems, at, node)),
+            timeout: fields.get("timeout").map(|node| control::timeout(problems, at, node)),
+            tags: fields.get("tags").map(|node| control::tags(problems, at, node)),
         }
     }
 

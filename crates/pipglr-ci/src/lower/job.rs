@@ -88,12 +88,7 @@ impl Draft {
 }
 
 /// Reads a job; whatever is wrong with it is reported, and the rest is kept.
-pub(super) fn draft(
-    problems: &mut Problems<'_>,
-    entry: &Entry,
-    defaults: &Inheritable,
-    global: &[Variable],
-) -> Draft {
+pub(super) fn draft(problems: &mut Problems<'_>, entry: &Entry, defaults: &Inheritable, global: &[Variable]) -> Draft {
     check_name(problems, entry);
     let at = below("jobs", &entry.key);
     let fields = job_fields(problems, &at, entry);
@@ -134,10 +129,7 @@ pub(super) fn draft(
         ..Job::default()
     };
     let stage = match fields.get("stage") {
-        Some(node) => control::stage(problems, &at, node).map(|value| Placed {
-            value,
-            span: node.span,
-        }),
+        Some(node) => control::stage(problems, &at, node).map(|value| Placed { value, span: node.span }),
         None => Some(Placed {
             value: "test".to_owned(),
             span: entry.key_span,
@@ -146,9 +138,7 @@ pub(super) fn draft(
     Draft {
         name_span: entry.key_span,
         stage,
-        needs: fields
-            .get("needs")
-            .and_then(|node| needs(problems, &at, node)),
+        needs: fields.get("needs").and_then(|node| needs(problems, &at, node)),
         dependencies: fields
             .get("dependencies")
             .and_then(|node| dependencies(problems, &at, node)),
@@ -200,15 +190,10 @@ fn check_name(problems: &mut Problems<'_>, entry: &Entry) {
             "rename the job",
         );
     } else if name.chars().count() > MAX_JOB_NAME {
-        let message =
-            format!("jobs:{name} name is too long (maximum is {MAX_JOB_NAME} characters)");
+        let message = format!("jobs:{name} name is too long (maximum is {MAX_JOB_NAME} characters)");
         problems.error(entry.key_span, message);
     } else if name == "pages" {
         let message = "job `pages` publishes a site on GitLab; pipglr runs it as any other job";
-        problems.warning(
-            entry.key_span,
-            message,
-            "what it would publish is in its artifacts",
-        );
+        problems.warning(entry.key_span, message, "what it would publish is in its artifacts");
     }
 }

@@ -51,21 +51,10 @@ impl Lowered {
 }
 
 /// The top-level entries of the document with the jobs.
-pub(crate) fn content<'n>(
-    problems: &mut Problems<'_>,
-    documents: &'n [Rc<Node>],
-) -> Option<&'n [Entry]> {
-    let documents: Vec<&Rc<Node>> = documents
-        .iter()
-        .filter(|document| !document.is_null())
-        .collect();
+pub(crate) fn content<'n>(problems: &mut Problems<'_>, documents: &'n [Rc<Node>]) -> Option<&'n [Entry]> {
+    let documents: Vec<&Rc<Node>> = documents.iter().filter(|document| !document.is_null()).collect();
     let header = documents.first().filter(|_| documents.len() > 1);
-    let spec = header.and_then(|header| {
-        header
-            .as_mapping()?
-            .iter()
-            .find(|entry| entry.key == "spec")
-    });
+    let spec = header.and_then(|header| header.as_mapping()?.iter().find(|entry| entry.key == "spec"));
     let (content, surplus) = match (spec, documents.as_slice()) {
         (Some(spec), [_, content, surplus @ ..]) => {
             problems.unsupported(spec.key_span, "spec");
@@ -145,10 +134,7 @@ fn has_key(entry: &Entry, key: &str) -> bool {
 fn is_reserved_job(problems: &mut Problems<'_>, entry: &Entry) -> bool {
     let reserved = entry.key != "variables" && has_key(entry, "script");
     if reserved {
-        let message = format!(
-            "`{}` is a keyword and cannot be the name of a job",
-            entry.key
-        );
+        let message = format!("`{}` is a keyword and cannot be the name of a job", entry.key);
         problems.error_with_hint(entry.key_span, message, "rename the job");
     }
     reserved
@@ -156,9 +142,7 @@ fn is_reserved_job(problems: &mut Problems<'_>, entry: &Entry) -> bool {
 
 /// `.pre` and `.post` at the ends, wherever they were written.
 fn with_edges(stages: Vec<String>) -> Vec<String> {
-    let inner = stages
-        .into_iter()
-        .filter(|stage| stage != ".pre" && stage != ".post");
+    let inner = stages.into_iter().filter(|stage| stage != ".pre" && stage != ".post");
     std::iter::once(".pre".to_owned())
         .chain(inner)
         .chain([".post".to_owned()])

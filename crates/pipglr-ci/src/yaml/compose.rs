@@ -100,8 +100,7 @@ impl Composer<'_, '_> {
     }
 
     fn span(&self, event: &Event) -> Span {
-        self.problems
-            .span(self.byte(event.start), self.byte(event.end))
+        self.problems.span(self.byte(event.start), self.byte(event.end))
     }
 
     fn node(&mut self, event: Event, depth: usize) -> Result<Rc<Node>, Stop> {
@@ -119,12 +118,7 @@ impl Composer<'_, '_> {
                 text,
                 quoted,
             } => {
-                let size = VALUE_SIZE
-                    + if text.len() > FREE_TEXT {
-                        text.len()
-                    } else {
-                        0
-                    };
+                let size = VALUE_SIZE + if text.len() > FREE_TEXT { text.len() } else { 0 };
                 let kind = self.scalar(properties.tag.as_deref(), text, quoted, span);
                 Ok(self.register(
                     properties.anchor,
@@ -158,8 +152,7 @@ impl Composer<'_, '_> {
 
     fn alias(&mut self, anchor: &str, span: Span, depth: usize) -> Result<Rc<Node>, Stop> {
         if self.open.iter().any(|open| open == anchor) {
-            self.problems
-                .error(span, format!("anchor `{anchor}` contains itself"));
+            self.problems.error(span, format!("anchor `{anchor}` contains itself"));
         } else if let Some(node) = self.anchors.get(anchor) {
             if depth + node.height - 1 > MAX_DEPTH {
                 return Err(Stop {
@@ -170,11 +163,8 @@ impl Composer<'_, '_> {
             return Ok(Rc::clone(node));
         } else {
             let message = format!("An alias referenced an unknown anchor: {anchor}");
-            self.problems.error_with_hint(
-                span,
-                message,
-                "quote the text if it is not meant as an alias",
-            );
+            self.problems
+                .error_with_hint(span, message, "quote the text if it is not meant as an alias");
         }
         Ok(Rc::new(Node {
             kind: Kind::Reported,
@@ -204,11 +194,8 @@ impl Composer<'_, '_> {
         };
         if let (false, Resolved::Unloadable(class)) = (string, resolve(&text)) {
             let message = format!("Tried to load unspecified class: {class}");
-            self.problems.error_with_hint(
-                span,
-                message,
-                format!("quote it to make it a string: \"{text}\""),
-            );
+            self.problems
+                .error_with_hint(span, message, format!("quote it to make it a string: \"{text}\""));
             return Kind::Reported;
         }
         Kind::Scalar(Scalar { text, string })

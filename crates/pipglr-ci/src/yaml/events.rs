@@ -116,15 +116,9 @@ impl<'t> Events<'t> {
         };
         let words: Vec<String> = [problem, context].into_iter().flatten().collect();
         // Compat: Psych prints the mark of the context (psych_parser.c), which the reader leaves at line 1 column 1.
-        let (line, column) = (
-            self.parser.context_mark.line + 1,
-            self.parser.context_mark.column + 1,
-        );
+        let (line, column) = (self.parser.context_mark.line + 1, self.parser.context_mark.column + 1);
         SyntaxError {
-            message: format!(
-                "(<unknown>): {} at line {line} column {column}",
-                words.join(" ")
-            ),
+            message: format!("(<unknown>): {} at line {line} column {column}", words.join(" ")),
             at: if self.parser.error == unsafe_yaml::YAML_READER_ERROR {
                 Place::Byte(to_usize(self.parser.problem_offset))
             } else {
@@ -150,9 +144,7 @@ unsafe fn read_kind(event: &unsafe_yaml::yaml_event_t) -> EventKind {
             unsafe_yaml::YAML_STREAM_END_EVENT => EventKind::StreamEnd,
             unsafe_yaml::YAML_DOCUMENT_START_EVENT => EventKind::DocumentStart,
             unsafe_yaml::YAML_DOCUMENT_END_EVENT => EventKind::DocumentEnd,
-            unsafe_yaml::YAML_ALIAS_EVENT => {
-                EventKind::Alias(owned_text(event.data.alias.anchor).unwrap_or_default())
-            }
+            unsafe_yaml::YAML_ALIAS_EVENT => EventKind::Alias(owned_text(event.data.alias.anchor).unwrap_or_default()),
             unsafe_yaml::YAML_SCALAR_EVENT => {
                 let scalar = &event.data.scalar;
                 let bytes = slice::from_raw_parts(scalar.value, to_usize(scalar.length));
@@ -196,11 +188,7 @@ unsafe fn owned_text(text: *const u8) -> Option<String> {
         return None;
     }
     // SAFETY: not null, and NUL-terminated by the caller's promise.
-    Some(
-        unsafe { CStr::from_ptr(text.cast()) }
-            .to_string_lossy()
-            .into_owned(),
-    )
+    Some(unsafe { CStr::from_ptr(text.cast()) }.to_string_lossy().into_owned())
 }
 
 fn read_place(mark: unsafe_yaml::yaml_mark_t) -> Place {

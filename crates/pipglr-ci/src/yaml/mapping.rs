@@ -11,16 +11,10 @@ use std::rc::Rc;
 const MAX_MERGED: usize = 200_000;
 
 impl Composer<'_, '_> {
-    pub(super) fn entry(
-        &mut self,
-        building: &mut Building,
-        key: &Rc<Node>,
-        value: Rc<Node>,
-    ) -> Result<(), Stop> {
+    pub(super) fn entry(&mut self, building: &mut Building, key: &Rc<Node>, value: Rc<Node>) -> Result<(), Stop> {
         let Some(resolved) = key.resolve() else {
             if !key.is_reported() {
-                self.problems
-                    .error(key.span, "a mapping's key should be a string");
+                self.problems.error(key.span, "a mapping's key should be a string");
             }
             return Ok(());
         };
@@ -43,19 +37,13 @@ impl Composer<'_, '_> {
                 "key `{}` is written twice in this mapping; the last one wins",
                 resolved.to_text()
             );
-            self.problems
-                .warning(key.span, message, "rename or remove one of them");
+            self.problems.warning(key.span, message, "rename or remove one of them");
         }
         Ok(())
     }
 
     /// Compat: Psych merges at the place of `<<`, so it replaces what was written before it (`revive_hash`).
-    fn merge(
-        &mut self,
-        building: &mut Building,
-        sources: &[Rc<Node>],
-        span: Span,
-    ) -> Result<(), Stop> {
+    fn merge(&mut self, building: &mut Building, sources: &[Rc<Node>], span: Span) -> Result<(), Stop> {
         let mut replaced = Vec::new();
         // The first of a list wins, hence is applied last, but only among the list's own.
         let mut combined = Building::default();
@@ -78,10 +66,7 @@ impl Composer<'_, '_> {
             }
         }
         if !replaced.is_empty() {
-            let message = format!(
-                "`<<` replaces what is written before it: {}",
-                replaced.join(", ")
-            );
+            let message = format!("`<<` replaces what is written before it: {}", replaced.join(", "));
             self.problems.warning(
                 span,
                 message,

@@ -3,10 +3,7 @@
 //! Does not know any keyword of `.gitlab-ci.yml`.
 
 mod compose;
-#[expect(
-    unsafe_code,
-    reason = "libyaml is a C-shaped library; this module is its safe face"
-)]
+#[expect(unsafe_code, reason = "libyaml is a C-shaped library; this module is its safe face")]
 mod events;
 mod mapping;
 mod node;

@@ -59,16 +59,12 @@ pub(crate) fn resolve(text: &str) -> Resolved<'_> {
 
 /// Whether the text starts like a word, so that it can only be a string, a boolean or null.
 fn looks_like_word(text: &str) -> bool {
-    let wordy =
-        |c: char| c.is_alphabetic() || c.is_whitespace() || "_!@#$%^&*(){}<>|/\\~;=".contains(c);
+    let wordy = |c: char| c.is_alphabetic() || c.is_whitespace() || "_!@#$%^&*(){}<>|/\\~;=".contains(c);
     let mut characters = text.chars();
     let Some(first) = characters.next() else {
         return false;
     };
-    wordy(first)
-        || (!first.is_ascii_digit()
-            && !".:-".contains(first)
-            && characters.next().is_some_and(wordy))
+    wordy(first) || (!first.is_ascii_digit() && !".:-".contains(first) && characters.next().is_some_and(wordy))
 }
 
 fn resolve_word(text: &str) -> Resolved<'_> {
@@ -87,11 +83,7 @@ fn is_date(text: &str) -> bool {
         return false;
     };
     let within = |part: &str, low: u32, high: u32| {
-        (1..=2).contains(&part.len())
-            && digits(part)
-            && part
-                .parse()
-                .is_ok_and(|value| (low..=high).contains(&value))
+        (1..=2).contains(&part.len()) && digits(part) && part.parse().is_ok_and(|value| (low..=high).contains(&value))
     };
     year.len() == 4 && digits(year) && within(month, 1, 12) && within(day, 1, 31)
 }
@@ -124,9 +116,9 @@ fn is_timestamp(text: &str) -> bool {
 }
 
 fn is_fraction_and_zone(text: &str) -> bool {
-    let text = text.strip_prefix('.').map_or(text, |rest| {
-        rest.trim_start_matches(|c: char| c.is_ascii_digit())
-    });
+    let text = text
+        .strip_prefix('.')
+        .map_or(text, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
     let zone = text.trim_start();
     if zone.is_empty() || zone == "Z" {
         return zone.len() == text.len() || zone == "Z";
@@ -147,8 +139,8 @@ fn sexagesimal(text: &str) -> Option<Resolved<'_>> {
     let (negative, unsigned) = sign(text);
     let parts: Vec<&str> = unsigned.split(':').collect();
     let (head, tail) = parts.split_first()?;
-    let head_fits = head.starts_with(|c: char| c.is_ascii_digit())
-        && head.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let head_fits =
+        head.starts_with(|c: char| c.is_ascii_digit()) && head.bytes().all(|b| b.is_ascii_digit() || b == b'_');
     if !(1..=2).contains(&tail.len()) || !head_fits {
         return None;
     }
@@ -156,11 +148,8 @@ fn sexagesimal(text: &str) -> Option<Resolved<'_>> {
         .last()?
         .split_once('.')
         .map_or((*tail.last()?, None), |(a, b)| (a, Some(b)));
-    let below_sixty = |part: &str| {
-        (1..=2).contains(&part.len())
-            && digits(part)
-            && part.parse::<u32>().is_ok_and(|value| value < 60)
-    };
+    let below_sixty =
+        |part: &str| (1..=2).contains(&part.len()) && digits(part) && part.parse::<u32>().is_ok_and(|value| value < 60);
     if !tail[..tail.len() - 1].iter().all(|part| below_sixty(part)) || !below_sixty(last) {
         return None;
     }
@@ -168,11 +157,7 @@ fn sexagesimal(text: &str) -> Option<Resolved<'_>> {
     let head: i128 = head.replace('_', "").parse().ok()?;
     let signed = if negative { -head } else { head };
     let minutes: i128 = tail.first()?.split('.').next()?.parse().ok()?;
-    let seconds: i128 = if tail.len() == 2 {
-        last.parse().ok()?
-    } else {
-        0
-    };
+    let seconds: i128 = if tail.len() == 2 { last.parse().ok()? } else { 0 };
     let total = signed
         .checked_mul(3600)?
         .checked_add(minutes * 60)?
@@ -207,14 +192,10 @@ fn float(text: &str) -> Option<Resolved<'_>> {
     };
     let whole_fits = whole.is_empty()
         || whole.starts_with(|c: char| c.is_ascii_digit())
-            && whole
-                .bytes()
-                .all(|b| b.is_ascii_digit() || b == b'_' || b == b',');
-    let exponent_fits =
-        exponent.is_none_or(|exponent| exponent.strip_prefix(['+', '-']).is_some_and(digits));
+            && whole.bytes().all(|b| b.is_ascii_digit() || b == b'_' || b == b',');
+    let exponent_fits = exponent.is_none_or(|exponent| exponent.strip_prefix(['+', '-']).is_some_and(digits));
     let fraction_fits = fraction.is_empty() || digits(fraction);
-    if !whole_fits || !exponent_fits || !fraction_fits || (whole.is_empty() && fraction.is_empty())
-    {
+    if !whole_fits || !exponent_fits || !fraction_fits || (whole.is_empty() && fraction.is_empty()) {
         return None;
     }
     let whole: String = whole.chars().filter(char::is_ascii_digit).collect();
@@ -227,10 +208,7 @@ fn float(text: &str) -> Option<Resolved<'_>> {
 /// Binary `0b`, octal `0`, hexadecimal `0x` or decimal, with `_` and `,` between digits.
 fn integer(text: &str) -> Option<Resolved<'_>> {
     let (negative, unsigned) = sign(text);
-    let body: String = unsigned
-        .chars()
-        .filter(|c| *c != '_' && *c != ',')
-        .collect();
+    let body: String = unsigned.chars().filter(|c| *c != '_' && *c != ',').collect();
     let value = if let Some(figures) = unsigned.strip_prefix("0b") {
         radix(figures, 2)?
     } else if let Some(figures) = unsigned.strip_prefix("0x") {
@@ -253,9 +231,7 @@ fn radix(figures: &str, base: u32) -> Option<String> {
     if !figures.chars().all(|c| c.is_digit(base)) {
         return None;
     }
-    u128::from_str_radix(&figures, base)
-        .ok()
-        .map(|value| value.to_string())
+    u128::from_str_radix(&figures, base).ok().map(|value| value.to_string())
 }
 
 /// Starts and ends with a digit, and has no two separators in a row.
@@ -264,12 +240,8 @@ fn decimal(text: &str) -> bool {
     let separator = |byte: u8| byte == b'_' || byte == b',';
     bytes.first().is_some_and(u8::is_ascii_digit)
         && bytes.last().is_some_and(u8::is_ascii_digit)
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || separator(*byte))
-        && !bytes
-            .windows(2)
-            .any(|pair| separator(pair[0]) && separator(pair[1]))
+        && bytes.iter().all(|byte| byte.is_ascii_digit() || separator(*byte))
+        && !bytes.windows(2).any(|pair| separator(pair[0]) && separator(pair[1]))
 }
 
 /// Compat: Ruby's `Float#to_s`, which turns to exponents below 1e-4 and from 1e16 on.
@@ -325,8 +297,7 @@ mod tests {
             check(text, &Resolved::Null);
         }
         for text in [
-            "y", "n", "0o12", "08", "09", "1e3", "1e+3", "1.5e3", "1.2.3", "0.10.0", ".", "-", "+",
-            "1:60", "echo",
+            "y", "n", "0o12", "08", "09", "1e3", "1e+3", "1.5e3", "1.2.3", "0.10.0", ".", "-", "+", "1:60", "echo",
         ] {
             check(text, &Resolved::String(text));
         }
@@ -348,10 +319,7 @@ mod tests {
             ("0", "0"),
             ("1:30", "5400"),
             ("12:30:45", "45045"),
-            (
-                "123456789012345678901234567890",
-                "123456789012345678901234567890",
-            ),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
         ] {
             check(text, &integer(digits));
         }
@@ -373,10 +341,7 @@ mod tests {
             ("1,000.5", "1000.5"),
         ] {
             let resolved = resolve(text);
-            assert!(
-                matches!(resolved, Resolved::Float(_)),
-                "{text}: {resolved:?}"
-            );
+            assert!(matches!(resolved, Resolved::Float(_)), "{text}: {resolved:?}");
             assert_eq!(resolved.to_text(), printed);
         }
     }

@@ -69,14 +69,7 @@ pub(super) async fn upload(
     headers: HeaderMap,
     mut form: Multipart,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
-    let stored = store(
-        &coordinator,
-        JobId(id),
-        &mut parameters,
-        &headers,
-        &mut form,
-    )
-    .await;
+    let stored = store(&coordinator, JobId(id), &mut parameters, &headers, &mut form).await;
     if stored.is_err() {
         discard(&mut form).await;
     }
@@ -116,10 +109,7 @@ async fn store(
     let draft = receive(form, parameters, directory, limit).await?;
     let draft = draft.ok_or(Refusal::BadRequest("400 Bad Request: file is missing"))?;
     keep(coordinator, id, token.as_ref(), parameters, draft)?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "message": "201 Created" })),
-    ))
+    Ok((StatusCode::CREATED, Json(json!({ "message": "201 Created" }))))
 }
 
 async fn receive(
@@ -161,21 +151,12 @@ fn broken(error: &MultipartError) -> Refusal {
     Refusal::BadRequest("400 Bad Request")
 }
 
-async fn receive_file(
-    mut field: Field<'_>,
-    directory: &std::path::Path,
-    limit: u64,
-) -> Result<Draft, Refusal> {
-    let filename = safe_filename(field.file_name().unwrap_or_default()).ok_or(
-        Refusal::BadRequest("400 Bad Request: file name is not usable"),
-    )?;
-    fs::create_dir_all(directory)
-        .await
-        .map_err(|e| Refusal::internal(&e))?;
+async fn receive_file(mut field: Field<'_>, directory: &std::path::Path, limit: u64) -> Result<Draft, Refusal> {
+    let filename = safe_filename(field.file_name().unwrap_or_default())
+        .ok_or(Refusal::BadRequest("400 Bad Request: file name is not usable"))?;
+    fs::create_dir_all(directory).await.map_err(|e| Refusal::internal(&e))?;
     let path = directory.join(Uuid::new_v4().simple().to_string());
-    let mut file = File::create(&path)
-        .await
-        .map_err(|e| Refusal::internal(&e))?;
+    let mut file = File::create(&path).await.map_err(|e| Refusal::internal(&e))?;
     let mut draft = Draft {
         path,
         filename,
@@ -190,9 +171,7 @@ async fn receive_file(
             return Err(Refusal::TooLarge);
         }
         hasher.update(&chunk);
-        file.write_all(&chunk)
-            .await
-            .map_err(|e| Refusal::internal(&e))?;
+        file.write_all(&chunk).await.map_err(|e| Refusal::internal(&e))?;
     }
     file.flush().await.map_err(|e| Refusal::internal(&e))?;
     draft.sha256 = hasher.finalize().into();
@@ -202,11 +181,8 @@ async fn receive_file(
 /// The last part of the name, if it can be a file's name.
 fn safe_filename(name: &str) -> Option<String> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let usable = !last.is_empty()
-        && last != "."
-        && last != ".."
-        && last.len() <= 255
-        && !last.contains(char::is_control);
+    let usable =
+        !last.is_empty() && last != "." && last != ".." && last.len() <= 255 && !last.contains(char::is_control);
     usable.then(|| last.to_owned())
 }
 
@@ -218,14 +194,9 @@ fn keep(
     parameters: &Parameters,
     mut draft: Draft,
 ) -> Result<(), Refusal> {
-    let artifact_type = parameters
-        .artifact_type
-        .as_deref()
-        .unwrap_or(ArtifactRecord::ARCHIVE);
+    let artifact_type = parameters.artifact_type.as_deref().unwrap_or(ArtifactRecord::ARCHIVE);
     let format = parameters.artifact_format.as_deref().unwrap_or("zip");
-    let word = |w: &str| {
-        !w.is_empty() && w.len() <= 64 && w.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-    };
+    let word = |w: &str| !w.is_empty() && w.len() <= 64 && w.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if !word(artifact_type) || artifact_type == "incoming" {
         return Err(Refusal::BadRequest(
             "400 Bad Request: artifact_type does not have a valid value",
@@ -248,9 +219,7 @@ fn keep(
             .find(|a| a.artifact_type == artifact_type);
         if let Some(existing) = existing {
             let same = existing.sha256 == draft.sha256;
-            let refusal = Refusal::BadRequest(
-                "400 Bad Request: another artifact of the same type already exists",
-            );
+            let refusal = Refusal::BadRequest("400 Bad Request: another artifact of the same type already exists");
             return if same { Ok(()) } else { Err(refusal) };
         }
         let now = Timestamp::now();
@@ -283,10 +252,7 @@ pub(super) async fn download(
     Query(parameters): Query<Parameters>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let token = job_token(
-        &headers,
-        parameters.job_token.as_ref().or(parameters.token.as_ref()),
-    );
+    let token = job_token(&headers, parameters.job_token.as_ref().or(parameters.token.as_ref()));
     let archive = find_archive(&coordinator, JobId(id), token.as_ref())?;
     let file = match File::open(&archive.path).await {
         Ok(file) => file,
@@ -296,24 +262,13 @@ pub(super) async fn download(
     let response = Response::builder()
         .header(header::CONTENT_TYPE, "application/octet-stream")
         .header(header::CONTENT_LENGTH, archive.size)
-        .body(Body::from_stream(ReaderStream::with_capacity(
-            file,
-            256 << 10,
-        )));
-    response
-        .map(|r| r.into_response())
-        .map_err(|e| Refusal::internal(&e))
+        .body(Body::from_stream(ReaderStream::with_capacity(file, 256 << 10)));
+    response.map(|r| r.into_response()).map_err(|e| Refusal::internal(&e))
 }
 
-fn find_archive(
-    coordinator: &Coordinator,
-    id: JobId,
-    token: Option<&Secret>,
-) -> Result<ArtifactRecord, Refusal> {
+fn find_archive(coordinator: &Coordinator, id: JobId, token: Option<&Secret>) -> Result<ArtifactRecord, Refusal> {
     let state = coordinator.lock();
-    let downloader = token
-        .and_then(|t| state.job_by_token(t))
-        .ok_or(Refusal::Forbidden)?;
+    let downloader = token.and_then(|t| state.job_by_token(t)).ok_or(Refusal::Forbidden)?;
     let downloader_state = state.job(downloader).state;
     if !downloader_state.is_processing() {
         return Err(Refusal::NotProcessing(downloader_state));

@@ -8,9 +8,7 @@ use pipglr_protocol::{Secret, headers, payload::JobId};
 
 /// The token of the `JOB-TOKEN` header, else the one given as parameter.
 pub(super) fn job_token(headers: &HeaderMap, parameter: Option<&Secret>) -> Option<Secret> {
-    let header = headers
-        .get(headers::JOB_TOKEN)
-        .and_then(|v| v.to_str().ok());
+    let header = headers.get(headers::JOB_TOKEN).and_then(|v| v.to_str().ok());
     header
         .map(Secret::new)
         .or_else(|| parameter.cloned())
@@ -21,11 +19,7 @@ pub(super) fn job_token(headers: &HeaderMap, parameter: Option<&Secret>) -> Opti
 /// stops; one that waits for acceptance passes.
 ///
 /// Compat: GitLab lib/api/ci/helpers/runner.rb: 403, not 404, for unknown jobs.
-pub(super) fn authenticate_job(
-    state: &State,
-    id: JobId,
-    token: Option<&Secret>,
-) -> Result<JobPlace, Refusal> {
+pub(super) fn authenticate_job(state: &State, id: JobId, token: Option<&Secret>) -> Result<JobPlace, Refusal> {
     let place = state.place(id).ok_or(Refusal::Forbidden)?;
     let job = state.job(place);
     if !token.is_some_and(|token| same_token(&job.token, token)) {
@@ -43,11 +37,7 @@ pub(super) fn authenticate_job(
 }
 
 /// Like [`authenticate_job`], for calls that make sense only after the job was accepted.
-pub(super) fn authenticate_running_job(
-    state: &State,
-    id: JobId,
-    token: Option<&Secret>,
-) -> Result<JobPlace, Refusal> {
+pub(super) fn authenticate_running_job(state: &State, id: JobId, token: Option<&Secret>) -> Result<JobPlace, Refusal> {
     let place = authenticate_job(state, id, token)?;
     let job_state = state.job(place).state;
     if job_state.is_processing() {

@@ -13,16 +13,12 @@ pub(super) fn parse_expire_in(text: &str) -> Option<Duration> {
             .unwrap_or(rest.len());
         let number: f64 = rest[..number_end].parse().ok()?;
         rest = rest[number_end..].trim_start();
-        let unit_end = rest
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(rest.len());
+        let unit_end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
         seconds += number * unit_seconds(&rest[..unit_end])?;
         rest = rest[unit_end..].trim_start_matches([' ', ',']);
         rest = rest.strip_prefix("and ").unwrap_or(rest).trim_start();
     }
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|d| !d.is_zero())
+    Duration::try_from_secs_f64(seconds).ok().filter(|d| !d.is_zero())
 }
 
 fn unit_seconds(unit: &str) -> Option<f64> {
@@ -57,11 +53,7 @@ mod tests {
             ("0", None),
             ("1 fortnight", None),
         ] {
-            assert_eq!(
-                parse_expire_in(text).map(|d| d.as_secs()),
-                seconds,
-                "{text}"
-            );
+            assert_eq!(parse_expire_in(text).map(|d| d.as_secs()), seconds, "{text}");
         }
     }
 }

@@ -24,19 +24,10 @@ const TRACE_CHUNK_LIMIT: usize = 64 << 20;
 /// All routes.
 pub(crate) fn router(coordinator: Coordinator) -> Router {
     let json = Router::new()
-        .route(
-            "/runners",
-            post(runners::register).delete(runners::unregister),
-        )
+        .route("/runners", post(runners::register).delete(runners::unregister))
         .route("/runners/verify", post(runners::verify))
-        .route(
-            "/runners/managers",
-            axum::routing::delete(runners::unregister_manager),
-        )
-        .route(
-            "/runners/reset_authentication_token",
-            post(runners::reset_token),
-        )
+        .route("/runners/managers", axum::routing::delete(runners::unregister_manager))
+        .route("/runners/reset_authentication_token", post(runners::reset_token))
         .route("/runners/router/discovery", get(runners::router_discovery))
         .route("/jobs/request", post(request::request_job))
         .route("/jobs/{id}", put(update::update_job))
@@ -45,10 +36,7 @@ pub(crate) fn router(coordinator: Coordinator) -> Router {
         .route("/jobs/{id}/trace", patch(trace::append))
         .layer(DefaultBodyLimit::max(TRACE_CHUNK_LIMIT));
     let artifacts = Router::new()
-        .route(
-            "/jobs/{id}/artifacts",
-            post(artifacts::upload).get(artifacts::download),
-        )
+        .route("/jobs/{id}/artifacts", post(artifacts::upload).get(artifacts::download))
         // The upload counts for itself, because the limit is about the file.
         .layer(DefaultBodyLimit::disable());
     Router::new()
@@ -63,8 +51,7 @@ async fn overview(State(coordinator): State<Coordinator>) -> String {
     let mut text = format!("{}\n", coordinator.project_path());
     for pipeline in coordinator.pipelines() {
         let (id, state, name) = (pipeline.id, pipeline.state, &pipeline.ref_name);
-        writeln!(text, "\npipeline {id} {state} {name} {}", pipeline.sha)
-            .expect("writing to a string cannot fail");
+        writeln!(text, "\npipeline {id} {state} {name} {}", pipeline.sha).expect("writing to a string cannot fail");
         for job in &pipeline.jobs {
             writeln!(
                 text,

@@ -53,17 +53,9 @@ impl IntoResponse for Refusal {
             ),
             Self::NotFound => (StatusCode::NOT_FOUND, "404 Not Found", None),
             Self::Conflict(state) => (StatusCode::CONFLICT, "409 Conflict", Some(state)),
-            Self::TooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "413 Request Entity Too Large",
-                None,
-            ),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "413 Request Entity Too Large", None),
             Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "501 Not Implemented", None),
-            Self::Internal => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "500 Internal Server Error",
-                None,
-            ),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "500 Internal Server Error", None),
         };
         let mut response = (status, Json(json!({ "message": message }))).into_response();
         if let Some(state) = state {
@@ -75,20 +67,14 @@ impl IntoResponse for Refusal {
 
 /// Tells the runner what became of the job.
 pub(super) fn insert_job_status(headers: &mut HeaderMap, state: JobState) {
-    headers.insert(
-        headers::JOB_STATUS,
-        HeaderValue::from_static(state.as_str()),
-    );
+    headers.insert(headers::JOB_STATUS, HeaderValue::from_static(state.as_str()));
 }
 
 /// The headers of every answer about a job that goes on: its state and the wished interval.
 pub(super) fn job_headers(state: JobState, interval_seconds: u64) -> HeaderMap {
     let mut map = HeaderMap::new();
     insert_job_status(&mut map, state);
-    map.insert(
-        headers::TRACE_UPDATE_INTERVAL,
-        HeaderValue::from(interval_seconds),
-    );
+    map.insert(headers::TRACE_UPDATE_INTERVAL, HeaderValue::from(interval_seconds));
     map
 }
 

@@ -12,10 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use pipglr_protocol::Secret;
 
 /// Serves git's smart protocol for reading; everything else is not found.
-pub(super) async fn serve(
-    State(coordinator): State<Coordinator>,
-    request: Request<Body>,
-) -> Response {
+pub(super) async fn serve(State(coordinator): State<Coordinator>, request: Request<Body>) -> Response {
     let prefix = format!("/{}.git/", coordinator.project_path());
     let (parts, body) = request.into_parts();
     let Some(rest) = parts.uri.path().strip_prefix(&prefix) else {
@@ -23,12 +20,7 @@ pub(super) async fn serve(
     };
     if !may_read(&coordinator, &parts.headers) {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"GitLab\"")];
-        return (
-            StatusCode::UNAUTHORIZED,
-            challenge,
-            "HTTP Basic: Access denied\n",
-        )
-            .into_response();
+        return (StatusCode::UNAUTHORIZED, challenge, "HTTP Basic: Access denied\n").into_response();
     }
     let query = parts.uri.query().unwrap_or_default();
     let service = match (&parts.method, rest, query) {

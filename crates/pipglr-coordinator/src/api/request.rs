@@ -15,15 +15,9 @@ use pipglr_protocol::payload::JobPayload;
 use tokio::time::Instant;
 
 /// Answers 201 with a job, or 204. A runner that echoes `X-GitLab-Last-Update` can wait, so its call is held.
-pub(super) async fn request_job(
-    State(coordinator): State<Coordinator>,
-    body: Bytes,
-) -> Result<Response, Refusal> {
+pub(super) async fn request_job(State(coordinator): State<Coordinator>, body: Bytes) -> Result<Response, Refusal> {
     let request: JobRequest = parse_json(&body)?;
-    let holds = request
-        .last_update
-        .as_ref()
-        .is_some_and(|value| !value.is_empty());
+    let holds = request.last_update.as_ref().is_some_and(|value| !value.is_empty());
     let deadline = Instant::now() + coordinator.options().long_poll_hold;
     let mut queue = coordinator.watch_queue();
     loop {
@@ -58,20 +52,12 @@ fn no_job(last_update: &str) -> Response {
 }
 
 /// Assigns the oldest job that fits, and makes its payload.
-fn take_job(
-    coordinator: &Coordinator,
-    request: &JobRequest,
-) -> Result<Option<JobPayload>, Refusal> {
+fn take_job(coordinator: &Coordinator, request: &JobRequest) -> Result<Option<JobPayload>, Refusal> {
     let now = Timestamp::now();
     // Looking is cheap and the usual case; only a job changes anything.
-    let (ttl, features) = (
-        coordinator.options().acknowledgement_ttl,
-        &request.info.features,
-    );
+    let (ttl, features) = (coordinator.options().acknowledgement_ttl, &request.info.features);
     coordinator.change(|state| {
-        let runner = state
-            .runner_by_token(&request.token)
-            .ok_or(Refusal::Forbidden)?;
+        let runner = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?;
         runner.managers.extend(request.system_id.clone());
         let runner = runner.clone();
         let Some(place) = state.assign(runner.id, features, ttl, now) else {

@@ -7,9 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use pipglr_protocol::registration::{
-    RegisterRequest, RegisterResponse, TokenRequest, VerifyRequest,
-};
+use pipglr_protocol::registration::{RegisterRequest, RegisterResponse, TokenRequest, VerifyRequest};
 use std::collections::BTreeSet;
 
 /// Compat: tokens made by registration have no `glrt-`; the runner unregisters itself, not only its manager.
@@ -58,9 +56,7 @@ pub(super) async fn verify(
 ) -> Result<Json<RegisterResponse>, Refusal> {
     let request: VerifyRequest = parse_json(&body)?;
     let answer = save_after(&coordinator, |state| {
-        let runner = state
-            .runner_by_token(&request.token)
-            .ok_or(Refusal::Forbidden)?;
+        let runner = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?;
         runner.managers.extend(request.system_id);
         Ok(response(runner))
     })?;
@@ -68,16 +64,10 @@ pub(super) async fn verify(
 }
 
 /// `DELETE runners`.
-pub(super) async fn unregister(
-    State(coordinator): State<Coordinator>,
-    body: Bytes,
-) -> Result<StatusCode, Refusal> {
+pub(super) async fn unregister(State(coordinator): State<Coordinator>, body: Bytes) -> Result<StatusCode, Refusal> {
     let request: TokenRequest = parse_json(&body)?;
     save_after(&coordinator, |state| {
-        let id = state
-            .runner_by_token(&request.token)
-            .ok_or(Refusal::Forbidden)?
-            .id;
+        let id = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?.id;
         state.saved.runners.retain(|r| r.id != id);
         Ok(StatusCode::NO_CONTENT)
     })
@@ -90,12 +80,8 @@ pub(super) async fn unregister_manager(
 ) -> Result<StatusCode, Refusal> {
     let request: TokenRequest = parse_json(&body)?;
     save_after(&coordinator, |state| {
-        let runner = state
-            .runner_by_token(&request.token)
-            .ok_or(Refusal::Forbidden)?;
-        let system_id = request
-            .system_id
-            .ok_or(Refusal::BadRequest("system_id is missing"))?;
+        let runner = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?;
+        let system_id = request.system_id.ok_or(Refusal::BadRequest("system_id is missing"))?;
         if runner.managers.remove(&system_id) {
             Ok(StatusCode::NO_CONTENT)
         } else {
@@ -111,9 +97,7 @@ pub(super) async fn reset_token(
 ) -> Result<(StatusCode, Json<RegisterResponse>), Refusal> {
     let request: TokenRequest = parse_json(&body)?;
     let answer = save_after(&coordinator, |state| {
-        let runner = state
-            .runner_by_token(&request.token)
-            .ok_or(Refusal::Forbidden)?;
+        let runner = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?;
         let created = runner.token.expose().starts_with(CREATED_TOKEN_PREFIX);
         runner.token = new_token(if created {
             CREATED_TOKEN_PREFIX

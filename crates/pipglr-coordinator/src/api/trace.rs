@@ -36,33 +36,20 @@ pub(super) async fn append(
         state.touch(place, Timestamp::now());
         Ok((place, state.job(place).state))
     })?;
-    let range = headers
-        .get(header::CONTENT_RANGE)
-        .and_then(|v| v.to_str().ok());
+    let range = headers.get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok());
     let range = range.ok_or(Refusal::BadRequest("400 Missing header Content-Range"))?;
-    let start = parse_content_range_start(range)
-        .ok_or(Refusal::BadRequest("400 Invalid header Content-Range"))?;
+    let start = parse_content_range_start(range).ok_or(Refusal::BadRequest("400 Invalid header Content-Range"))?;
     match store(&coordinator, id, start, body).await? {
         Appended::Stored(size) => {
             coordinator.announce_trace(id, size);
             Ok(answer(&coordinator, StatusCode::ACCEPTED, state, size))
         }
-        Appended::Mismatch(size) => Ok(answer(
-            &coordinator,
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            state,
-            size,
-        )),
+        Appended::Mismatch(size) => Ok(answer(&coordinator, StatusCode::RANGE_NOT_SATISFIABLE, state, size)),
         Appended::TooLarge => Err(drop_job(&coordinator, place)),
     }
 }
 
-async fn store(
-    coordinator: &Coordinator,
-    id: JobId,
-    start: u64,
-    body: Bytes,
-) -> Result<Appended, Refusal> {
+async fn store(coordinator: &Coordinator, id: JobId, start: u64, body: Bytes) -> Result<Appended, Refusal> {
     let limit = coordinator.options().trace_limit;
     let coordinator = coordinator.clone();
     // Not cancelled when the runner hangs up: what is stored must be counted.

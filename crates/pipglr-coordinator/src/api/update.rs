@@ -27,11 +27,7 @@ pub(super) async fn update_job(
     let token = job_token(&headers, Some(&update.token));
     let ends = matches!(update.state, UpdateState::Success | UpdateState::Failed);
     if ends && !trace_is_complete(&coordinator, id, token.as_ref(), &update).await? {
-        return Ok(answer(
-            &coordinator,
-            StatusCode::PRECONDITION_FAILED,
-            JobState::Running,
-        ));
+        return Ok(answer(&coordinator, StatusCode::PRECONDITION_FAILED, JobState::Running));
     }
     let ttl = coordinator.options().acknowledgement_ttl;
     let state = coordinator.change(|state| {
@@ -58,9 +54,7 @@ fn answer(coordinator: &Coordinator, status: StatusCode, state: JobState) -> Res
 fn renew(state: &mut Coordination, place: JobPlace, accept_by: Timestamp) -> Result<(), Refusal> {
     let job = state.job(place);
     let two_phase = job.assignment.as_ref().is_some_and(|a| a.two_phase);
-    if job.state == JobState::Pending && !job.awaits_acceptance()
-        || job.state != JobState::Pending && two_phase
-    {
+    if job.state == JobState::Pending && !job.awaits_acceptance() || job.state != JobState::Pending && two_phase {
         return Err(Refusal::Conflict(job.state));
     }
     if job.state != JobState::Pending {
@@ -88,12 +82,7 @@ fn accept(state: &mut Coordination, place: JobPlace, now: Timestamp) -> Result<(
     Ok(())
 }
 
-fn end(
-    state: &mut Coordination,
-    place: JobPlace,
-    outcome: Outcome,
-    now: Timestamp,
-) -> Result<(), Refusal> {
+fn end(state: &mut Coordination, place: JobPlace, outcome: Outcome, now: Timestamp) -> Result<(), Refusal> {
     let job = state.job(place);
     // A runner may give a job back as failed before it accepted it, but it cannot have done it.
     let gives_back = job.awaits_acceptance() && outcome != Outcome::Success;
@@ -104,11 +93,7 @@ fn end(
     state.change(place.pipeline, |pipeline| {
         pipeline.finish(place.index, outcome, now);
     });
-    tracing::info!(
-        job_id = id,
-        status = state.job(place).state.as_str(),
-        "job finished"
-    );
+    tracing::info!(job_id = id, status = state.job(place).state.as_str(), "job finished");
     Ok(())
 }
 
@@ -144,11 +129,7 @@ async fn trace_is_complete(
         job.resend_requested
     };
     let described = Output {
-        checksum: update
-            .output
-            .checksum
-            .clone()
-            .or_else(|| update.checksum.clone()),
+        checksum: update.output.checksum.clone().or_else(|| update.checksum.clone()),
         ..update.output.clone()
     };
     let shared = coordinator.clone();

@@ -57,18 +57,9 @@ pub(crate) async fn respond(
     body: Body,
 ) -> io::Result<Response<Body>> {
     let mut child = spawn(repository, service, headers)?;
-    let stdin = child
-        .stdin
-        .take()
-        .ok_or_else(|| io::Error::other("no stdin"))?;
-    let stdout = child
-        .stdout
-        .take()
-        .ok_or_else(|| io::Error::other("no stdout"))?;
-    let stderr = child
-        .stderr
-        .take()
-        .ok_or_else(|| io::Error::other("no stderr"))?;
+    let stdin = child.stdin.take().ok_or_else(|| io::Error::other("no stdin"))?;
+    let stdout = child.stdout.take().ok_or_else(|| io::Error::other("no stdout"))?;
+    let stderr = child.stderr.take().ok_or_else(|| io::Error::other("no stderr"))?;
     let input = AbortOnDropHandle::new(tokio::spawn(pump(body.into_data_stream(), stdin)));
     let complaints = AbortOnDropHandle::new(tokio::spawn(drain(stderr)));
     let mut stdout = BufReader::with_capacity(CHUNK, stdout);
@@ -158,10 +149,7 @@ async fn pump(mut body: BodyDataStream, mut stdin: ChildStdin) -> io::Result<()>
 async fn drain(mut stderr: ChildStderr) -> String {
     let mut kept = Vec::new();
     let mut sink = tokio::io::sink();
-    let read = (&mut stderr)
-        .take(STDERR_LIMIT)
-        .read_to_end(&mut kept)
-        .await;
+    let read = (&mut stderr).take(STDERR_LIMIT).read_to_end(&mut kept).await;
     let rest = tokio::io::copy(&mut stderr, &mut sink).await;
     if let Some(error) = read.err().or(rest.err()) {
         tracing::debug!(%error, "the messages of git http-backend could not be read");
@@ -171,12 +159,7 @@ async fn drain(mut stderr: ChildStderr) -> String {
 
 /// Reads the CGI header: lines up to an empty one, with an optional `Status`.
 async fn read_header(stdout: &mut BufReader<ChildStdout>) -> io::Result<(StatusCode, HeaderMap)> {
-    let invalid = || {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            "git http-backend sent no valid header",
-        )
-    };
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "git http-backend sent no valid header");
     let mut status = StatusCode::OK;
     let mut headers = HeaderMap::new();
     let mut limited = stdout.take(HEADER_LIMIT);

@@ -45,11 +45,7 @@ pub(crate) async fn git(directory: &Path, args: &[&str]) -> Result<String, Error
 }
 
 /// Runs git with `input` on its standard input.
-pub(super) async fn git_with_input(
-    directory: &Path,
-    args: &[&str],
-    input: &str,
-) -> Result<String, Error> {
+pub(super) async fn git_with_input(directory: &Path, args: &[&str], input: &str) -> Result<String, Error> {
     let mut command = command(directory);
     command.stdin(Stdio::piped());
     run(command, args, Some(input)).await
@@ -60,10 +56,7 @@ async fn run(mut command: Command, args: &[&str], input: Option<&str>) -> Result
         command: args.join(" "),
         message,
     };
-    let mut child = command
-        .args(args)
-        .spawn()
-        .map_err(|e| failed(e.to_string()))?;
+    let mut child = command.args(args).spawn().map_err(|e| failed(e.to_string()))?;
     let stdin = child.stdin.take();
     let write = async {
         match (stdin, input) {

@@ -30,15 +30,9 @@ impl Mirror {
             }
             _ => {}
         }
-        fs::create_dir_all(&path)
-            .await
-            .map_err(Error::io("create", &path))?;
+        fs::create_dir_all(&path).await.map_err(Error::io("create", &path))?;
         let format = format!("--object-format={}", project.object_format);
-        git(
-            &path,
-            &["init", "--quiet", "--bare", "--template=", &format, "."],
-        )
-        .await?;
+        git(&path, &["init", "--quiet", "--bare", "--template=", &format, "."]).await?;
         let mirror = Self {
             path,
             source: project.repo.clone(),
@@ -68,9 +62,7 @@ impl Mirror {
     async fn borrow_objects(&self) -> Result<(), Error> {
         let objects = self.source_path("objects").await?;
         let info = self.path.join("objects/info");
-        fs::create_dir_all(&info)
-            .await
-            .map_err(Error::io("create", &info))?;
+        fs::create_dir_all(&info).await.map_err(Error::io("create", &info))?;
         let alternates = info.join("alternates");
         fs::write(&alternates, format!("{objects}\n"))
             .await
@@ -83,14 +75,10 @@ impl Mirror {
         let copy = self.path.join("shallow");
         match fs::copy(&shallow, &copy).await {
             Ok(_) => Ok(()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                match fs::remove_file(&copy).await {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        Err(Error::io("remove", &copy)(e))
-                    }
-                    _ => Ok(()),
-                }
-            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => match fs::remove_file(&copy).await {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &copy)(e)),
+                _ => Ok(()),
+            },
             Err(e) => Err(Error::io("copy", &shallow)(e)),
         }
     }
@@ -105,12 +93,7 @@ impl Mirror {
 
     /// Brings branches and tags up to date and adds `refs/pipelines/<id>`. The pipeline's own branch or tag points
     /// to the pipeline's commit.
-    pub(crate) async fn publish(
-        &self,
-        id: PipelineId,
-        reference: &Reference,
-        sha: &str,
-    ) -> Result<(), Error> {
+    pub(crate) async fn publish(&self, id: PipelineId, reference: &Reference, sha: &str) -> Result<(), Error> {
         let _guard = self.refs.lock().await;
         self.copy_shallow_list().await?;
         let existing = refs(&self.path).await?;

@@ -11,9 +11,7 @@ use std::collections::HashMap;
 pub(super) fn expand(variables: &mut [Variable]) {
     let mut expander = Expander::new(variables);
     // A repeated key refers to the last of its kind, but keeps its own text.
-    let values: Vec<String> = (0..variables.len())
-        .map(|index| expander.value(index))
-        .collect();
+    let values: Vec<String> = (0..variables.len()).map(|index| expander.value(index)).collect();
     for (variable, value) in variables.iter_mut().zip(values) {
         variable.value = Secret::new(value);
     }
@@ -28,11 +26,7 @@ struct Expander<'a> {
 
 impl<'a> Expander<'a> {
     fn new(variables: &'a [Variable]) -> Self {
-        let last = variables
-            .iter()
-            .enumerate()
-            .map(|(i, v)| (v.key.as_str(), i))
-            .collect();
+        let last = variables.iter().enumerate().map(|(i, v)| (v.key.as_str(), i)).collect();
         Self {
             variables,
             last,

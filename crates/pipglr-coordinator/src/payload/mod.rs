@@ -15,8 +15,7 @@ use jiff::Timestamp;
 use pipglr_ci::model::{self, ArtifactsWhen};
 use pipglr_protocol::Secret;
 use pipglr_protocol::payload::{
-    Artifact, ArtifactsFile, Dependency, GitInfo, Image, JobFeatures, JobInfo, JobPayload,
-    RunnerInfo, Step, Variable,
+    Artifact, ArtifactsFile, Dependency, GitInfo, Image, JobFeatures, JobInfo, JobPayload, RunnerInfo, Step, Variable,
 };
 
 /// The one project has a fixed number.
@@ -120,12 +119,7 @@ pub(crate) fn build(context: &PayloadContext<'_>) -> JobPayload {
         },
         steps: steps(context),
         image: definition.image.as_ref().map(image).unwrap_or_default(),
-        artifacts: definition
-            .artifacts
-            .as_ref()
-            .and_then(archive)
-            .into_iter()
-            .collect(),
+        artifacts: definition.artifacts.as_ref().and_then(archive).into_iter().collect(),
         credentials: context.options.registry_credentials.clone(),
         dependencies: dependencies(context),
         features: JobFeatures {
@@ -152,8 +146,7 @@ fn job_info(context: &PayloadContext<'_>) -> JobInfo {
         project_id: PROJECT_ID,
         project_name: context.project.name().to_owned(),
         project_full_path: context.project.path.clone(),
-        time_in_queue_seconds: std::time::Duration::from_millis(u64::try_from(queued).unwrap_or(0))
-            .as_secs_f64(),
+        time_in_queue_seconds: std::time::Duration::from_millis(u64::try_from(queued).unwrap_or(0)).as_secs_f64(),
         // Compat: what GitLab says to runners that do not belong to the whole instance.
         project_jobs_running_on_instance_runners_count: "+Inf".to_owned(),
     }
@@ -215,12 +208,7 @@ fn steps(context: &PayloadContext<'_>) -> Vec<Step> {
     };
     let mut steps = vec![step("script", &definition.script, "on_success", false)];
     if !definition.after_script.is_empty() {
-        steps.push(step(
-            "after_script",
-            &definition.after_script,
-            "always",
-            true,
-        ));
+        steps.push(step("after_script", &definition.after_script, "always", true));
     }
     steps
 }

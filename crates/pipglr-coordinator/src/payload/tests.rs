@@ -45,11 +45,7 @@ fn job() -> Job {
             platform: Some("linux/amd64".to_owned()),
         }),
         variables: vec![
-            variable(
-                "GREETING",
-                "hello ${CI_COMMIT_REF_NAME} of $CI_PROJECT_NAME",
-                true,
-            ),
+            variable("GREETING", "hello ${CI_COMMIT_REF_NAME} of $CI_PROJECT_NAME", true),
             variable("LITERAL", "$GREETING", false),
         ],
         artifacts: Some(Artifacts {
@@ -143,14 +139,7 @@ fn world(kind: RefKind, name: &str, job: Job) -> World {
         next += 1;
         (JobId(next), format!("glcbt-{next}").as_str().into())
     };
-    let mut pipeline = PipelineRun::create(
-        PipelineId(3),
-        source(kind, name),
-        &definition,
-        now(),
-        identify,
-    )
-    .unwrap();
+    let mut pipeline = PipelineRun::create(PipelineId(3), source(kind, name), &definition, now(), identify).unwrap();
     pipeline.jobs[0].artifacts.push(archive());
     pipeline.finish(0, Outcome::Success, now());
     pipeline.finish(1, Outcome::Success, now());
@@ -194,16 +183,11 @@ fn values<'a>(payload: &'a JobPayload, key: &str) -> Vec<&'a str> {
 
 #[test]
 fn whole_payload_is_as_in_the_file() {
-    let actual =
-        serde_json::to_value(payload(&world(RefKind::Branch, "feature/X", job()))).unwrap();
+    let actual = serde_json::to_value(payload(&world(RefKind::Branch, "feature/X", job()))).unwrap();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/payload.json");
-    let expected: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let pretty = serde_json::to_string_pretty(&actual).unwrap();
-    assert!(
-        actual == expected,
-        "payload differs from {path}; it is now:\n{pretty}"
-    );
+    assert!(actual == expected, "payload differs from {path}; it is now:\n{pretty}");
 }
 
 #[test]
@@ -217,10 +201,7 @@ fn depth_and_ref_decide_what_is_fetched() {
         Job { variables, ..job() }
     };
     let pipeline = "+refs/pipelines/3:refs/pipelines/3";
-    let all = [
-        "+refs/heads/*:refs/remotes/origin/*",
-        "+refs/tags/*:refs/tags/*",
-    ];
+    let all = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
     for (kind, name, job, expected_depth, specs) in [
         (
             RefKind::Branch,
@@ -244,25 +225,14 @@ fn depth_and_ref_decide_what_is_fetched() {
             &["+refs/heads/b:refs/remotes/origin/b"],
         ),
         (RefKind::Branch, "b", depth("0"), 0, &all),
-        (
-            RefKind::Tag,
-            "v1",
-            job(),
-            20,
-            &["+refs/tags/v1:refs/tags/v1"],
-        ),
+        (RefKind::Tag, "v1", job(), 20, &["+refs/tags/v1:refs/tags/v1"]),
         (RefKind::Detached, "01234567", job(), 20, &[]),
     ] {
         let git = payload(&world(kind, name, job)).git_info;
-        let expected: Vec<&str> = std::iter::once(pipeline)
-            .chain(specs.iter().copied())
-            .collect();
+        let expected: Vec<&str> = std::iter::once(pipeline).chain(specs.iter().copied()).collect();
         assert_eq!(
             (git.depth, git.refspecs),
-            (
-                expected_depth,
-                expected.iter().map(|&s| s.to_owned()).collect()
-            )
+            (expected_depth, expected.iter().map(|&s| s.to_owned()).collect())
         );
     }
 }
@@ -271,22 +241,8 @@ fn depth_and_ref_decide_what_is_fetched() {
 fn branch_tag_and_detached_pipelines_have_their_own_variables() {
     for (kind, name, branch, tag, message, ref_type) in [
         (RefKind::Branch, "b", vec!["b"], vec![], vec![], "branch"),
-        (
-            RefKind::Tag,
-            "v1",
-            vec![],
-            vec!["v1"],
-            vec!["release notes"],
-            "tag",
-        ),
-        (
-            RefKind::Detached,
-            "01234567",
-            vec![],
-            vec![],
-            vec![],
-            "branch",
-        ),
+        (RefKind::Tag, "v1", vec![], vec!["v1"], vec!["release notes"], "tag"),
+        (RefKind::Detached, "01234567", vec![], vec![], vec![], "branch"),
     ] {
         let payload = payload(&world(kind, name, job()));
         assert_eq!(values(&payload, "CI_COMMIT_BRANCH"), branch);
@@ -343,19 +299,11 @@ fn a_job_without_extras_has_no_entries_for_them() {
     world.options.registry_credentials.clear();
     let payload = payload(&world);
     assert_eq!(
-        payload
-            .steps
-            .iter()
-            .map(|s| s.name.as_str())
-            .collect::<Vec<_>>(),
+        payload.steps.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(),
         ["script"]
     );
     assert_eq!(payload.image, pipglr_protocol::payload::Image::default());
-    assert!(
-        payload.artifacts.is_empty()
-            && payload.dependencies.is_empty()
-            && payload.credentials.is_empty()
-    );
+    assert!(payload.artifacts.is_empty() && payload.dependencies.is_empty() && payload.credentials.is_empty());
     assert_eq!(values(&payload, "CI_JOB_MANUAL"), ["true"]);
 }
 

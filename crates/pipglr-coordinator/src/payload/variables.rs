@@ -80,10 +80,7 @@ fn persisted(context: &PayloadContext<'_>, list: &mut List) {
     let (pipeline, job) = (context.pipeline.id, context.job);
     let started = iso(job.times.started_at.unwrap_or(context.now));
     list.add("CI_PIPELINE_ID", pipeline.to_string());
-    list.add(
-        "CI_PIPELINE_URL",
-        format!("{base}/{path}/-/pipelines/{pipeline}"),
-    );
+    list.add("CI_PIPELINE_URL", format!("{base}/{path}/-/pipelines/{pipeline}"));
     list.add("CI_JOB_ID", job.id.to_string());
     list.add("CI_JOB_URL", format!("{base}/{path}/-/jobs/{}", job.id));
     list.add_secret("CI_JOB_TOKEN", job.token.clone());
@@ -119,10 +116,7 @@ fn server(context: &PayloadContext<'_>, list: &mut List) {
     list.add("CI_SERVER_VERSION_MAJOR", major);
     list.add("CI_SERVER_VERSION_MINOR", minor);
     list.add("CI_SERVER_VERSION_PATCH", patch);
-    list.add(
-        "CI_SERVER_REVISION",
-        concat!("pipglr-", env!("CARGO_PKG_VERSION")),
-    );
+    list.add("CI_SERVER_REVISION", concat!("pipglr-", env!("CARGO_PKG_VERSION")));
     list.add("GITLAB_FEATURES", "");
     list.add("CI_API_V4_URL", format!("{}/api/v4", url.base));
     list.add("CI_API_GRAPHQL_URL", format!("{}/api/graphql", url.base));
@@ -141,10 +135,7 @@ fn project(context: &PayloadContext<'_>, list: &mut List) {
     list.add("CI_PROJECT_NAMESPACE_SLUG", slugify(project.namespace()));
     list.add("CI_PROJECT_NAMESPACE_ID", "1");
     list.add("CI_PROJECT_ROOT_NAMESPACE", project.root_namespace());
-    list.add(
-        "CI_PROJECT_URL",
-        format!("{}/{}", context.url.base, project.path),
-    );
+    list.add("CI_PROJECT_URL", format!("{}/{}", context.url.base, project.path));
     list.add("CI_PROJECT_VISIBILITY", "private");
     list.add("CI_PROJECT_REPOSITORY_LANGUAGES", "");
     list.add("CI_PROJECT_CLASSIFICATION_LABEL", "");

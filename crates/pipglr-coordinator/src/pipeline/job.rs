@@ -108,9 +108,7 @@ impl JobRun {
             Outcome::Failed { reason, exit_code } => {
                 self.state = JobState::Failed;
                 self.exit_code = exit_code;
-                if let (AllowFailure::ExitCodes(codes), Some(code)) =
-                    (&self.definition.allow_failure, exit_code)
-                {
+                if let (AllowFailure::ExitCodes(codes), Some(code)) = (&self.definition.allow_failure, exit_code) {
                     self.allow_failure |= codes.contains(&code);
                 }
                 self.failure_reason = Some(reason);
@@ -124,21 +122,16 @@ impl JobRun {
 
     /// Cancels what is alive; says whether anything changed.
     pub(super) fn cancel(&mut self, now: Timestamp) -> bool {
-        let graceful = self
-            .assignment
-            .as_ref()
-            .is_some_and(|a| a.cancel_gracefully);
+        let graceful = self.assignment.as_ref().is_some_and(|a| a.cancel_gracefully);
         match self.state {
             JobState::Running if graceful => self.state = JobState::Canceling,
             JobState::Created | JobState::Manual | JobState::Pending | JobState::Running => {
                 self.state = JobState::Canceled;
                 self.times.finished_at = Some(now);
             }
-            JobState::Canceling
-            | JobState::Success
-            | JobState::Failed
-            | JobState::Canceled
-            | JobState::Skipped => return false,
+            JobState::Canceling | JobState::Success | JobState::Failed | JobState::Canceled | JobState::Skipped => {
+                return false;
+            }
         }
         true
     }

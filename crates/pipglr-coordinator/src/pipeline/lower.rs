@@ -21,11 +21,7 @@ pub(super) fn lower(
         .enumerate()
         .map(|(i, s)| (s.as_str(), i))
         .collect();
-    let definitions: Vec<&Job> = pipeline
-        .jobs
-        .iter()
-        .filter(|j| j.when != When::Never)
-        .collect();
+    let definitions: Vec<&Job> = pipeline.jobs.iter().filter(|j| j.when != When::Never).collect();
     if definitions.is_empty() {
         return Err(Error::EmptyPipeline);
     }
@@ -98,9 +94,7 @@ fn dependencies(jobs: &[JobRun], index: usize) -> Vec<usize> {
         None => true,
     };
     let reachable = |other: &JobRun| match &job.definition.needs {
-        Some(needs) => needs
-            .iter()
-            .any(|n| n.artifacts && n.job == other.definition.name),
+        Some(needs) => needs.iter().any(|n| n.artifacts && n.job == other.definition.name),
         None => other.stage_index < job.stage_index,
     };
     (0..jobs.len())

@@ -88,11 +88,7 @@ impl PipelineRun {
     fn process(&mut self, now: Timestamp) {
         processing::process(&mut self.jobs, now);
         let over = self.status().0.is_finished();
-        self.finished_at = if over {
-            self.finished_at.or(Some(now))
-        } else {
-            None
-        };
+        self.finished_at = if over { self.finished_at.or(Some(now)) } else { None };
     }
 
     /// Hands the job to a runner: pending until accepted, or running at once for runners without the second phase.
@@ -172,10 +168,7 @@ impl PipelineRun {
 
     /// When [`PipelineRun::expire`] has something to do next.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.jobs
-            .iter()
-            .filter_map(|j| deadline(j).map(|(at, _)| at))
-            .min()
+        self.jobs.iter().filter_map(|j| deadline(j).map(|(at, _)| at)).min()
     }
 
     /// Puts unaccepted jobs back into the queue and ends jobs whose runner is gone.

@@ -62,10 +62,7 @@ fn advance(job: &mut JobRun, previous: JobState, now: Timestamp) {
             previous == JobState::Success || (stage_mode && previous == JobState::Skipped)
         }
         When::OnFailure => previous == JobState::Failed,
-        When::Always => matches!(
-            previous,
-            JobState::Success | JobState::Failed | JobState::Skipped
-        ),
+        When::Always => matches!(previous, JobState::Success | JobState::Failed | JobState::Skipped),
         When::Never => false,
     };
     if !runs {

@@ -40,10 +40,7 @@ impl JobState {
     /// Whether it is over.
     #[must_use]
     pub fn is_finished(self) -> bool {
-        matches!(
-            self,
-            Self::Success | Self::Failed | Self::Canceled | Self::Skipped
-        )
+        matches!(self, Self::Success | Self::Failed | Self::Canceled | Self::Skipped)
     }
 
     /// Whether a runner works on it.
@@ -174,44 +171,16 @@ mod tests {
         for (jobs, stage, dag) in [
             (&[][..], S::Success, S::Success),
             (&[(S::Success, false)], S::Success, S::Success),
-            (
-                &[(S::Success, false), (S::Skipped, false)],
-                S::Success,
-                S::Skipped,
-            ),
+            (&[(S::Success, false), (S::Skipped, false)], S::Success, S::Skipped),
             (&[(S::Skipped, false)], S::Skipped, S::Skipped),
             (&[(S::Manual, true)], S::Skipped, S::Skipped),
-            (
-                &[(S::Success, false), (S::Manual, true)],
-                S::Success,
-                S::Skipped,
-            ),
+            (&[(S::Success, false), (S::Manual, true)], S::Success, S::Skipped),
             (&[(S::Failed, true)], S::Success, S::Success),
-            (
-                &[(S::Canceled, true), (S::Success, false)],
-                S::Success,
-                S::Success,
-            ),
-            (
-                &[(S::Failed, false), (S::Success, false)],
-                S::Failed,
-                S::Failed,
-            ),
-            (
-                &[(S::Failed, false), (S::Skipped, false)],
-                S::Failed,
-                S::Skipped,
-            ),
-            (
-                &[(S::Canceled, false), (S::Success, false)],
-                S::Canceled,
-                S::Canceled,
-            ),
-            (
-                &[(S::Canceled, false), (S::Failed, false)],
-                S::Failed,
-                S::Failed,
-            ),
+            (&[(S::Canceled, true), (S::Success, false)], S::Success, S::Success),
+            (&[(S::Failed, false), (S::Success, false)], S::Failed, S::Failed),
+            (&[(S::Failed, false), (S::Skipped, false)], S::Failed, S::Skipped),
+            (&[(S::Canceled, false), (S::Success, false)], S::Canceled, S::Canceled),
+            (&[(S::Canceled, false), (S::Failed, false)], S::Failed, S::Failed),
         ] {
             check(jobs, stage, dag);
         }
@@ -220,10 +189,7 @@ mod tests {
     #[test]
     fn living_jobs_make_a_living_state() {
         for (jobs, stage) in [
-            (
-                &[(S::Canceling, false), (S::Running, false)][..],
-                S::Canceling,
-            ),
+            (&[(S::Canceling, false), (S::Running, false)][..], S::Canceling),
             (&[(S::Created, false)], S::Created),
             (&[(S::Created, false), (S::Success, false)], S::Running),
             (&[(S::Created, false), (S::Failed, false)], S::Running),

@@ -28,9 +28,7 @@ fn parse(text: &str) -> Pipeline {
                 ("when", "never") => job.when = When::Never,
                 ("allow", "") => job.allow_failure = AllowFailure::Yes,
                 ("allow", codes) => {
-                    job.allow_failure = AllowFailure::ExitCodes(
-                        codes.split(',').map(|c| c.parse().unwrap()).collect(),
-                    );
+                    job.allow_failure = AllowFailure::ExitCodes(codes.split(',').map(|c| c.parse().unwrap()).collect());
                 }
                 ("dependencies", names) => job.dependencies = Some(list(names)),
                 ("needs", names) => {
@@ -57,11 +55,7 @@ fn parse(text: &str) -> Pipeline {
 }
 
 fn list(names: &str) -> Vec<String> {
-    names
-        .split(',')
-        .filter(|n| !n.is_empty())
-        .map(str::to_owned)
-        .collect()
+    names.split(',').filter(|n| !n.is_empty()).map(str::to_owned).collect()
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -89,10 +83,7 @@ fn create(text: &str) -> PipelineRun {
 }
 
 fn index(run: &PipelineRun, name: &str) -> usize {
-    run.jobs
-        .iter()
-        .position(|j| j.definition.name == name)
-        .unwrap()
+    run.jobs.iter().position(|j| j.definition.name == name).unwrap()
 }
 
 fn assignment(two_phase: bool, cancel_gracefully: bool) -> Assignment {
@@ -183,10 +174,7 @@ fn stages_run_one_after_the_other() {
 
 #[test]
 fn an_empty_stage_is_no_obstacle() {
-    check(
-        "build a; deploy b",
-        &[("success a", "success pending | running")],
-    );
+    check("build a; deploy b", &[("success a", "success pending | running")]);
     check("deploy a", &[("", "pending | pending")]);
 }
 
@@ -196,14 +184,8 @@ fn a_failure_skips_later_stages_but_for_on_failure_and_always() {
         "build a; test b; test c when:on_failure; deploy d when:always; deploy e",
         &[
             ("fail a", "failed skipped pending created created | running"),
-            (
-                "success c",
-                "failed skipped success pending skipped | running",
-            ),
-            (
-                "success d",
-                "failed skipped success success skipped | failed",
-            ),
+            ("success c", "failed skipped success pending skipped | running"),
+            ("success d", "failed skipped success success skipped | failed"),
         ],
     );
     check(
@@ -232,10 +214,7 @@ fn exit_codes_decide_whether_a_failure_is_allowed() {
         "build a allow:7,9; test b",
         &[("fail9 a", "failed pending | pending with warnings")],
     );
-    check(
-        "build a allow:7,9; test b",
-        &[("fail8 a", "failed skipped | failed")],
-    );
+    check("build a allow:7,9; test b", &[("fail8 a", "failed skipped | failed")]);
     check("build a allow:7", &[("success a", "success | success")]);
 }
 
@@ -269,18 +248,9 @@ fn playing_reopens_what_was_skipped_because_of_the_job() {
         "build a when:manual allow; build x; test b needs:a; deploy c needs:b; deploy d needs:x",
         &[
             ("", "manual pending skipped skipped created | pending"),
-            (
-                "play a",
-                "pending pending created created created | pending",
-            ),
-            (
-                "success a",
-                "success pending pending created created | running",
-            ),
-            (
-                "success b",
-                "success pending success pending created | running",
-            ),
+            ("play a", "pending pending created created created | pending"),
+            ("success a", "success pending pending created created | running"),
+            ("success b", "success pending success pending created | running"),
         ],
     );
 }
@@ -291,18 +261,9 @@ fn needs_ignore_stages() {
         "build a; build b; test c needs:a; deploy d needs:; deploy e needs:c,b",
         &[
             ("", "pending pending created pending created | pending"),
-            (
-                "success a",
-                "success pending pending pending created | running",
-            ),
-            (
-                "success c",
-                "success pending success pending created | running",
-            ),
-            (
-                "success b",
-                "success success success pending pending | running",
-            ),
+            ("success a", "success pending pending pending created | running"),
+            ("success c", "success pending success pending created | running"),
+            ("success b", "success success success pending pending | running"),
         ],
     );
 }
@@ -313,10 +274,7 @@ fn a_need_that_does_not_run_skips_its_dependents_but_always() {
         "build a; build x when:manual allow; test b needs:x; test c needs:x when:always; test d needs:a when:on_failure",
         &[
             ("", "pending manual skipped pending created | pending"),
-            (
-                "success a",
-                "success manual skipped pending skipped | running",
-            ),
+            ("success a", "success manual skipped pending skipped | running"),
         ],
     );
     check(
@@ -343,10 +301,7 @@ fn a_missing_optional_need_is_ignored() {
         "build a; test b needs:gone?,a",
         &[("success a", "success pending | running")],
     );
-    check(
-        "build a; test b needs:gone?",
-        &[("", "pending pending | pending")],
-    );
+    check("build a; test b needs:gone?", &[("", "pending pending | pending")]);
 }
 
 #[test]
@@ -371,10 +326,7 @@ fn cancel_asks_a_graceful_runner_and_cuts_others_off() {
             ("cancel a", "canceled skipped | canceled"),
         ],
     );
-    check(
-        "build a; test b",
-        &[("cancel a", "canceled skipped | canceled")],
-    );
+    check("build a; test b", &[("cancel a", "canceled skipped | canceled")]);
     check(
         "build a",
         &[
@@ -391,10 +343,7 @@ fn canceling_a_pipeline_reaches_manual_and_waiting_jobs() {
         "build a; build b; build m when:manual; test c",
         &[
             ("run a", "running pending manual created | running"),
-            (
-                "cancel-all",
-                "canceling canceled canceled canceled | canceling",
-            ),
+            ("cancel-all", "canceling canceled canceled canceled | canceling"),
             ("fail a", "canceled canceled canceled canceled | canceled"),
         ],
     );
@@ -452,16 +401,8 @@ fn an_accepted_job_starts_then_and_not_before() {
 #[test]
 fn a_runner_that_is_gone_loses_its_job() {
     for (contact, cancel, expected) in [
-        (
-            0,
-            false,
-            (660, JobState::Failed, Some("server_timeout_running")),
-        ),
-        (
-            -3000,
-            false,
-            (600, JobState::Failed, Some("no_updates_running")),
-        ),
+        (0, false, (660, JobState::Failed, Some("server_timeout_running"))),
+        (-3000, false, (600, JobState::Failed, Some("no_updates_running"))),
         (0, true, (660, JobState::Canceled, None)),
     ] {
         let mut run = create("build a");
@@ -493,11 +434,7 @@ fn dependencies_follow_stages_needs_and_lists() {
         ("build a; test c dependencies:", "c", ""),
         ("build a; build b; test c needs:b", "c", "b"),
         ("build a; build b; test c needs:a!,b", "c", "b"),
-        (
-            "build a; build b; test c needs:a,b dependencies:a",
-            "c",
-            "a",
-        ),
+        ("build a; build b; test c needs:a,b dependencies:a", "c", "a"),
         ("build a; test c needs: dependencies:a", "c", ""),
     ] {
         let run = create(text);

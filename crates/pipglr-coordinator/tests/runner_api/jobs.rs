@@ -24,22 +24,14 @@ async fn unknown_runner_token_is_403() {
     for token in ["glrt-wrong", ""] {
         let mut body = job_request(true);
         body["token"] = token.into();
-        assert_eq!(
-            world
-                .send_json(Method::POST, "jobs/request", &body)
-                .await
-                .status(),
-            403
-        );
+        assert_eq!(world.send_json(Method::POST, "jobs/request", &body).await.status(), 403);
     }
 }
 
 #[tokio::test]
 async fn a_body_that_is_no_request_is_400() {
     let world = World::start().await;
-    let response = world
-        .send_json(Method::POST, "jobs/request", &json!([]))
-        .await;
+    let response = world.send_json(Method::POST, "jobs/request", &json!([])).await;
     assert_eq!(response.status(), 400);
 }
 
@@ -47,19 +39,14 @@ async fn a_body_that_is_no_request_is_400() {
 async fn a_held_request_is_woken_by_a_new_job() {
     let world = World::start().await;
     let last_update = header(&world.ask(None).await, "x-gitlab-last-update").to_owned();
-    let (response, _) = tokio::join!(
-        world.ask(Some(&last_update)),
-        world.create(vec![job("build", "a")])
-    );
+    let (response, _) = tokio::join!(world.ask(Some(&last_update)), world.create(vec![job("build", "a")]));
     assert_eq!(response.status(), 201);
 }
 
 #[tokio::test]
 async fn a_held_request_is_woken_by_the_next_stage() {
     let world = World::start().await;
-    world
-        .create(vec![job("build", "a"), job("test", "b")])
-        .await;
+    world.create(vec![job("build", "a"), job("test", "b")]).await;
     let first = world.take_and_accept().await;
     let (response, _) = tokio::join!(world.ask(Some("stale")), world.put(&first, "success"));
     assert_eq!(taken(response).await.payload["job_info"]["name"], "b");
@@ -77,11 +64,8 @@ async fn a_hold_ends_with_204() {
 #[tokio::test]
 async fn jobs_are_handed_out_once_and_oldest_first() {
     let world = World::start().await;
-    world
-        .create(vec![job("build", "a"), job("build", "b")])
-        .await;
-    let names =
-        [world.take().await, world.take().await].map(|j| j.payload["job_info"]["name"].clone());
+    world.create(vec![job("build", "a"), job("build", "b")]).await;
+    let names = [world.take().await, world.take().await].map(|j| j.payload["job_info"]["name"].clone());
     assert_eq!(names, ["a", "b"]);
     assert_eq!(world.ask(None).await.status(), 204);
 }
@@ -136,12 +120,7 @@ async fn a_runner_that_lost_its_job_is_told_409() {
 async fn a_runner_without_the_second_phase_gets_a_running_job() {
     let world = World::start().await;
     world.create(vec![job("build", "a")]).await;
-    let job = taken(
-        world
-            .send_json(Method::POST, "jobs/request", &job_request(false))
-            .await,
-    )
-    .await;
+    let job = taken(world.send_json(Method::POST, "jobs/request", &job_request(false)).await).await;
     assert_eq!(world.state(&job), JobState::Running);
     assert_eq!(world.put(&job, "pending").await.status(), 400);
     assert_eq!(world.put(&job, "running").await.status(), 200);
@@ -200,11 +179,7 @@ async fn failures_are_recorded_in_gitlabs_words() {
     let world = World::start().await;
     for (reason, code, expected) in [
         (json!("script_failure"), 7, FailureReason::ScriptFailure),
-        (
-            json!("image_pull_failure"),
-            0,
-            FailureReason::UnknownFailure,
-        ),
+        (json!("image_pull_failure"), 0, FailureReason::UnknownFailure),
         (json!(null), 1, FailureReason::UnknownFailure),
         (
             json!("job_router_failure"),
@@ -234,18 +209,13 @@ async fn allowed_exit_codes_let_the_pipeline_succeed() {
     let body = json!({ "state": "failed", "failure_reason": "script_failure", "exit_code": 42 });
     world.put_with(&job, body).await;
     let record = world.coordinator.wait(pipeline).await.unwrap();
-    assert_eq!(
-        (record.state, record.has_warnings),
-        (JobState::Success, true)
-    );
+    assert_eq!((record.state, record.has_warnings), (JobState::Success, true));
 }
 
 #[tokio::test]
 async fn cancel_is_announced_and_ends_as_canceled() {
     let world = World::start().await;
-    let pipeline = world
-        .create(vec![job("build", "a"), job("test", "b")])
-        .await;
+    let pipeline = world.create(vec![job("build", "a"), job("test", "b")]).await;
     let job = world.take_and_accept().await;
     world.coordinator.cancel_pipeline(pipeline).unwrap();
     let patched = world.patch(&job, "0-0", b"x").await;
@@ -293,19 +263,10 @@ async fn a_runner_without_a_needed_feature_drops_the_job() {
     let pipeline = world.create(vec![picky]).await;
     let mut body = job_request(true);
     body["info"]["features"]["return_exit_code"] = false.into();
-    assert_eq!(
-        world
-            .send_json(Method::POST, "jobs/request", &body)
-            .await
-            .status(),
-        204
-    );
+    assert_eq!(world.send_json(Method::POST, "jobs/request", &body).await.status(), 204);
     let record = world.coordinator.wait(pipeline).await.unwrap();
     assert_eq!(
-        record.jobs[0]
-            .failure_reason
-            .as_ref()
-            .map(FailureReason::as_str),
+        record.jobs[0].failure_reason.as_ref().map(FailureReason::as_str),
         Some("runner_unsupported")
     );
 }
@@ -323,10 +284,7 @@ async fn a_manual_job_waits_for_play() {
     assert_eq!(blocked.state, JobState::Manual);
     let id = blocked.jobs[0].id;
     world.coordinator.play_job(id).unwrap();
-    assert!(matches!(
-        world.coordinator.play_job(id),
-        Err(Error::WrongState { .. })
-    ));
+    assert!(matches!(world.coordinator.play_job(id), Err(Error::WrongState { .. })));
     assert_eq!(world.take().await.id, id.0);
 }
 
@@ -361,11 +319,7 @@ async fn events_tell_the_whole_story_in_order() {
     while let Ok(event) = events.try_recv() {
         seen.push(event);
     }
-    let changed = |state| Event::JobChanged {
-        pipeline,
-        job,
-        state,
-    };
+    let changed = |state| Event::JobChanged { pipeline, job, state };
     let composite = |state| Event::PipelineChanged { pipeline, state };
     assert_eq!(
         seen,
@@ -394,12 +348,6 @@ async fn the_overview_lists_jobs() {
         .text()
         .await
         .unwrap();
-    assert!(
-        text.starts_with("local/sample\n\npipeline 1 pending main "),
-        "{text}"
-    );
-    assert!(
-        text.ends_with("\n  build      pending         1 compile\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("local/sample\n\npipeline 1 pending main "), "{text}");
+    assert!(text.ends_with("\n  build      pending         1 compile\n"), "{text}");
 }

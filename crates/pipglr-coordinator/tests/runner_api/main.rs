@@ -1,9 +1,6 @@
 //! The runner API over a real socket, driven as a runner would.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test a failed unwrap is a failed test"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 
 mod artifacts;
 mod jobs;

@@ -11,14 +11,9 @@ async fn client(directory: &Path, args: &[&str]) -> std::process::Output {
         directory.to_owned(),
         args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>(),
     );
-    tokio::task::spawn_blocking(move || {
-        git_output(
-            &directory,
-            &args.iter().map(String::as_str).collect::<Vec<_>>(),
-        )
-    })
-    .await
-    .unwrap()
+    tokio::task::spawn_blocking(move || git_output(&directory, &args.iter().map(String::as_str).collect::<Vec<_>>()))
+        .await
+        .unwrap()
 }
 
 async fn succeed(directory: &Path, args: &[&str]) -> String {
@@ -53,10 +48,7 @@ async fn a_running_job_can_clone() {
         &["clone", "--quiet", repo_url(&job), "checkout"],
     )
     .await;
-    assert_eq!(
-        std::fs::read_to_string(checkout(&world).join("file")).unwrap(),
-        "3\n"
-    );
+    assert_eq!(std::fs::read_to_string(checkout(&world).join("file")).unwrap(), "3\n");
     let log = succeed(&checkout(&world), &["log", "--format=%s"]).await;
     assert_eq!(log, "commit 3\ncommit 2\ncommit 1");
 }
@@ -69,21 +61,11 @@ async fn the_payloads_refspecs_can_be_fetched_shallowly() {
     let into = checkout(&world);
     succeed(world.directory.path(), &["init", "--quiet", "checkout"]).await;
     let mut args = vec!["fetch", "--quiet", "--depth", "2", repo_url(&job)];
-    args.extend(
-        info["refspecs"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| s.as_str().unwrap()),
-    );
+    args.extend(info["refspecs"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()));
     succeed(&into, &args).await;
     let sha = info["sha"].as_str().unwrap();
     assert_eq!(
-        succeed(
-            &into,
-            &["rev-parse", "refs/pipelines/1", "refs/remotes/origin/main"]
-        )
-        .await,
+        succeed(&into, &["rev-parse", "refs/pipelines/1", "refs/remotes/origin/main"]).await,
         format!("{sha}\n{sha}")
     );
     assert_eq!(succeed(&into, &["rev-list", "--count", sha]).await, "2");
@@ -100,10 +82,7 @@ async fn a_reachable_commit_can_be_fetched_by_its_name() {
         &["fetch", "--quiet", "--depth", "1", repo_url(&job), &first],
     )
     .await;
-    assert_eq!(
-        succeed(&checkout(&world), &["rev-parse", "FETCH_HEAD"]).await,
-        first
-    );
+    assert_eq!(succeed(&checkout(&world), &["rev-parse", "FETCH_HEAD"]).await, first);
 }
 
 #[tokio::test]
@@ -112,34 +91,16 @@ async fn only_tokens_of_running_jobs_open_the_repository() {
     world.create(vec![job("build", "a")]).await;
     let job = world.take().await;
     let advertise = |user: &str, token: &str| {
-        let url = format!(
-            "{}/local/sample.git/info/refs?service=git-upload-pack",
-            world.base
-        );
+        let url = format!("{}/local/sample.git/info/refs?service=git-upload-pack", world.base);
         world.client.get(url).basic_auth(user, Some(token)).send()
     };
-    assert_eq!(
-        advertise("gitlab-ci-token", &job.token)
-            .await
-            .unwrap()
-            .status(),
-        401
-    );
+    assert_eq!(advertise("gitlab-ci-token", &job.token).await.unwrap().status(), 401);
     world.put(&job, "running").await;
-    assert_eq!(
-        advertise("gitlab-ci-token", &job.token)
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
+    assert_eq!(advertise("gitlab-ci-token", &job.token).await.unwrap().status(), 200);
     assert_eq!(advertise("root", &job.token).await.unwrap().status(), 401);
     let refused = advertise("gitlab-ci-token", "glcbt-wrong").await.unwrap();
     assert_eq!(refused.status(), 401);
-    assert_eq!(
-        refused.headers()["www-authenticate"],
-        "Basic realm=\"GitLab\""
-    );
+    assert_eq!(refused.headers()["www-authenticate"], "Basic realm=\"GitLab\"");
     let anonymous = format!("{}/local/sample.git", world.base);
     assert!(
         !client(world.directory.path(), &["ls-remote", &anonymous])
@@ -148,13 +109,7 @@ async fn only_tokens_of_running_jobs_open_the_repository() {
             .success()
     );
     world.put(&job, "success").await;
-    assert_eq!(
-        advertise("gitlab-ci-token", &job.token)
-            .await
-            .unwrap()
-            .status(),
-        401
-    );
+    assert_eq!(advertise("gitlab-ci-token", &job.token).await.unwrap().status(), 401);
 }
 
 #[tokio::test]
@@ -176,11 +131,7 @@ async fn pushing_and_other_paths_are_refused() {
             .unwrap();
         assert_eq!(response.status(), status, "{path}");
     }
-    let pushed = client(
-        &world.repo,
-        &["push", repo_url(&job), "HEAD:refs/heads/new"],
-    )
-    .await;
+    let pushed = client(&world.repo, &["push", repo_url(&job), "HEAD:refs/heads/new"]).await;
     assert!(!pushed.status.success());
 }
 
@@ -204,52 +155,25 @@ async fn refs_follow_the_users_repository() {
     world.create(vec![job("build", "a")]).await;
     git(&world.repo, &["branch", "-D", "topic/one"]);
     git(&world.repo, &["branch", "topic"]);
-    git(
-        &world.repo,
-        &["commit", "--quiet", "--allow-empty", "-m", "commit 4"],
-    );
+    git(&world.repo, &["commit", "--quiet", "--allow-empty", "-m", "commit 4"]);
     world.create(vec![job("build", "b")]).await;
     let job = world.take_and_accept().await;
-    let listing = succeed(
-        world.directory.path(),
-        &["ls-remote", "--heads", repo_url(&job)],
-    )
-    .await;
-    let names: Vec<&str> = listing
-        .lines()
-        .map(|l| l.split_once('\t').unwrap().1)
-        .collect();
+    let listing = succeed(world.directory.path(), &["ls-remote", "--heads", repo_url(&job)]).await;
+    let names: Vec<&str> = listing.lines().map(|l| l.split_once('\t').unwrap().1).collect();
     assert_eq!(names, ["refs/heads/main", "refs/heads/topic"]);
     let head = git(&world.repo, &["rev-parse", "HEAD"]);
-    assert!(
-        listing.contains(&format!("{head}\trefs/heads/main")),
-        "{listing}"
-    );
+    assert!(listing.contains(&format!("{head}\trefs/heads/main")), "{listing}");
 }
 
 /// Does what a runner does to get the sources.
 async fn get_sources(world: &World, job: &Taken) {
     let info = &job.payload["git_info"];
     let into = world.directory.path().join(format!("checkout-{}", job.id));
-    succeed(
-        world.directory.path(),
-        &["init", "--quiet", into.to_str().unwrap()],
-    )
-    .await;
+    succeed(world.directory.path(), &["init", "--quiet", into.to_str().unwrap()]).await;
     let mut args = vec!["fetch", "--quiet", "--depth", "1", repo_url(job)];
-    args.extend(
-        info["refspecs"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| s.as_str().unwrap()),
-    );
+    args.extend(info["refspecs"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()));
     succeed(&into, &args).await;
-    succeed(
-        &into,
-        &["checkout", "--quiet", info["sha"].as_str().unwrap()],
-    )
-    .await;
+    succeed(&into, &["checkout", "--quiet", info["sha"].as_str().unwrap()]).await;
 }
 
 #[tokio::test]
@@ -260,18 +184,8 @@ async fn pipelines_run_for_branches_tags_and_commits() {
     let short = &commit[..8];
     let named = |name: &str| Revision::Named(name.to_owned());
     for (revision, name, variable, ref_type) in [
-        (
-            named("topic/one"),
-            "topic/one",
-            "CI_COMMIT_BRANCH",
-            "branch",
-        ),
-        (
-            named("refs/heads/main"),
-            "main",
-            "CI_COMMIT_BRANCH",
-            "branch",
-        ),
+        (named("topic/one"), "topic/one", "CI_COMMIT_BRANCH", "branch"),
+        (named("refs/heads/main"), "main", "CI_COMMIT_BRANCH", "branch"),
         (named("v1"), "v1", "CI_COMMIT_TAG", "tag"),
         (named("refs/tags/light"), "light", "CI_COMMIT_TAG", "tag"),
         (named(&commit), short, "", "branch"),
@@ -282,22 +196,12 @@ async fn pipelines_run_for_branches_tags_and_commits() {
             stages: vec!["build".to_owned()],
             jobs,
         };
-        world
-            .coordinator
-            .start_pipeline(&revision, &pipeline)
-            .await
-            .unwrap();
+        world.coordinator.start_pipeline(&revision, &pipeline).await.unwrap();
         let taken = world.take_and_accept().await;
         let info = &taken.payload["git_info"];
-        assert_eq!(
-            (&info["ref"], &info["ref_type"]),
-            (&name.into(), &ref_type.into())
-        );
+        assert_eq!((&info["ref"], &info["ref_type"]), (&name.into(), &ref_type.into()));
         let variables = taken.payload["variables"].as_array().unwrap();
-        let set: Vec<&str> = variables
-            .iter()
-            .map(|v| v["key"].as_str().unwrap())
-            .collect();
+        let set: Vec<&str> = variables.iter().map(|v| v["key"].as_str().unwrap()).collect();
         for key in ["CI_COMMIT_BRANCH", "CI_COMMIT_TAG"] {
             assert_eq!(set.contains(&key), key == variable, "{key} {name}");
         }
@@ -350,27 +254,13 @@ async fn the_configuration_is_read_from_the_commit() {
     let config = world.repo.join(".gitlab-ci.yml");
     std::fs::write(&config, "compile:\n  script: make\n").unwrap();
     // A file that is not committed does not count.
-    assert!(
-        world
-            .coordinator
-            .create_pipeline(&Revision::Head)
-            .await
-            .is_err()
-    );
+    assert!(world.coordinator.create_pipeline(&Revision::Head).await.is_err());
     git(&world.repo, &["add", ".gitlab-ci.yml"]);
     git(&world.repo, &["commit", "--quiet", "-m", "configure"]);
-    let id = world
-        .coordinator
-        .create_pipeline(&Revision::Head)
-        .await
-        .unwrap();
+    let id = world.coordinator.create_pipeline(&Revision::Head).await.unwrap();
     let record = world.coordinator.pipeline(id).unwrap();
     assert_eq!(
-        record
-            .jobs
-            .iter()
-            .map(|j| j.name.as_str())
-            .collect::<Vec<_>>(),
+        record.jobs.iter().map(|j| j.name.as_str()).collect::<Vec<_>>(),
         ["compile"]
     );
     std::fs::write(&config, "compile: [bad\n").unwrap();
@@ -396,22 +286,12 @@ async fn a_shallow_working_tree_can_be_served() {
         &["clone", "--quiet", repo_url(&job), "checkout"],
     )
     .await;
-    assert_eq!(
-        succeed(&checkout(&shallow), &["log", "--format=%s"]).await,
-        "commit 3"
-    );
+    assert_eq!(succeed(&checkout(&shallow), &["log", "--format=%s"]).await, "commit 3");
 }
 
 #[tokio::test]
 async fn a_directory_without_git_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
-    let options = ServeOptions::new(
-        directory.path(),
-        directory.path().join("data"),
-        "http://127.0.0.1:1",
-    );
-    assert!(matches!(
-        Coordinator::open(options).await,
-        Err(Error::Git { .. })
-    ));
+    let options = ServeOptions::new(directory.path(), directory.path().join("data"), "http://127.0.0.1:1");
+    assert!(matches!(Coordinator::open(options).await, Err(Error::Git { .. })));
 }

@@ -11,11 +11,7 @@ async fn post(world: &World, path: &str, body: Value) -> (u16, Value) {
 }
 
 async fn delete(world: &World, path: &str, body: Value) -> u16 {
-    world
-        .send_json(Method::DELETE, path, &body)
-        .await
-        .status()
-        .as_u16()
+    world.send_json(Method::DELETE, path, &body).await.status().as_u16()
 }
 
 #[tokio::test]
@@ -29,34 +25,18 @@ async fn a_known_token_is_verified() {
     .await;
     assert_eq!(
         (status, body),
-        (
-            200,
-            json!({ "id": 1, "token": RUNNER_TOKEN, "token_expires_at": null })
-        )
+        (200, json!({ "id": 1, "token": RUNNER_TOKEN, "token_expires_at": null }))
     );
     for token in ["glrt-wrong", "", REGISTRATION_TOKEN] {
-        assert_eq!(
-            post(&world, "runners/verify", json!({ "token": token }))
-                .await
-                .0,
-            403
-        );
+        assert_eq!(post(&world, "runners/verify", json!({ "token": token })).await.0, 403);
     }
 }
 
 #[tokio::test]
 async fn registration_makes_a_runner_that_gets_jobs() {
     let world = World::start().await;
-    assert_eq!(
-        post(&world, "runners", json!({ "token": "wrong" })).await.0,
-        403
-    );
-    assert_eq!(
-        post(&world, "runners", json!({ "token": RUNNER_TOKEN }))
-            .await
-            .0,
-        403
-    );
+    assert_eq!(post(&world, "runners", json!({ "token": "wrong" })).await.0, 403);
+    assert_eq!(post(&world, "runners", json!({ "token": RUNNER_TOKEN })).await.0, 403);
     let request = json!({
         "token": REGISTRATION_TOKEN, "description": "mine", "tag_list": "a, b", "run_untagged": true,
         "maximum_timeout": 600, "info": {},
@@ -92,13 +72,7 @@ async fn paused_and_tags_only_runners_get_no_untagged_job() {
         let (_, body) = post(&world, "runners", request).await;
         let mut ask = job_request(true);
         ask["token"] = body["token"].clone();
-        assert_eq!(
-            world
-                .send_json(Method::POST, "jobs/request", &ask)
-                .await
-                .status(),
-            204
-        );
+        assert_eq!(world.send_json(Method::POST, "jobs/request", &ask).await.status(), 204);
     }
 }
 
@@ -112,11 +86,7 @@ async fn managers_and_runners_are_unregistered() {
     )
     .await;
     for (path, body, status) in [
-        (
-            "runners/managers",
-            json!({ "token": "wrong", "system_id": "s_1" }),
-            403,
-        ),
+        ("runners/managers", json!({ "token": "wrong", "system_id": "s_1" }), 403),
         ("runners/managers", json!({ "token": RUNNER_TOKEN }), 400),
         (
             "runners/managers",
@@ -132,11 +102,7 @@ async fn managers_and_runners_are_unregistered() {
         ("runners", json!({ "token": RUNNER_TOKEN }), 204),
         ("runners", json!({ "token": RUNNER_TOKEN }), 403),
     ] {
-        assert_eq!(
-            delete(&world, path, body.clone()).await,
-            status,
-            "{path} {body}"
-        );
+        assert_eq!(delete(&world, path, body.clone()).await, status, "{path} {body}");
     }
     assert_eq!(world.ask(None).await.status(), 403);
 }
@@ -153,16 +119,9 @@ async fn a_reset_token_replaces_the_old_one() {
     assert_eq!((status, &body["token_expires_at"]), (201, &Value::Null));
     let token = body["token"].as_str().unwrap();
     assert!(token.starts_with("glrt-") && token != RUNNER_TOKEN);
+    assert_eq!(post(&world, "runners/verify", json!({ "token": token })).await.0, 200);
     assert_eq!(
-        post(&world, "runners/verify", json!({ "token": token }))
-            .await
-            .0,
-        200
-    );
-    assert_eq!(
-        post(&world, "runners/verify", json!({ "token": RUNNER_TOKEN }))
-            .await
-            .0,
+        post(&world, "runners/verify", json!({ "token": RUNNER_TOKEN })).await.0,
         403
     );
 }
@@ -182,17 +141,11 @@ async fn there_is_no_job_router() {
 async fn runners_and_numbers_survive_a_restart() {
     let world = World::start().await;
     let (_, body) = post(&world, "runners", json!({ "token": REGISTRATION_TOKEN })).await;
-    world
-        .create(vec![job("build", "a"), job("build", "b")])
-        .await;
+    world.create(vec![job("build", "a"), job("build", "b")]).await;
     let (repo, directory) = (world.repo.clone(), world.stop().await);
     let options = ServeOptions::new(&repo, directory.path().join("data"), "http://127.0.0.1:1");
     let again = Coordinator::open(options).await.unwrap();
-    let tokens: Vec<String> = again
-        .runner_tokens()
-        .iter()
-        .map(|t| t.expose().to_owned())
-        .collect();
+    let tokens: Vec<String> = again.runner_tokens().iter().map(|t| t.expose().to_owned()).collect();
     assert_eq!(tokens, [RUNNER_TOKEN, body["token"].as_str().unwrap()]);
     let pipeline = pipglr_ci::model::Pipeline {
         stages: vec!["build".to_owned()],
@@ -216,13 +169,9 @@ async fn a_token_is_generated_when_none_is_given() {
     assert_eq!(tokens.len(), 1);
     assert!(tokens[0].expose().starts_with("glrt-"));
     assert_eq!(
-        post(
-            &world,
-            "runners/verify",
-            json!({ "token": tokens[0].expose() })
-        )
-        .await
-        .0,
+        post(&world, "runners/verify", json!({ "token": tokens[0].expose() }))
+            .await
+            .0,
         200
     );
     assert!(!world.coordinator.registration_token().is_empty());

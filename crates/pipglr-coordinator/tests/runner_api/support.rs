@@ -84,8 +84,7 @@ impl World {
     }
 
     pub(crate) fn call(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client
-            .request(method, format!("{}/api/v4/{path}", self.base))
+        self.client.request(method, format!("{}/api/v4/{path}", self.base))
     }
 
     pub(crate) async fn send_json(&self, method: Method, path: &str, body: &Value) -> Response {
@@ -129,8 +128,7 @@ impl World {
 
     pub(crate) async fn put_with(&self, job: &Taken, mut body: Value) -> Response {
         body["token"] = job.token.as_str().into();
-        self.send_json(Method::PUT, &format!("jobs/{}", job.id), &body)
-            .await
+        self.send_json(Method::PUT, &format!("jobs/{}", job.id), &body).await
     }
 
     pub(crate) async fn patch(&self, job: &Taken, range: &str, bytes: &[u8]) -> Response {
@@ -180,19 +178,12 @@ fn plain_client() -> Client {
             .install_default()
             .expect("nobody else installs one");
     });
-    Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()
-        .unwrap()
+    Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
 }
 
 /// A header as text; empty when it is missing.
 pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
-    response
-        .headers()
-        .get(name)
-        .map_or("", |v| v.to_str().unwrap())
+    response.headers().get(name).map_or("", |v| v.to_str().unwrap())
 }
 
 pub(crate) fn job(stage: &str, name: &str) -> Job {
@@ -245,12 +236,7 @@ fn make_repository(path: &Path) {
         git(path, &["add", "file"]);
         git(
             path,
-            &[
-                "commit",
-                "--quiet",
-                "-m",
-                &format!("commit {number}\n\nbody {number}"),
-            ],
+            &["commit", "--quiet", "-m", &format!("commit {number}\n\nbody {number}")],
         );
     }
     git(path, &["branch", "topic/one", "HEAD~1"]);

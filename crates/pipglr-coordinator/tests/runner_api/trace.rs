@@ -75,15 +75,7 @@ async fn a_range_is_required() {
         missing.text().await.unwrap(),
         r#"{"message":"400 Missing header Content-Range"}"#
     );
-    assert_eq!(
-        bare()
-            .header("Content-Range", "x")
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        400
-    );
+    assert_eq!(bare().header("Content-Range", "x").send().await.unwrap().status(), 400);
 }
 
 #[tokio::test]
@@ -125,10 +117,7 @@ async fn a_matching_checksum_is_accepted() {
     world.create(vec![job("build", "a")]).await;
     let job = world.take_and_accept().await;
     world.patch(&job, "0-4", b"hello").await;
-    assert_eq!(
-        world.put_with(&job, described(b"hello")).await.status(),
-        200
-    );
+    assert_eq!(world.put_with(&job, described(b"hello")).await.status(), 200);
 }
 
 #[tokio::test]
@@ -152,10 +141,7 @@ async fn a_mismatch_is_412_once_and_the_trace_starts_over() {
     );
     assert_eq!(world.state(&job), JobState::Running);
     assert_eq!(world.patch(&job, "0-4", b"hello").await.status(), 202);
-    assert_eq!(
-        world.put_with(&job, described(b"hello")).await.status(),
-        200
-    );
+    assert_eq!(world.put_with(&job, described(b"hello")).await.status(), 200);
     assert_eq!(world.stored_trace(&job), b"hello");
 }
 

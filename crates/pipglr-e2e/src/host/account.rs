@@ -36,7 +36,9 @@ impl Account {
         }
         if lookup(Path::new("/"), name)?.is_none() {
             say(&format!("creating the unprivileged account {name}"));
-            Command::new("useradd").args(["--create-home", "--shell", "/bin/bash", name]).run_text()?;
+            Command::new("useradd")
+                .args(["--create-home", "--shell", "/bin/bash", name])
+                .run_text()?;
         }
         let needed = Keeper::is_needed()?;
         if needed {
@@ -49,7 +51,14 @@ impl Account {
     /// Its `uid` must belong to nobody on this machine: both have one kernel.
     pub(super) fn provide_in(root: PathBuf, name: &str, uid: u32, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
         let mut useradd = Command::new("useradd");
-        useradd.arg("--root").arg(&root).args(["--uid", &uid.to_string(), "--create-home", "--shell", "/bin/bash", name]);
+        useradd.arg("--root").arg(&root).args([
+            "--uid",
+            &uid.to_string(),
+            "--create-home",
+            "--shell",
+            "/bin/bash",
+            name,
+        ]);
         useradd.run_text()?;
         Self::equip(name, Some(root), true, say)
     }
@@ -64,11 +73,31 @@ impl Account {
         for device in ["/dev/fuse", "/dev/net/tun"] {
             open_device(Path::new(device), say)?;
         }
-        let keeper = if keeper { Some(Keeper::start(name, root.as_deref())?) } else { None };
+        let keeper = if keeper {
+            Some(Keeper::start(name, root.as_deref())?)
+        } else {
+            None
+        };
         let mut install = keeper.as_ref().map_or_else(|| Command::new("env"), |k| k.enter(name));
-        install.args(["install", "--directory", "--mode=700", "--owner", name, "--group", name, &format!("/run/user/{uid}")]);
+        install.args([
+            "install",
+            "--directory",
+            "--mode=700",
+            "--owner",
+            name,
+            "--group",
+            name,
+            &format!("/run/user/{uid}"),
+        ]);
         install.run_text()?;
-        let account = Self { name: name.to_owned(), uid, home, keeper, foreign: true, root };
+        let account = Self {
+            name: name.to_owned(),
+            uid,
+            home,
+            keeper,
+            foreign: true,
+            root,
+        };
         account.configure_podman()?;
         Ok(account)
     }
@@ -77,7 +106,14 @@ impl Account {
         let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
         let uid = Command::new("id").arg("-u").run_text()?.trim().parse()?;
         let name = Command::new("id").arg("-un").run_text()?.trim().to_owned();
-        Ok(Self { name, uid, home, keeper: None, foreign: false, root: None })
+        Ok(Self {
+            name,
+            uid,
+            home,
+            keeper: None,
+            foreign: false,
+            root: None,
+        })
     }
 
     /// The account's home, as seen from here.
@@ -171,7 +207,8 @@ impl Account {
         };
         let quoted: Vec<String> = words.map(quote).collect();
         fs::write(path, format!("#!/bin/sh\nexec {} \"$@\"\n", quoted.join(" ")))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).with_context(|| format!("write {}", path.display()))
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("write {}", path.display()))
     }
 
     /// Writes a file of the account.
@@ -200,10 +237,15 @@ impl Account {
             return Ok(());
         }
         // Containers are long gone; this ends podman's pause process and the like.
-        Command::new("pkill").args(["--signal", "KILL", "--uid", &self.uid.to_string()]).run_any()?;
+        Command::new("pkill")
+            .args(["--signal", "KILL", "--uid", &self.uid.to_string()])
+            .run_any()?;
         if purge && self.root.is_none() {
-            self.shell("podman unshare rm -rf \"$HOME/.local/share/containers\"").run_any()?;
-            Command::new("pkill").args(["--signal", "KILL", "--uid", &self.uid.to_string()]).run_any()?;
+            self.shell("podman unshare rm -rf \"$HOME/.local/share/containers\"")
+                .run_any()?;
+            Command::new("pkill")
+                .args(["--signal", "KILL", "--uid", &self.uid.to_string()])
+                .run_any()?;
         }
         if let Some(keeper) = self.keeper {
             keeper.stop(&self.name)?;
@@ -212,7 +254,9 @@ impl Account {
             return fs::remove_dir_all(&root).with_context(|| format!("remove {}", root.display()));
         }
         if purge {
-            Command::new("userdel").args(["--force", "--remove", &self.name]).run_any()?;
+            Command::new("userdel")
+                .args(["--force", "--remove", &self.name])
+                .run_any()?;
             for file in ["/etc/subuid", "/etc/subgid"] {
                 remove_subordinate_ids(Path::new(file), &self.name)?;
             }
@@ -236,7 +280,10 @@ impl Account {
 /// uid and home of an account of the host with this root directory.
 fn lookup(root: &Path, name: &str) -> anyhow::Result<Option<(u32, PathBuf)>> {
     let passwd = fs::read_to_string(root.join("etc/passwd")).context("read etc/passwd")?;
-    let entry = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f.first() == Some(&name));
+    let entry = passwd
+        .lines()
+        .map(|l| l.split(':').collect::<Vec<_>>())
+        .find(|f| f.first() == Some(&name));
     entry.map(|f| Ok((f[2].parse()?, PathBuf::from(f[5])))).transpose()
 }
 
@@ -253,22 +300,41 @@ fn subordinate_ids(path: &Path, name: &str) -> anyhow::Result<()> {
 fn with_range(text: &str, name: &str) -> Option<String> {
     let parse = |line: &str| -> Option<(String, u64, u64)> {
         let mut fields = line.split(':');
-        Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?, fields.next()?.trim().parse().ok()?))
+        Some((
+            fields.next()?.to_owned(),
+            fields.next()?.parse().ok()?,
+            fields.next()?.trim().parse().ok()?,
+        ))
     };
     let ranges: Vec<_> = text.lines().filter_map(parse).collect();
-    if ranges.iter().any(|(owner, _, count)| owner == name && *count >= SUBORDINATE_IDS) {
+    if ranges
+        .iter()
+        .any(|(owner, _, count)| owner == name && *count >= SUBORDINATE_IDS)
+    {
         return None;
     }
     let others = ranges.iter().filter(|(owner, ..)| owner != name);
-    let start = others.map(|(_, start, count)| start + count).max().unwrap_or(0).max(200_000);
-    let mut new: String = text.lines().filter(|l| !l.starts_with(&format!("{name}:"))).map(|l| format!("{l}\n")).collect();
+    let start = others
+        .map(|(_, start, count)| start + count)
+        .max()
+        .unwrap_or(0)
+        .max(200_000);
+    let mut new: String = text
+        .lines()
+        .filter(|l| !l.starts_with(&format!("{name}:")))
+        .map(|l| format!("{l}\n"))
+        .collect();
     new.push_str(&format!("{name}:{start}:{SUBORDINATE_IDS}\n"));
     Some(new)
 }
 
 fn remove_subordinate_ids(path: &Path, name: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let new: String = text.lines().filter(|l| !l.starts_with(&format!("{name}:"))).map(|l| format!("{l}\n")).collect();
+    let new: String = text
+        .lines()
+        .filter(|l| !l.starts_with(&format!("{name}:")))
+        .map(|l| format!("{l}\n"))
+        .collect();
     if new != text {
         fs::write(path, new).with_context(|| format!("write {}", path.display()))?;
     }
@@ -277,7 +343,8 @@ fn remove_subordinate_ids(path: &Path, name: &str) -> anyhow::Result<()> {
 
 /// Accounts without root must be able to open it.
 fn open_device(path: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    let metadata = fs::metadata(path).with_context(|| format!("{} is missing: load its kernel module", path.display()))?;
+    let metadata =
+        fs::metadata(path).with_context(|| format!("{} is missing: load its kernel module", path.display()))?;
     if metadata.permissions().mode() & 0o666 != 0o666 {
         say(&format!("chmod 666 {}", path.display()));
         fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;

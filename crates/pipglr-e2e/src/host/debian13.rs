@@ -15,7 +15,10 @@ const UID: u32 = 59_013;
 /// # Errors
 /// We are not root, or a step fails.
 pub fn provide(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Account> {
-    anyhow::ensure!(super::packages::is_root(), "another host's root directory takes root to enter");
+    anyhow::ensure!(
+        super::packages::is_root(),
+        "another host's root directory takes root to enter"
+    );
     let tar = HOST.rootfs(say)?;
     let root = crate::cache().join("debian13");
     // A run that was killed leaves one.
@@ -25,7 +28,19 @@ pub fn provide(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Account>
     fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
     // The ID mappers' capabilities are extended attributes.
     let mut extract = Command::new("tar");
-    extract.args(["--extract", "--preserve-permissions", "--numeric-owner", "--xattrs", "--xattrs-include=*"]);
-    extract.arg("--exclude=./dev/*").arg("--file").arg(&tar).arg("--directory").arg(&root).run_text()?;
+    extract.args([
+        "--extract",
+        "--preserve-permissions",
+        "--numeric-owner",
+        "--xattrs",
+        "--xattrs-include=*",
+    ]);
+    extract
+        .arg("--exclude=./dev/*")
+        .arg("--file")
+        .arg(&tar)
+        .arg("--directory")
+        .arg(&root)
+        .run_text()?;
     Account::provide_in(root, name, UID, say)
 }

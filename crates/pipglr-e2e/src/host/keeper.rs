@@ -57,7 +57,12 @@ impl Keeper {
     pub(super) fn enter(&self, account: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.0.id().to_string(), "--mount", "--wdns=/", "--"]);
-        command.args(["sh", "-c", &format!("echo $$ > /sys/fs/cgroup/{account}/cgroup.procs; exec \"$@\""), "sh"]);
+        command.args([
+            "sh",
+            "-c",
+            &format!("echo $$ > /sys/fs/cgroup/{account}/cgroup.procs; exec \"$@\""),
+            "sh",
+        ]);
         command
     }
 
@@ -70,7 +75,9 @@ impl Keeper {
         for root in unified {
             let dir = format!("{root}/{account}");
             if Path::new(&dir).is_dir() {
-                Command::new("find").args([dir.as_str(), "-depth", "-type", "d", "-delete"]).run_any()?;
+                Command::new("find")
+                    .args([dir.as_str(), "-depth", "-type", "d", "-delete"])
+                    .run_any()?;
             }
         }
         Ok(())

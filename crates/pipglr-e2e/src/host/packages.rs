@@ -47,13 +47,20 @@ pub const CROSS: [Package; 3] = [
 /// # Errors
 /// apt fails, or this is no Debian.
 pub fn install(packages: &[Package], say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    let missing: Vec<&str> = packages.iter().filter(|p| !is_there(p.program)).map(|p| p.name).collect();
+    let missing: Vec<&str> = packages
+        .iter()
+        .filter(|p| !is_there(p.program))
+        .map(|p| p.name)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
     say(&format!("installing missing packages: {}", missing.join(" ")));
     as_root("apt-get").arg("update").run_text()?;
-    as_root("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(&missing).run_text()?;
+    as_root("apt-get")
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(&missing)
+        .run_text()?;
     Ok(())
 }
 
@@ -62,7 +69,9 @@ pub fn install(packages: &[Package], say: &mut dyn FnMut(&str)) -> anyhow::Resul
 /// # Errors
 /// rustup fails.
 pub fn rust_target(target: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    let installed = Command::new("rustup").args(["target", "list", "--installed"]).run_text()?;
+    let installed = Command::new("rustup")
+        .args(["target", "list", "--installed"])
+        .run_text()?;
     if installed.lines().any(|line| line == target) {
         return Ok(());
     }
@@ -96,5 +105,7 @@ fn is_there(program: &str) -> bool {
         return std::path::Path::new(program).exists();
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|dir| dir.join(program).exists())
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|dir| dir.join(program).exists())
 }

@@ -17,8 +17,10 @@ pub(crate) fn labels(stage: &mut Stage) -> anyhow::Result<()> {
     }
     let host = debian13::provide("pipglr-debian13", &mut |text| println!("      {text}"))?;
     let first = std::mem::replace(&mut stage.account, host);
-    let result = copy_image(&stage.image, &first, &stage.account)
-        .and_then(|()| WAYS.into_iter().try_for_each(|way| whole_life(stage, way).with_context(|| format!("{way:?}"))));
+    let result = copy_image(&stage.image, &first, &stage.account).and_then(|()| {
+        WAYS.into_iter()
+            .try_for_each(|way| whole_life(stage, way).with_context(|| format!("{way:?}")))
+    });
     if result.is_err() {
         stage.show_runner_log();
     }
@@ -37,18 +39,30 @@ pub(crate) fn labels(stage: &mut Stage) -> anyhow::Result<()> {
 
 /// The very same image, without a registry.
 fn copy_image(image: &str, from: &Account, to: &Account) -> anyhow::Result<()> {
-    let mut save = from.podman(["save", "--quiet", "--format", "oci-archive", image]).stdout(Stdio::piped()).spawn()?;
+    let mut save = from
+        .podman(["save", "--quiet", "--format", "oci-archive", image])
+        .stdout(Stdio::piped())
+        .spawn()?;
     let archive = save.stdout.take().context("stdout was asked for")?;
     let load = to.podman(["load", "--quiet"]).stdin(archive).run_any()?;
-    ensure!(save.wait()?.success() && load.status.success(), "podman load: {}", String::from_utf8_lossy(&load.stderr));
-    let id = |account: &Account| account.podman(["image", "inspect", "--format", "{{.Id}}", image]).run_text();
+    ensure!(
+        save.wait()?.success() && load.status.success(),
+        "podman load: {}",
+        String::from_utf8_lossy(&load.stderr)
+    );
+    let id = |account: &Account| {
+        account
+            .podman(["image", "inspect", "--format", "{{.Id}}", image])
+            .run_text()
+    };
     ensure!(id(from)? == id(to)?, "the image has become another one");
     contains(&to.podman(["--version"]).run_text()?, "podman version 5.4.")
 }
 
 /// A runner's life by the labels alone, called in one way.
-fn whole_life(stage: &Stage, way: Way) -> anyhow::Result<()> {
+fn whole_life(stage: &mut Stage, way: Way) -> anyhow::Result<()> {
     stage.clear()?;
+    let stage = &*stage;
     let project = stage.coordinator(
         "real: { image: '@SMALL@', script: ['. /etc/os-release', 'echo on $VERSION_CODENAME as $(id -un)', 'test -f .gitlab-ci.yml'] }\n",
     )?;
@@ -57,9 +71,19 @@ fn whole_life(stage: &Stage, way: Way) -> anyhow::Result<()> {
         ensure!(output.status.success(), "{label}: {output:?}");
         Ok(output.stdout)
     };
-    stage.account.podman(["secret", "create", "REGISTRATION_TOKEN", "-"]).run_with_input(&project.token())?;
+    stage
+        .account
+        .podman(["secret", "create", "REGISTRATION_TOKEN", "-"])
+        .run_with_input(&project.token())?;
     stage.account.write("config.toml", "")?;
-    succeed("register", &[("CI_SERVER_URL", &project.url), ("RUNNER_NAME", "thirteen"), ("DOCKER_IMAGE", &stage.small())])?;
+    succeed(
+        "register",
+        &[
+            ("CI_SERVER_URL", &project.url),
+            ("RUNNER_NAME", "thirteen"),
+            ("DOCKER_IMAGE", &stage.small()),
+        ],
+    )?;
     let registered = std::fs::read_to_string(stage.account.home().join("config.toml"))?;
     contains(&registered, "name = \"thirteen\"")?;
     contains(&registered, &format!("token = \"{}\"", project.token()))?;
@@ -76,10 +100,17 @@ fn whole_life(stage: &Stage, way: Way) -> anyhow::Result<()> {
     let real = job(&pipeline, "real")?;
     let text = log(real)?;
     ensure!(real.state == JobState::Success, "{:?}\n{text}", real.state);
+    contains(&text, &format!("Pulling docker image {} ...", stage.small()))?;
     contains(&text, "on trixie as root\n")?;
-    ensure!(succeed("dumpconfig", &[])? == config.as_bytes(), "dumpconfig is not what was stored");
+    ensure!(
+        succeed("dumpconfig", &[])? == config.as_bytes(),
+        "dumpconfig is not what was stored"
+    );
     stage.account.podman(["stop", "pipglr"]).run_text()?;
-    let ended = stage.account.podman(["container", "inspect", "--format", "{{.State.Status}}", "pipglr"]).run_text()?;
+    let ended = stage
+        .account
+        .podman(["container", "inspect", "--format", "{{.State.Status}}", "pipglr"])
+        .run_text()?;
     ensure!(ended == "exited\n", "after podman stop: {ended}");
     Ok(())
 }
@@ -87,17 +118,31 @@ fn whole_life(stage: &Stage, way: Way) -> anyhow::Result<()> {
 /// No privilege and no capability that an ordinary container has not.
 fn not_privileged(stage: &Stage) -> anyhow::Result<()> {
     let format = "{{.HostConfig.Privileged}} {{.HostConfig.CapAdd}}";
-    let asked = stage.account.podman(["container", "inspect", "--format", format, "pipglr"]).run_text()?;
+    let asked = stage
+        .account
+        .podman(["container", "inspect", "--format", format, "pipglr"])
+        .run_text()?;
     ensure!(asked == "false []\n", "{asked}");
     let status = ["grep", "CapBnd", "/proc/1/status"];
-    let ordinary = stage.account.podman(["run", "--rm", "--network=none", &stage.image]).args(status).run_text()?;
+    let ordinary = stage
+        .account
+        .podman(["run", "--rm", "--network=none", &stage.image])
+        .args(status)
+        .run_text()?;
     let ours = stage.account.podman(["exec", "pipglr"]).args(status).run_text()?;
-    ensure!(ordinary == ours, "capabilities of an ordinary container {ordinary}, of ours {ours}");
+    ensure!(
+        ordinary == ours,
+        "capabilities of an ordinary container {ordinary}, of ours {ours}"
+    );
     Ok(())
 }
 
 fn nothing_left(account: &Account) -> anyhow::Result<()> {
-    for arguments in [&["ps", "--all", "--quiet"][..], &["volume", "ls", "--quiet"], &["secret", "ls", "--quiet", "--noheading"]] {
+    for arguments in [
+        &["ps", "--all", "--quiet"][..],
+        &["volume", "ls", "--quiet"],
+        &["secret", "ls", "--quiet", "--noheading"],
+    ] {
         let text = account.podman(arguments).run_text()?;
         ensure!(text.trim().is_empty(), "podman {arguments:?}: {text}");
     }

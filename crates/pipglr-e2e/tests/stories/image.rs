@@ -11,12 +11,17 @@ use std::process::{Command, Output};
 fn build(tag: &str, arguments: &[&str]) -> anyhow::Result<Output> {
     let script = std::env::var("PIPGLR_STORY_BUILD").context("PIPGLR_STORY_BUILD is not set")?;
     let mut command = Command::new(script);
-    command.args(["--tag", tag]).args(arguments.iter().map(|a| format!("--build-arg={a}")));
+    command
+        .args(["--tag", tag])
+        .args(arguments.iter().map(|a| format!("--build-arg={a}")));
     command.run_any()
 }
 
 fn run(stage: &Stage, image: &str, line: &str) -> anyhow::Result<String> {
-    stage.account.podman(["run", "--rm", "--network=none", image, "sh", "-c", line]).run_text()
+    stage
+        .account
+        .podman(["run", "--rm", "--network=none", image, "sh", "-c", line])
+        .run_text()
 }
 
 /// Users, capabilities of the ID mappers, units, annotations, no toolchain.
@@ -38,9 +43,19 @@ pub(crate) fn inside(stage: &mut Stage) -> anyhow::Result<()> {
     ] {
         contains(&text, part)?;
     }
-    ensure!(!text.contains("/cargo\n") && !text.contains("rustc\n"), "no toolchain: {text}");
-    let labels = stage.account.podman(["image", "inspect", "--format", "{{json .Labels}}", &stage.image]).run_text()?;
-    for part in ["org.opencontainers.image.title", "org.opencontainers.image.source", "org.opencontainers.image.licenses"] {
+    ensure!(
+        !text.contains("/cargo\n") && !text.contains("rustc\n"),
+        "no toolchain: {text}"
+    );
+    let labels = stage
+        .account
+        .podman(["image", "inspect", "--format", "{{json .Labels}}", &stage.image])
+        .run_text()?;
+    for part in [
+        "org.opencontainers.image.title",
+        "org.opencontainers.image.source",
+        "org.opencontainers.image.licenses",
+    ] {
         contains(&labels, part)?;
     }
     Ok(())
@@ -48,10 +63,15 @@ pub(crate) fn inside(stage: &mut Stage) -> anyhow::Result<()> {
 
 /// The profile in the label, compared with the default of the podman inside.
 pub(crate) fn seccomp(stage: &mut Stage) -> anyhow::Result<()> {
-    let label = stage.account.podman(["image", "inspect", "--format", "{{json .Labels}}", &stage.image]).run_text()?;
+    let label = stage
+        .account
+        .podman(["image", "inspect", "--format", "{{json .Labels}}", &stage.image])
+        .run_text()?;
     let labels: serde_json::Value = serde_json::from_str(&label)?;
-    let profile: serde_json::Value = serde_json::from_str(labels["io.containers.seccomp.profile"].as_str().context("no profile")?)?;
-    let default: serde_json::Value = serde_json::from_str(&run(stage, &stage.image, "cat /usr/share/containers/seccomp.json")?)?;
+    let profile: serde_json::Value =
+        serde_json::from_str(labels["io.containers.seccomp.profile"].as_str().context("no profile")?)?;
+    let default: serde_json::Value =
+        serde_json::from_str(&run(stage, &stage.image, "cat /usr/share/containers/seccomp.json")?)?;
     let allowed = |profile: &serde_json::Value, action: &str| -> Vec<String> {
         let rules = profile["syscalls"].as_array().cloned().unwrap_or_default();
         let of_action = rules.iter().filter(|r| r["action"] == action);
@@ -59,7 +79,12 @@ pub(crate) fn seccomp(stage: &mut Stage) -> anyhow::Result<()> {
         let mut names: Vec<String> = of_action
             .flat_map(|r| {
                 let conditions = format!("{} {} {}", r["args"], r["includes"], r["excludes"]);
-                let names: Vec<String> = r["names"].as_array().into_iter().flatten().map(|n| format!("{n} {conditions}")).collect();
+                let names: Vec<String> = r["names"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|n| format!("{n} {conditions}"))
+                    .collect();
                 names
             })
             .collect();
@@ -72,8 +97,14 @@ pub(crate) fn seccomp(stage: &mut Stage) -> anyhow::Result<()> {
         let removed = theirs.iter().filter(|n| !ours.contains(n)).map(|n| format!("-{n}"));
         added.chain(removed).collect()
     };
-    let all: Vec<String> = ["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"].into_iter().flat_map(difference).collect();
-    ensure!(!all.is_empty() && all.iter().all(|d| d.contains("\"sethostname\"")), "{all:#?}");
+    let all: Vec<String> = ["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"]
+        .into_iter()
+        .flat_map(difference)
+        .collect();
+    ensure!(
+        !all.is_empty() && all.iter().all(|d| d.contains("\"sethostname\"")),
+        "{all:#?}"
+    );
     for key in ["defaultAction", "defaultErrnoRet", "archMap"] {
         ensure!(profile[key] == default[key], "{key} differs");
     }
@@ -83,11 +114,23 @@ pub(crate) fn seccomp(stage: &mut Stage) -> anyhow::Result<()> {
 /// Each wrong value ends the build and says what is wrong.
 pub(crate) fn wrong_arguments(_stage: &mut Stage) -> anyhow::Result<()> {
     for (argument, word) in [
-        ("PRUNE_INTERVAL=sometimes", "PRUNE_INTERVAL=sometimes: not a systemd OnCalendar value"),
-        ("RUNNER_FLAVOUR=python", "RUNNER_FLAVOUR=python: must be native or gitlab-runner"),
-        ("RUNNER_VERSION=1.2.3", "RUNNER_VERSION=1.2.3: the native runner of this source is"),
+        (
+            "PRUNE_INTERVAL=sometimes",
+            "PRUNE_INTERVAL=sometimes: not a systemd OnCalendar value",
+        ),
+        (
+            "RUNNER_FLAVOUR=python",
+            "RUNNER_FLAVOUR=python: must be native or gitlab-runner",
+        ),
+        (
+            "RUNNER_VERSION=1.2.3",
+            "RUNNER_VERSION=1.2.3: the native runner of this source is",
+        ),
         ("TARGETARCH=riscv64", "TARGETARCH=riscv64: must be amd64 or arm64"),
-        ("NESTED_PRIVILEGED=perhaps", "NESTED_PRIVILEGED=perhaps: must be true or false"),
+        (
+            "NESTED_PRIVILEGED=perhaps",
+            "NESTED_PRIVILEGED=perhaps: must be true or false",
+        ),
     ] {
         let output = build("localhost/pipglr-wrong", &[argument])?;
         ensure!(!output.status.success(), "{argument} was accepted");
@@ -101,7 +144,10 @@ pub(crate) fn arguments_have_effect(stage: &mut Stage) -> anyhow::Result<()> {
     let tag = "localhost/pipglr-variant";
     let output = build(tag, &["PRUNE_INTERVAL=hourly", "NESTED_PRIVILEGED=false"])?;
     ensure!(output.status.success(), "{output:?}");
-    contains(&run(stage, tag, "cat /etc/systemd/system/pipglr-prune.timer")?, "OnCalendar=hourly")?;
+    contains(
+        &run(stage, tag, "cat /etc/systemd/system/pipglr-prune.timer")?,
+        "OnCalendar=hourly",
+    )?;
     let usual = std::mem::replace(&mut stage.image, tag.to_owned());
     let result = unprivileged_job(stage);
     stage.image = usual;
@@ -132,13 +178,23 @@ pub(crate) fn gitlab_runner_flavour(stage: &mut Stage) -> anyhow::Result<()> {
     let url = format!("RUNNER_BASE_URL=http://127.0.0.1:{}", server.port);
     let output = build(tag, &["RUNNER_FLAVOUR=gitlab-runner", "RUNNER_VERSION=v99.1.0", &url])?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    contains(&run(stage, tag, "gitlab-runner --version; cat /etc/systemd/system/runner.service.d/gitlab-runner.conf")?, "Version: 99.1.0")?;
+    contains(
+        &run(
+            stage,
+            tag,
+            "gitlab-runner --version; cat /etc/systemd/system/runner.service.d/gitlab-runner.conf",
+        )?,
+        "Version: 99.1.0",
+    )?;
     stage.account.podman(["rmi", "--force", tag]).run_text()?;
     let tampered = Downloads::start(b"#!/bin/sh\necho tampered\n".to_vec(), "0".repeat(64))?;
     let url = format!("RUNNER_BASE_URL=http://127.0.0.1:{}", tampered.port);
     let output = build(tag, &["RUNNER_FLAVOUR=gitlab-runner", "RUNNER_VERSION=v99.1.0", &url])?;
     ensure!(!output.status.success(), "a wrong sum was accepted");
-    contains(&String::from_utf8_lossy(&output.stderr), "does not have the published sha256")
+    contains(
+        &String::from_utf8_lossy(&output.stderr),
+        "does not have the published sha256",
+    )
 }
 
 /// Serves a release the way GitLab's download site does.
@@ -155,14 +211,24 @@ impl Downloads {
                 let Ok(mut stream) = stream else { continue };
                 let mut request = [0; 4096];
                 let read = stream.read(&mut request).unwrap_or(0);
-                let line = String::from_utf8_lossy(&request[..read]).lines().next().unwrap_or_default().to_owned();
+                let line = String::from_utf8_lossy(&request[..read])
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
                 let body = match line.split(' ').nth(1) {
-                    Some("/v99.1.0/release.sha256") => format!("{sum} *binaries/gitlab-runner-linux-amd64\n{sum} *binaries/gitlab-runner-linux-arm64\n").into_bytes(),
+                    Some("/v99.1.0/release.sha256") => format!(
+                        "{sum} *binaries/gitlab-runner-linux-amd64\n{sum} *binaries/gitlab-runner-linux-arm64\n"
+                    )
+                    .into_bytes(),
                     Some(path) if path.starts_with("/v99.1.0/binaries/gitlab-runner-linux-") => program.clone(),
                     _ => Vec::new(),
                 };
                 let status = if body.is_empty() { "404 Not Found" } else { "200 OK" };
-                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
                 // A client that went away needs no answer.
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
             }

@@ -24,7 +24,14 @@ pub(crate) fn outcomes(stage: &mut Stage) -> anyhow::Result<()> {
     let ends: Vec<(String, JobState, Option<i32>, Option<String>)> = pipeline
         .jobs
         .iter()
-        .map(|j| (j.name.clone(), j.state, j.exit_code.filter(|c| *c != 0), j.failure_reason.as_ref().map(ToString::to_string)))
+        .map(|j| {
+            (
+                j.name.clone(),
+                j.state,
+                j.exit_code.filter(|c| *c != 0),
+                j.failure_reason.as_ref().map(ToString::to_string),
+            )
+        })
         .collect();
     let failed = |name: &str, code, reason: &str| (name.to_owned(), JobState::Failed, code, Some(reason.to_owned()));
     let ok = |name: &str| (name.to_owned(), JobState::Success, None, None);
@@ -39,7 +46,10 @@ pub(crate) fn outcomes(stage: &mut Stage) -> anyhow::Result<()> {
     ensure!(ends == expected, "{ends:#?}");
     let three = log(job(&pipeline, "three")?)?;
     contains(&three, "after failed\n")?;
-    contains(&three, "WARNING: after_script failed, but job will continue unaffected: exit code 9")?;
+    contains(
+        &three,
+        "WARNING: after_script failed, but job will continue unaffected: exit code 9",
+    )?;
     contains(&three, "ERROR: Job failed: exit code 3")?;
     contains(&log(job(&pipeline, "ok")?)?, "after success\n")?;
     contains(&log(job(&pipeline, "ok")?)?, "Job succeeded")?;
@@ -98,12 +108,21 @@ pub(crate) fn git(stage: &mut Stage) -> anyhow::Result<()> {
     stage.start_runner(&project, |text| text.replace("concurrent = 4", "concurrent = 1"))?;
     let pipeline = stage.run_pipeline(&project)?;
     for job in &pipeline.jobs {
-        ensure!(job.state == JobState::Success, "{}: {:?}\n{}", job.name, job.state, log(job)?);
+        ensure!(
+            job.state == JobState::Success,
+            "{}: {:?}\n{}",
+            job.name,
+            job.state,
+            log(job)?
+        );
     }
     let first = log(job(&pipeline, "first")?)?;
     contains(&first, "Fetching changes with git depth set to 1...")?;
     contains(&first, "Created fresh repository.")?;
-    contains(&first, &format!("Checking out {} as detached HEAD (ref is main)...", &pipeline.sha[..8]))?;
+    contains(
+        &first,
+        &format!("Checking out {} as detached HEAD (ref is main)...", &pipeline.sha[..8]),
+    )?;
     let second = log(job(&pipeline, "second")?)?;
     contains(&second, "Reinitialized existing Git repository")?;
     contains(&second, "Removing ignored-by-nobody")
@@ -126,17 +145,27 @@ pub(crate) fn images(stage: &mut Stage) -> anyhow::Result<()> {
     let read = |name: &str| log(job(&pipeline, name)?);
     contains(&read("default-image")?, "Using default image")?;
     contains(&read("entrypoint")?, "entrypoint=yes\n")?;
-    contains(&read("no-entrypoint")?, "fine\nJob succeeded".split('\n').next().unwrap_or_default())?;
+    contains(
+        &read("no-entrypoint")?,
+        "fine\nJob succeeded".split('\n').next().unwrap_or_default(),
+    )?;
     contains(&read("user")?, "nobody\n")?;
     contains(&read("number")?, "uid=65535 gid=65534")?;
     // Both policies are refused: the runner allows if-not-present only.
     for name in ["never", "always"] {
         let refused = job(&pipeline, name)?;
         ensure!(refused.state == JobState::Failed, "{name}: {:?}", refused.state);
-        contains(&log(refused)?, "is not one of the allowed_pull_policies ([if-not-present])")?;
+        contains(
+            &log(refused)?,
+            "is not one of the allowed_pull_policies ([if-not-present])",
+        )?;
     }
     for name in ["default-image", "entrypoint", "no-entrypoint", "user", "number"] {
-        ensure!(job(&pipeline, name)?.state == JobState::Success, "{name}:\n{}", read(name)?);
+        ensure!(
+            job(&pipeline, name)?.state == JobState::Success,
+            "{name}:\n{}",
+            read(name)?
+        );
     }
     Ok(())
 }
@@ -154,15 +183,26 @@ pub(crate) fn artifacts(stage: &mut Stage) -> anyhow::Result<()> {
     stage.start_runner(&project, |text| text)?;
     let pipeline = stage.run_pipeline(&project)?;
     let read = |name: &str| log(job(&pipeline, name)?);
-    ensure!(job(&pipeline, "use")?.state == JobState::Success, "use:\n{}", read("use")?);
+    ensure!(
+        job(&pipeline, "use")?.state == JobState::Success,
+        "use:\n{}",
+        read("use")?
+    );
     contains(&read("use")?, "data\n")?;
     contains(&read("use")?, "why\n")?;
-    contains(&read("make")?, "out/**/*.log: excluded 1 files".trim_start_matches("out/"))?;
+    contains(
+        &read("make")?,
+        "out/**/*.log: excluded 1 files".trim_start_matches("out/"),
+    )?;
     contains(&read("make")?, "201 Created")?;
     contains(&read("nothing")?, "ERROR: No files to upload")?;
     contains(&read("broken")?, "nowhere: no matching files")?;
     ensure!(job(&pipeline, "nothing")?.state == JobState::Success, "nothing");
-    let names: Vec<&str> = job(&pipeline, "make")?.artifacts.iter().map(|a| a.filename.as_str()).collect();
+    let names: Vec<&str> = job(&pipeline, "make")?
+        .artifacts
+        .iter()
+        .map(|a| a.filename.as_str())
+        .collect();
     ensure!(names == ["make-files.zip"], "{names:?}");
     Ok(())
 }
@@ -176,16 +216,25 @@ pub(crate) fn cancel_and_timeout(stage: &mut Stage) -> anyhow::Result<()> {
     )?;
     stage.start_runner(&project, |text| text)?;
     let id = stage.begin_pipeline(&project)?;
-    let record = project.coordinator.pipeline(id).ok_or_else(|| anyhow::anyhow!("no pipeline"))?;
+    let record = project
+        .coordinator
+        .pipeline(id)
+        .ok_or_else(|| anyhow::anyhow!("no pipeline"))?;
     let canceled = job(&record, "canceled")?.id;
     wait_for("the script to begin", Duration::from_secs(60), || {
-        let job = project.coordinator.job(canceled).ok_or_else(|| anyhow::anyhow!("no job"))?;
+        let job = project
+            .coordinator
+            .job(canceled)
+            .ok_or_else(|| anyhow::anyhow!("no job"))?;
         Ok((job.trace_size > 0 && log(&job)?.contains("script begins\n")).then_some(()))
     })?;
     project.coordinator.cancel_job(canceled)?;
     let pipeline = stage.wait_pipeline(&project, id)?;
     let text = log(job(&pipeline, "canceled")?)?;
-    ensure!(job(&pipeline, "canceled")?.state == JobState::Canceled, "canceled:\n{text}");
+    ensure!(
+        job(&pipeline, "canceled")?.state == JobState::Canceled,
+        "canceled:\n{text}"
+    );
     contains(&text, "after canceled\n")?;
     contains(&text, "WARNING: script canceled externally (UI, API)")?;
     let late = job(&pipeline, "late")?;
@@ -197,15 +246,22 @@ pub(crate) fn cancel_and_timeout(stage: &mut Stage) -> anyhow::Result<()> {
 
 /// Two runners of one configuration, four jobs at the same time.
 pub(crate) fn parallel(stage: &mut Stage) -> anyhow::Result<()> {
-    let jobs: String = (1..=4).map(|n| format!("job{n}: {{ script: ['sleep 5'] }}\n")).collect();
-    let project = stage.coordinator(&format!("default: {{ image: '@SMALL@' }}\nvariables: {{ GIT_STRATEGY: none }}\n{jobs}"))?;
+    let jobs: String = (1..=4)
+        .map(|n| format!("job{n}: {{ script: ['sleep 5'] }}\n"))
+        .collect();
+    let project = stage.coordinator(&format!(
+        "default: {{ image: '@SMALL@' }}\nvariables: {{ GIT_STRATEGY: none }}\n{jobs}"
+    ))?;
     stage.register(&project, &[("RUNNER_NAME", "one"), ("RUNNER_LIMIT", "3")])?;
     stage.register(&project, &[("RUNNER_NAME", "two")])?;
     stage.configure_and_run(|text| text)?;
     let pipeline = stage.run_pipeline(&project)?;
     let starts = pipeline.jobs.iter().filter_map(|j| j.times.started_at).max();
     let ends = pipeline.jobs.iter().filter_map(|j| j.times.finished_at).min();
-    ensure!(starts < ends, "all four must have run together: last start {starts:?}, first end {ends:?}");
+    ensure!(
+        starts < ends,
+        "all four must have run together: last start {starts:?}, first end {ends:?}"
+    );
     let mut names = Vec::new();
     for job in &pipeline.jobs {
         ensure!(job.state == JobState::Success, "{}:\n{}", job.name, log(job)?);
@@ -223,12 +279,19 @@ pub(crate) fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
     stage.start_runner(&project, |text| text)?;
     let id = stage.begin_pipeline(&project)?;
     let inspected = wait_for("the build container to run", Duration::from_secs(60), || {
-        let record = project.coordinator.pipeline(id).ok_or_else(|| anyhow::anyhow!("no pipeline"))?;
+        let record = project
+            .coordinator
+            .pipeline(id)
+            .ok_or_else(|| anyhow::anyhow!("no pipeline"))?;
         if !log(job(&record, "wait")?).unwrap_or_default().contains("$ sleep 20") {
             return Ok(None);
         }
         let inside = "export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock; podman --remote ps -q | xargs podman --remote inspect; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; true";
-        stage.account.podman(["exec", "pipglr", "sh", "-c", inside]).run_text().map(Some)
+        stage
+            .account
+            .podman(["exec", "pipglr", "sh", "-c", inside])
+            .run_text()
+            .map(Some)
     })?;
     contains(&inspected, "pipglr.job")?;
     let token = project.token();
@@ -236,7 +299,11 @@ pub(crate) fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
         lacks(&inspected, secret)?;
     }
     let pipeline = stage.wait_pipeline(&project, id)?;
-    ensure!(job(&pipeline, "wait")?.state == JobState::Success, "{}", log(job(&pipeline, "wait")?)?);
+    ensure!(
+        job(&pipeline, "wait")?.state == JobState::Success,
+        "{}",
+        log(job(&pipeline, "wait")?)?
+    );
     Ok(())
 }
 

@@ -15,18 +15,27 @@ pub(crate) enum Way {
 pub(crate) const WAYS: [Way; 2] = [Way::Runlabel, Way::Eval];
 
 pub(crate) fn call(stage: &Stage, way: Way, label: &str, environment: &[(&str, &str)]) -> anyhow::Result<Output> {
-    let exports: String = environment.iter().map(|(key, value)| format!("export {key}='{value}'; ")).collect();
+    let exports: String = environment
+        .iter()
+        .map(|(key, value)| format!("export {key}='{value}'; "))
+        .collect();
     let image = &stage.image;
     let line = match way {
         Way::Runlabel => format!("{exports}podman container runlabel {label} {image}"),
-        Way::Eval => format!("{exports}IMAGE={image}; eval $(podman inspect --format=json $IMAGE | jq -r .[].Labels.{label})"),
+        Way::Eval => {
+            format!("{exports}IMAGE={image}; eval $(podman inspect --format=json $IMAGE | jq -r .[].Labels.{label})")
+        }
     };
     stage.account.shell(&line).run_any()
 }
 
 fn secret(stage: &Stage, value: &str) -> anyhow::Result<()> {
     stage.account.podman(["secret", "rm", "REGISTRATION_TOKEN"]).run_any()?;
-    stage.account.podman(["secret", "create", "REGISTRATION_TOKEN", "-"]).run_with_input(value).map(drop)
+    stage
+        .account
+        .podman(["secret", "create", "REGISTRATION_TOKEN", "-"])
+        .run_with_input(value)
+        .map(drop)
 }
 
 fn config(stage: &Stage) -> anyhow::Result<String> {
@@ -44,16 +53,36 @@ pub(crate) fn registration(stage: &mut Stage) -> anyhow::Result<()> {
     for way in WAYS {
         stage.clear()?;
         stage.account.write("config.toml", "")?;
-        let own = [("CI_SERVER_URL", project.url.as_str()), ("RUNNER_NAME", "first one"), ("DOCKER_IMAGE", "busybox:1"), ("RUNNER_LIMIT", "2")];
-        let tags = [("CI_SERVER_URL", project.url.as_str()), ("RUNNER_NAME", "second"), ("RUNNER_TAG_LIST", "a,b"), ("DOCKER_HOST", "tcp://leak")];
-        for (token, environment) in [(format!("{}\n", project.token()), &own[..]), (registration_token.clone(), &tags[..])] {
+        let own = [
+            ("CI_SERVER_URL", project.url.as_str()),
+            ("RUNNER_NAME", "first one"),
+            ("DOCKER_IMAGE", "busybox:1"),
+            ("RUNNER_LIMIT", "2"),
+        ];
+        let tags = [
+            ("CI_SERVER_URL", project.url.as_str()),
+            ("RUNNER_NAME", "second"),
+            ("RUNNER_TAG_LIST", "a,b"),
+            ("DOCKER_HOST", "tcp://leak"),
+        ];
+        for (token, environment) in [
+            (format!("{}\n", project.token()), &own[..]),
+            (registration_token.clone(), &tags[..]),
+        ] {
             secret(stage, &token)?;
             let output = call(stage, way, "register", environment)?;
             ensure!(output.status.success(), "{way:?}: {output:?}");
         }
         let text = config(stage)?;
         ensure!(text.matches("[[runners]]").count() == 2, "{way:?}: {text}");
-        for part in ["name = \"first one\"", "name = \"second\"", "limit = 2", "image = \"busybox:1\"", "privileged = true", "executor = \"docker\""] {
+        for part in [
+            "name = \"first one\"",
+            "name = \"second\"",
+            "limit = 2",
+            "image = \"busybox:1\"",
+            "privileged = true",
+            "executor = \"docker\"",
+        ] {
             contains(&text, part)?;
         }
         contains(&text, &format!("token = \"{}\"", project.token()))?;
@@ -86,14 +115,27 @@ pub(crate) fn mistakes(stage: &mut Stage) -> anyhow::Result<()> {
             ensure!(lines.len() <= 2 && text.contains(word), "{way:?}, {what}: {text}");
             Ok(())
         };
-        expect("no secret to register", "register", &url, "podman secret create REGISTRATION_TOKEN")?;
+        expect(
+            "no secret to register",
+            "register",
+            &url,
+            "podman secret create REGISTRATION_TOKEN",
+        )?;
         expect("no secret to run", "run", &[], "setupconfig")?;
         expect("no secret to dump", "dumpconfig", &[], "setupconfig")?;
         expect("no configuration to store", "setupconfig", &[], "touch ./config.toml")?;
         secret(stage, &project.token())?;
         expect("no config.toml", "register", &url, "touch ./config.toml")?;
-        stage.account.shell("touch config.toml; chmod 400 config.toml").run_text()?;
-        expect("config.toml may not be written", "register", &url, "chmod u+w ./config.toml")?;
+        stage
+            .account
+            .shell("touch config.toml; chmod 400 config.toml")
+            .run_text()?;
+        expect(
+            "config.toml may not be written",
+            "register",
+            &url,
+            "chmod u+w ./config.toml",
+        )?;
         stage.account.shell("chmod 600 config.toml").run_text()?;
         let nowhere = [("CI_SERVER_URL", "http://10.0.2.2:9")];
         expect("GitLab cannot be reached", "register", &nowhere, "CI_SERVER_URL")?;
@@ -109,10 +151,17 @@ pub(crate) fn mistakes(stage: &mut Stage) -> anyhow::Result<()> {
 /// Whatever the secret holds comes out unchanged.
 pub(crate) fn dumpconfig(stage: &mut Stage) -> anyhow::Result<()> {
     let content = "# comment\nconcurrent = 1\r\n[[runners]]\n  name = \"é\t\\\\ \"\n# no newline at the end";
-    stage.account.podman(["secret", "create", "config.toml", "-"]).run_with_input(content)?;
+    stage
+        .account
+        .podman(["secret", "create", "config.toml", "-"])
+        .run_with_input(content)?;
     for way in WAYS {
         let output = call(stage, way, "dumpconfig", &[])?;
-        ensure!(output.stdout == content.as_bytes(), "{way:?}: {:?}", String::from_utf8_lossy(&output.stdout));
+        ensure!(
+            output.stdout == content.as_bytes(),
+            "{way:?}: {:?}",
+            String::from_utf8_lossy(&output.stdout)
+        );
     }
     Ok(())
 }

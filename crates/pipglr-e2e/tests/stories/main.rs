@@ -22,11 +22,23 @@ type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
 const STORIES: [Story; 23] = [
     ("image: what is inside", image::inside),
-    ("image: seccomp profile differs from podman's by sethostname alone", image::seccomp),
-    ("image: wrong build arguments fail with a clear word", image::wrong_arguments),
+    (
+        "image: seccomp profile differs from podman's by sethostname alone",
+        image::seccomp,
+    ),
+    (
+        "image: wrong build arguments fail with a clear word",
+        image::wrong_arguments,
+    ),
     ("image: build arguments have their effect", image::arguments_have_effect),
-    ("image: gitlab-runner flavour is downloaded and checked", image::gitlab_runner_flavour),
-    ("labels: both ways of calling, from secret to configuration", labels::registration),
+    (
+        "image: gitlab-runner flavour is downloaded and checked",
+        image::gitlab_runner_flavour,
+    ),
+    (
+        "labels: both ways of calling, from secret to configuration",
+        labels::registration,
+    ),
     ("labels: mistakes get one clear line", labels::mistakes),
     ("labels: dumpconfig is byte for byte", labels::dumpconfig),
     ("debian13: both ways of calling with podman 5.4", debian13::labels),
@@ -35,7 +47,10 @@ const STORIES: [Story; 23] = [
     ("jobs: git strategies, depth and credentials", jobs::git),
     ("jobs: images, entrypoints, users and pull policies", jobs::images),
     ("jobs: artifacts travel, a hostile tree does not", jobs::artifacts),
-    ("jobs: cancel runs after_script, timeout ends the job", jobs::cancel_and_timeout),
+    (
+        "jobs: cancel runs after_script, timeout ends the job",
+        jobs::cancel_and_timeout,
+    ),
     ("jobs: parallel jobs of several runners", jobs::parallel),
     ("jobs: nothing secret in a container's configuration", jobs::secrets),
     ("jobs: container images are built inside jobs", jobs::nested_builds),
@@ -48,8 +63,10 @@ const STORIES: [Story; 23] = [
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let selected: Vec<&Story> =
-        STORIES.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()))).collect();
+    let selected: Vec<&Story> = STORIES
+        .iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str())))
+        .collect();
     let mut stage = match Stage::set() {
         Ok(stage) => stage,
         Err(error) => {
@@ -79,5 +96,9 @@ fn main() -> ExitCode {
         println!("FAIL  something is left behind: {error:#}");
     }
     println!("{} passed, {failed} failed", selected.len().saturating_sub(failed));
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -24,8 +24,15 @@ pub(crate) fn cut(stage: &mut Stage) -> anyhow::Result<()> {
     )?;
     let upstream = std::net::SocketAddr::from(([127, 0, 0, 1], project.port));
     let proxy = stage.runtime.block_on(FaultProxy::start(upstream));
-    let port = proxy.url().rsplit(':').next().map(str::to_owned).context("the proxy has a port")?;
-    stage.start_runner(&project, |text| text.replace(&project.url, &format!("http://{HOST_LOOPBACK}:{port}")))?;
+    let port = proxy
+        .url()
+        .rsplit(':')
+        .next()
+        .map(str::to_owned)
+        .context("the proxy has a port")?;
+    stage.start_runner(&project, |text| {
+        text.replace(&project.url, &format!("http://{HOST_LOOPBACK}:{port}"))
+    })?;
     let id = stage.begin_pipeline(&project)?;
     let job_id = project.coordinator.pipeline(id).context("no pipeline")?.jobs[0].id;
     wait_for("the first lines", Duration::from_secs(60), || {
@@ -36,16 +43,29 @@ pub(crate) fn cut(stage: &mut Stage) -> anyhow::Result<()> {
     proxy.cut(Link::Blackhole);
     std::thread::sleep(Duration::from_secs(20));
     let during = project.coordinator.job(job_id).context("no job")?.trace_size;
-    ensure!(during == before, "the connection was not cut: {before} bytes before, {during} after 20 s");
+    ensure!(
+        during == before,
+        "the connection was not cut: {before} bytes before, {during} after 20 s"
+    );
     proxy.heal();
     let pipeline = stage.wait_pipeline(&project, id)?;
     let record = job(&pipeline, "print")?;
-    ensure!(record.state == JobState::Success, "{:?} {:?}", record.state, record.failure_reason);
+    ensure!(
+        record.state == JobState::Success,
+        "{:?} {:?}",
+        record.state,
+        record.failure_reason
+    );
     let bytes = std::fs::read(&record.trace_path)?;
     let printed: String = (1..=LINES).map(|i| format!("line {i} of {LINES}\n")).collect();
     contains(&String::from_utf8(bytes.clone())?, &printed)?;
     // The coordinator compares size and CRC-32 of what it has with what the runner reports, and asks for the whole log
     // again if they differ; success means that they agree.
-    println!("      {} bytes, crc32 {:08x}, {} bytes were there when the connection was cut", bytes.len(), crc32fast::hash(&bytes), before);
+    println!(
+        "      {} bytes, crc32 {:08x}, {} bytes were there when the connection was cut",
+        bytes.len(),
+        crc32fast::hash(&bytes),
+        before
+    );
     Ok(())
 }

@@ -21,39 +21,88 @@ pub(crate) fn drain(stage: &mut Stage) -> anyhow::Result<()> {
     })?;
     stage.account.podman(["stop", "pipglr"]).run_text()?;
     let record = project.coordinator.pipeline(id).context("no pipeline")?;
-    ensure!(job(&record, "long")?.state == JobState::Success, "long: {:?}\n{}", job(&record, "long")?.state, log(job(&record, "long")?)?);
-    ensure!(job(&record, "next")?.state == JobState::Pending, "a stopping runner must take no more jobs");
-    let system_id = stage.account.podman(["run", "--rm", "--network=none", "-v", "pipglr-state:/s", &stage.image, "cat", "/s/.runner_system_id"]).run_text()?;
+    ensure!(
+        job(&record, "long")?.state == JobState::Success,
+        "long: {:?}\n{}",
+        job(&record, "long")?.state,
+        log(job(&record, "long")?)?
+    );
+    ensure!(
+        job(&record, "next")?.state == JobState::Pending,
+        "a stopping runner must take no more jobs"
+    );
+    let system_id = stage
+        .account
+        .podman([
+            "run",
+            "--rm",
+            "--network=none",
+            "-v",
+            "pipglr-state:/s",
+            &stage.image,
+            "cat",
+            "/s/.runner_system_id",
+        ])
+        .run_text()?;
     stage.account.podman(["rm", "pipglr"]).run_text()?;
-    stage.account.podman(["volume", "rm", "pipglr-storage", "pipglr-cache"]).run_text()?;
+    stage
+        .account
+        .podman(["volume", "rm", "pipglr-storage", "pipglr-cache"])
+        .run_text()?;
     stage.configure_and_run(|text| text)?;
     let pipeline = stage.wait_pipeline(&project, id)?;
-    ensure!(job(&pipeline, "next")?.state == JobState::Success, "{}", log(job(&pipeline, "next")?)?);
-    contains(&log(job(&pipeline, "next")?)?, &format!("system ID: {}", system_id.trim()))
+    ensure!(
+        job(&pipeline, "next")?.state == JobState::Success,
+        "{}",
+        log(job(&pipeline, "next")?)?
+    );
+    contains(
+        &log(job(&pipeline, "next")?)?,
+        &format!("system ID: {}", system_id.trim()),
+    )
 }
 
 /// `podman logs` shows systemd, podman and runner; levels rise without a rebuild; environment reaches the runner.
 pub(crate) fn observability(stage: &mut Stage) -> anyhow::Result<()> {
-    let project = stage.coordinator("a: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['true'] }\n")?;
+    let project =
+        stage.coordinator("a: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['true'] }\n")?;
     stage.register(&project, &[])?;
     for name in ["setupconfig", "setupstorage", "setupcache"] {
         stage.label(name, &[])?;
     }
-    stage.label("run", &[("PIPGLR_OPTIONS", "-e LOG_LEVEL=debug -e PODMAN_LOG_LEVEL=info -e SOME_NAME=some-value")])?;
+    stage.label(
+        "run",
+        &[(
+            "PIPGLR_OPTIONS",
+            "-e LOG_LEVEL=debug -e PODMAN_LOG_LEVEL=info -e SOME_NAME=some-value",
+        )],
+    )?;
     stage.wait_until_healthy()?;
     stage.run_pipeline(&project)?;
     let logs = wait_for("the job's last line in the log", Duration::from_secs(20), || {
         let logs = stage.account.podman(["logs", "pipglr"]).run_text()?;
         Ok(logs.contains("job succeeded").then_some(logs))
     })?;
-    for part in ["systemd", "polling for jobs", "job accepted", "job succeeded", "level=info", "DEBUG"] {
+    for part in [
+        "systemd",
+        "polling for jobs",
+        "job accepted",
+        "job succeeded",
+        "level=info",
+        "DEBUG",
+    ] {
         contains(&logs, part)?;
     }
     let inside = |line: &str| stage.account.podman(["exec", "pipglr", "sh", "-c", line]).run_any();
     let environment = inside("tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID runner.service)/environ")?;
     contains(&String::from_utf8_lossy(&environment.stdout), "SOME_NAME=some-value\n")?;
     let tasks = inside("systemctl show -P TasksMax runner.service podman.service")?;
-    ensure!(String::from_utf8_lossy(&tasks.stdout).split_whitespace().all(|t| t == "infinity"), "task limits: {tasks:?}");
+    ensure!(
+        String::from_utf8_lossy(&tasks.stdout)
+            .split_whitespace()
+            .all(|t| t == "infinity"),
+        "task limits: {tasks:?}"
+    );
     ensure!(inside("pipglr health")?.status.success(), "healthy");
     inside("systemctl stop podman.socket podman.service")?;
     let unhealthy = inside("pipglr health")?;
@@ -62,7 +111,10 @@ pub(crate) fn observability(stage: &mut Stage) -> anyhow::Result<()> {
     inside("systemctl start podman.socket; systemctl start runner.service")?;
     stage.wait_until_healthy()?;
     inside("systemctl stop runner.service")?;
-    ensure!(!inside("pipglr health")?.status.success(), "without the runner there is no health");
+    ensure!(
+        !inside("pipglr health")?.status.success(),
+        "without the runner there is no health"
+    );
     Ok(())
 }
 
@@ -71,12 +123,35 @@ pub(crate) fn not_privileged(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator("a: { image: '@SMALL@', script: ['true'] }\n")?;
     stage.start_runner(&project, |text| text)?;
     let format = "{{.HostConfig.Privileged}} {{.HostConfig.CapAdd}} {{.HostConfig.PidsLimit}}";
-    let text = stage.account.podman(["container", "inspect", "--format", format, "pipglr"]).run_text()?;
+    let text = stage
+        .account
+        .podman(["container", "inspect", "--format", format, "pipglr"])
+        .run_text()?;
     ensure!(text.starts_with("false [] "), "{text}");
-    let default = stage.account.podman(["run", "--rm", "--network=none", &stage.image, "grep", "CapBnd", "/proc/self/status"]).run_text()?;
-    let ours = stage.account.podman(["exec", "pipglr", "grep", "CapBnd", "/proc/1/status"]).run_text()?;
-    ensure!(default == ours, "capabilities of an ordinary container {default}, of ours {ours}");
-    let seccomp = stage.account.podman(["exec", "pipglr", "grep", "Seccomp:", "/proc/1/status"]).run_text()?;
+    let default = stage
+        .account
+        .podman([
+            "run",
+            "--rm",
+            "--network=none",
+            &stage.image,
+            "grep",
+            "CapBnd",
+            "/proc/self/status",
+        ])
+        .run_text()?;
+    let ours = stage
+        .account
+        .podman(["exec", "pipglr", "grep", "CapBnd", "/proc/1/status"])
+        .run_text()?;
+    ensure!(
+        default == ours,
+        "capabilities of an ordinary container {default}, of ours {ours}"
+    );
+    let seccomp = stage
+        .account
+        .podman(["exec", "pipglr", "grep", "Seccomp:", "/proc/1/status"])
+        .run_text()?;
     ensure!(seccomp.trim().ends_with('2'), "a seccomp filter is in force: {seccomp}");
     Ok(())
 }

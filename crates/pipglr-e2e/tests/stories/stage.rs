@@ -26,11 +26,20 @@ pub(crate) struct Stage {
 impl Stage {
     /// Sets the stage: everything stories need but a runner.
     pub(crate) fn set() -> anyhow::Result<Self> {
-        let image = std::env::var("PIPGLR_STORY_IMAGE").context("PIPGLR_STORY_IMAGE is not set: run `cargo xtask test`")?;
+        let image =
+            std::env::var("PIPGLR_STORY_IMAGE").context("PIPGLR_STORY_IMAGE is not set: run `cargo xtask test`")?;
         let account = Account::provide(ACCOUNT, &mut |_| {})?;
         let registry = Registry::start(&cache().join("registry"))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let mut stage = Self { account, registry, runtime, image };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let mut stage = Self {
+            account,
+            registry,
+            runtime,
+            image,
+        };
         stage.provide(&SMALL)?;
         stage.clear()?;
         Ok(stage)
@@ -48,7 +57,9 @@ impl Stage {
 
     /// Removes what a story left; the image stays.
     pub(crate) fn clear(&mut self) -> anyhow::Result<()> {
-        self.account.podman(["rm", "--force", "--all", "--time", "0"]).run_any()?;
+        self.account
+            .podman(["rm", "--force", "--all", "--time", "0"])
+            .run_any()?;
         for secret in ["REGISTRATION_TOKEN", "config.toml"] {
             self.account.podman(["secret", "rm", secret]).run_any()?;
         }
@@ -72,7 +83,9 @@ impl Stage {
         drop(self.registry);
         self.runtime.shutdown_timeout(Duration::from_secs(5));
         self.account.close(false)?;
-        let processes = std::process::Command::new("ps").args(["-u", &name, "-o", "stat=,comm="]).run_any()?;
+        let processes = std::process::Command::new("ps")
+            .args(["-u", &name, "-o", "stat=,comm="])
+            .run_any()?;
         let names = String::from_utf8_lossy(&processes.stdout).into_owned();
         // What has ended and was not yet collected by the host's process 1 is gone.
         let alive: Vec<&str> = names.lines().filter(|l| !l.starts_with('Z')).collect();
@@ -94,18 +107,28 @@ impl Stage {
     }
 
     /// A coordinator for a project of several files, with options changed by `adjust`.
-    pub(crate) fn project(&self, files: &[(&str, &str)], adjust: impl FnOnce(&mut ServeOptions)) -> anyhow::Result<Project> {
+    pub(crate) fn project(
+        &self,
+        files: &[(&str, &str)],
+        adjust: impl FnOnce(&mut ServeOptions),
+    ) -> anyhow::Result<Project> {
         let directory = tempfile::tempdir()?;
         let small = self.small();
         let registry = self.registry.address_inside();
-        let files: Vec<(&str, String)> =
-            files.iter().map(|(name, text)| (*name, text.replace("@SMALL@", &small).replace("@REGISTRY@", &registry))).collect();
+        let files: Vec<(&str, String)> = files
+            .iter()
+            .map(|(name, text)| (*name, text.replace("@SMALL@", &small).replace("@REGISTRY@", &registry)))
+            .collect();
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
         let repo = sample::from_files(&directory.path().join("project"), &files)?;
         self.runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let port = listener.local_addr()?.port();
-            let mut options = ServeOptions::new(repo, directory.path().join("data"), format!("http://{HOST_LOOPBACK}:{port}"));
+            let mut options = ServeOptions::new(
+                repo,
+                directory.path().join("data"),
+                format!("http://{HOST_LOOPBACK}:{port}"),
+            );
             options.long_poll_hold = Duration::from_secs(10);
             adjust(&mut options);
             let url = options.external_url.clone();
@@ -114,7 +137,13 @@ impl Stage {
             let serving = coordinator.clone();
             let stopped = stop.clone();
             tokio::spawn(async move { serving.serve(listener, stopped.cancelled_owned()).await });
-            Ok(Project { coordinator, url, port, stop, _directory: directory })
+            Ok(Project {
+                coordinator,
+                url,
+                port,
+                stop,
+                _directory: directory,
+            })
         })
     }
 
@@ -128,22 +157,34 @@ impl Stage {
     pub(crate) fn register(&self, project: &Project, environment: &[(&str, &str)]) -> anyhow::Result<()> {
         self.account.podman(["secret", "rm", "REGISTRATION_TOKEN"]).run_any()?;
         let token = project.token();
-        self.account.podman(["secret", "create", "REGISTRATION_TOKEN", "-"]).run_with_input(&token)?;
+        self.account
+            .podman(["secret", "create", "REGISTRATION_TOKEN", "-"])
+            .run_with_input(&token)?;
         self.account.shell("touch config.toml").run_text()?;
         let small = self.small();
-        let mut all = vec![("CI_SERVER_URL", project.url.as_str()), ("DOCKER_IMAGE", &small), ("DOCKER_PULL_POLICY", "if-not-present")];
+        let mut all = vec![
+            ("CI_SERVER_URL", project.url.as_str()),
+            ("DOCKER_IMAGE", &small),
+            ("DOCKER_PULL_POLICY", "if-not-present"),
+        ];
         all.extend_from_slice(environment);
         self.label("register", &all)?;
         // The registry on loopback speaks no TLS.
         let text = std::fs::read_to_string(self.account.home().join("config.toml"))?;
-        let podman = format!("\n[runners.podman]\ninsecure_registries = [\"{}\"]\n", self.registry.address_inside());
+        let podman = format!(
+            "\n[runners.podman]\ninsecure_registries = [\"{}\"]\n",
+            self.registry.address_inside()
+        );
         self.account.write("config.toml", &(text + &podman))
     }
 
     /// Stores config.toml, prepares volumes, starts the container and waits until it is healthy.
     pub(crate) fn configure_and_run(&self, edit: impl FnOnce(String) -> String) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(self.account.home().join("config.toml"))?;
-        self.account.write("config.toml", &edit(text.replace("concurrent = 1\n", "concurrent = 4\n")))?;
+        self.account.write(
+            "config.toml",
+            &edit(text.replace("concurrent = 1\n", "concurrent = 4\n")),
+        )?;
         for name in ["setupconfig", "setupstorage", "setupcache", "run"] {
             self.label(name, &[])?;
         }
@@ -152,7 +193,13 @@ impl Stage {
 
     pub(crate) fn wait_until_healthy(&self) -> anyhow::Result<()> {
         wait_for("the container to be healthy", Duration::from_secs(60), || {
-            Ok(self.account.podman(["exec", "pipglr", "pipglr", "health"]).run_any()?.status.success().then_some(()))
+            Ok(self
+                .account
+                .podman(["exec", "pipglr", "pipglr", "health"])
+                .run_any()?
+                .status
+                .success()
+                .then_some(()))
         })
     }
 
@@ -160,7 +207,9 @@ impl Stage {
     pub(crate) fn label(&self, name: &str, environment: &[(&str, &str)]) -> anyhow::Result<String> {
         let mut command = self.account.command("env");
         command.args(environment.iter().map(|(key, value)| format!("{key}={value}")));
-        command.args(["podman", "container", "runlabel", name, &self.image]).run_text()
+        command
+            .args(["podman", "container", "runlabel", name, &self.image])
+            .run_text()
     }
 
     /// Runs a pipeline of `project` to its end.
@@ -170,14 +219,19 @@ impl Stage {
     }
 
     pub(crate) fn begin_pipeline(&self, project: &Project) -> anyhow::Result<PipelineId> {
-        Ok(self.runtime.block_on(project.coordinator.create_pipeline(&Revision::Head))?)
+        Ok(self
+            .runtime
+            .block_on(project.coordinator.create_pipeline(&Revision::Head))?)
     }
 
     pub(crate) fn wait_pipeline(&self, project: &Project, id: PipelineId) -> anyhow::Result<PipelineRecord> {
         let waiting = async { tokio::time::timeout(Duration::from_secs(180), project.coordinator.wait(id)).await };
         match self.runtime.block_on(waiting) {
             Ok(record) => Ok(record?),
-            Err(_) => bail!("the pipeline did not end in 180 s: {:#?}", project.coordinator.pipeline(id)),
+            Err(_) => bail!(
+                "the pipeline did not end in 180 s: {:#?}",
+                project.coordinator.pipeline(id)
+            ),
         }
     }
 }
@@ -195,7 +249,11 @@ pub(crate) struct Project {
 impl Project {
     /// The authentication token of the coordinator's runner.
     pub(crate) fn token(&self) -> String {
-        self.coordinator.runner_tokens().first().map(|t| t.expose().to_owned()).unwrap_or_default()
+        self.coordinator
+            .runner_tokens()
+            .first()
+            .map(|t| t.expose().to_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -207,7 +265,11 @@ impl Drop for Project {
 
 /// The job of this name.
 pub(crate) fn job<'a>(pipeline: &'a PipelineRecord, name: &str) -> anyhow::Result<&'a JobRecord> {
-    pipeline.jobs.iter().find(|j| j.name == name).with_context(|| format!("no job {name}"))
+    pipeline
+        .jobs
+        .iter()
+        .find(|j| j.name == name)
+        .with_context(|| format!("no job {name}"))
 }
 
 /// A job's log without colours, section markers and line headers.
@@ -216,7 +278,11 @@ pub(crate) fn log(job: &JobRecord) -> anyhow::Result<String> {
     let text = String::from_utf8_lossy(&raw);
     let mut out = String::new();
     for line in text.lines() {
-        let line = if line.len() >= 32 && line.as_bytes()[26] == b'Z' && line.is_char_boundary(32) { &line[32..] } else { line };
+        let line = if line.len() >= 32 && line.as_bytes()[26] == b'Z' && line.is_char_boundary(32) {
+            &line[32..]
+        } else {
+            line
+        };
         out.push_str(&without_escapes(line));
         out.push('\n');
     }
@@ -241,7 +307,11 @@ fn without_escapes(line: &str) -> String {
 }
 
 /// Asks until there is an answer. Waiting for another process has no other way.
-pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+pub(crate) fn wait_for<T>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(answer) = ask()? {

@@ -33,10 +33,7 @@ impl Environment {
 
     /// `KEY=value` entries.
     pub(crate) fn entries(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect()
+        self.0.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 }
 
@@ -324,10 +321,7 @@ impl HealthConfig {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !*value
 }

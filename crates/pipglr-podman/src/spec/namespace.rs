@@ -12,10 +12,7 @@ pub struct Namespace {
 
 impl Namespace {
     const fn plain(nsmode: &'static str) -> Self {
-        Self {
-            nsmode,
-            value: None,
-        }
+        Self { nsmode, value: None }
     }
 
     /// The host's own.

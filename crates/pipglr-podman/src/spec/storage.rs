@@ -20,11 +20,7 @@ pub struct Mount {
 
 impl Mount {
     /// A path of podman's host, with `options` such as `ro`, `z` or `rbind`.
-    pub fn bind(
-        source: impl Into<String>,
-        destination: impl Into<String>,
-        options: &[&str],
-    ) -> Self {
+    pub fn bind(source: impl Into<String>, destination: impl Into<String>, options: &[&str]) -> Self {
         Self {
             destination: destination.into(),
             kind: "bind".to_owned(),
@@ -89,9 +85,7 @@ pub struct Device {
 impl Device {
     /// A device in podman's `--device` form.
     pub fn new(device: impl Into<String>) -> Self {
-        Self {
-            path: device.into(),
-        }
+        Self { path: device.into() }
     }
 }
 

@@ -48,11 +48,7 @@ async fn an_image_is_read() {
         "Volumes":{"/data":{}},"WorkingDir":"/w","Labels":null,"StopSignal":"SIGINT"},"Labels":null,
         "Healthcheck":{"Test":["CMD","true"]},"Size":1}"#,
     );
-    let image = Client::new(fake.socket())
-        .image("abc")
-        .await
-        .unwrap()
-        .unwrap();
+    let image = Client::new(fake.socket()).image("abc").await.unwrap().unwrap();
     assert_eq!(
         (
             image.id.as_str(),
@@ -71,19 +67,10 @@ async fn an_image_is_read() {
         ),
         ("postgres", "/w", "SIGINT")
     );
-    assert_eq!(
-        (&config.entrypoint, &config.cmd),
-        (&Some(vec!["e".to_owned()]), &None)
-    );
-    assert_eq!(
-        config.exposed_ports().collect::<Vec<_>>(),
-        ["53/udp", "5432/tcp"]
-    );
+    assert_eq!((&config.entrypoint, &config.cmd), (&Some(vec!["e".to_owned()]), &None));
+    assert_eq!(config.exposed_ports().collect::<Vec<_>>(), ["53/udp", "5432/tcp"]);
     assert_eq!(config.volumes().collect::<Vec<_>>(), ["/data"]);
-    assert_eq!(
-        (&config.env[..], &config.labels),
-        (&["A=b".to_owned()][..], &map(&[]))
-    );
+    assert_eq!((&config.env[..], &config.labels), (&["A=b".to_owned()][..], &map(&[])));
     assert!(image.healthcheck.is_some());
     fake.finish().await;
 }
@@ -96,10 +83,7 @@ async fn a_container_is_read() {
         "Config":{"Labels":{"a":"b"},"Tty":false,"Entrypoint":"e"},
         "NetworkSettings":{"IPAddress":"","Networks":{"net":{"IPAddress":"10.89.0.2","GlobalIPv6Address":"","Aliases":["db"]}}}}"#,
     );
-    let container = Client::new(fake.socket())
-        .inspect_container("n")
-        .await
-        .unwrap();
+    let container = Client::new(fake.socket()).inspect_container("n").await.unwrap();
     assert_eq!(
         (container.id.as_str(), container.image_name.as_str()),
         ("c1", "reg/i:1")
@@ -121,12 +105,7 @@ const BY_LABEL: &str = "filters=%7B%22label%22%3A%5B%22a%3Db%22%5D%7D";
 
 /// Checks the one request a fake got, then ends it.
 async fn asked(fake: Fake, path_and_query: &str) {
-    let lines: Vec<String> = fake
-        .finish()
-        .await
-        .into_iter()
-        .map(|request| request.line)
-        .collect();
+    let lines: Vec<String> = fake.finish().await.into_iter().map(|request| request.line).collect();
     assert_eq!(lines, [format!("GET /v4.0.0/libpod{path_and_query}")]);
 }
 
@@ -155,9 +134,8 @@ async fn containers_are_listed_by_label() {
 
 #[tokio::test]
 async fn volumes_are_listed_by_label() {
-    let fake = once(
-        r#"[{"Name":"v","Driver":"local","Mountpoint":"/m","CreatedAt":"t","Labels":{"a":"b"},"Options":null}]"#,
-    );
+    let fake =
+        once(r#"[{"Name":"v","Driver":"local","Mountpoint":"/m","CreatedAt":"t","Labels":{"a":"b"},"Options":null}]"#);
     let volumes = Client::new(fake.socket())
         .volumes(&Filters::label("a=b"))
         .await
@@ -177,13 +155,8 @@ async fn volumes_are_listed_by_label() {
 
 #[tokio::test]
 async fn images_are_listed_by_label() {
-    let fake = once(
-        r#"[{"Id":"i1","RepoTags":null,"RepoDigests":["x"],"Labels":null,"Size":7,"Created":8}]"#,
-    );
-    let images = Client::new(fake.socket())
-        .images(&Filters::label("a=b"))
-        .await
-        .unwrap();
+    let fake = once(r#"[{"Id":"i1","RepoTags":null,"RepoDigests":["x"],"Labels":null,"Size":7,"Created":8}]"#);
+    let images = Client::new(fake.socket()).images(&Filters::label("a=b")).await.unwrap();
     assert_eq!(
         images,
         [ImageSummary {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::fake::{Fake, Recorded, Step, answer, chunk, chunked_head, frame, hijacked};
 use pipglr_podman::{
-    Actor, AttachOptions, Client, Condition, ContainerSpec, Environment, Error, Event, ExecSpec,
-    ExecState, Filters, Frame, FrameError, LogOptions, NetworkAttachment, NetworkSpec, Output,
-    OutputKind, PullRequest, RegistryAuth, RemoveOptions, VolumeSpec,
+    Actor, AttachOptions, Client, Condition, ContainerSpec, Environment, Error, Event, ExecSpec, ExecState, Filters,
+    Frame, FrameError, LogOptions, NetworkAttachment, NetworkSpec, Output, OutputKind, PullRequest, RegistryAuth,
+    RemoveOptions, VolumeSpec,
 };
 
 const V: &str = "/v4.0.0/libpod";
@@ -20,10 +20,7 @@ fn answers(list: &[(&str, &str)]) -> Vec<Step> {
 }
 
 fn lines(recorded: &[Recorded]) -> Vec<String> {
-    recorded
-        .iter()
-        .map(|request| request.line.replacen(V, "", 1))
-        .collect()
+    recorded.iter().map(|request| request.line.replacen(V, "", 1)).collect()
 }
 
 async fn collect(mut output: Output) -> Vec<(OutputKind, String)> {
@@ -44,10 +41,7 @@ fn err(text: &str) -> (OutputKind, String) {
 
 #[tokio::test]
 async fn create_sends_exactly_the_specification() {
-    let fake = Fake::start(vec![answers(&[(
-        "201 Created",
-        r#"{"Id":"c0ffee","Warnings":[]}"#,
-    )])]);
+    let fake = Fake::start(vec![answers(&[("201 Created", r#"{"Id":"c0ffee","Warnings":[]}"#)])]);
     let client = Client::new(fake.socket());
     let spec = ContainerSpec {
         name: Some("n".to_owned()),
@@ -97,15 +91,9 @@ async fn attach_carries_both_directions_and_half_close() {
         Step::Send([&frame(1, b"hi\n")[9..], &frame(2, b"bye\n")].concat()),
     ]]);
     let client = Client::new(fake.socket());
-    let mut attached = client
-        .attach("a b", AttachOptions::default())
-        .await
-        .unwrap();
+    let mut attached = client.attach("a b", AttachOptions::default()).await.unwrap();
     let first = attached.output.next().await.unwrap().unwrap();
-    assert_eq!(
-        (first.kind, &first.data[..]),
-        (OutputKind::Stdout, &b"ready\n"[..])
-    );
+    assert_eq!((first.kind, &first.data[..]), (OutputKind::Stdout, &b"ready\n"[..]));
     attached.input.write_all(b"echo hi\n").await.unwrap();
     attached.input.close().await.unwrap();
     assert_eq!(collect(attached.output).await, [out("hi\n"), err("bye\n")]);
@@ -113,9 +101,7 @@ async fn attach_carries_both_directions_and_half_close() {
     let recorded = fake.finish().await;
     assert_eq!(
         lines(&recorded),
-        [
-            "POST /containers/a%20b/attach?detachKeys=&stdin=true&stdout=true&stderr=true&logs=false&stream=true"
-        ]
+        ["POST /containers/a%20b/attach?detachKeys=&stdin=true&stdout=true&stderr=true&logs=false&stream=true"]
     );
     for header in ["connection: Upgrade", "upgrade: tcp"] {
         assert!(
@@ -129,10 +115,7 @@ async fn attach_carries_both_directions_and_half_close() {
 #[tokio::test]
 async fn an_attached_terminal_is_raw() {
     let raw: &[u8] = b"\x1b[1m\x01\0\0\0prompt";
-    let fake = Fake::start(vec![vec![
-        Step::Request,
-        Step::Send([&hijacked(), raw].concat()),
-    ]]);
+    let fake = Fake::start(vec![vec![Step::Request, Step::Send([&hijacked(), raw].concat())]]);
     let client = Client::new(fake.socket());
     let options = AttachOptions {
         terminal: true,
@@ -150,12 +133,7 @@ async fn an_attached_terminal_is_raw() {
 
 #[tokio::test]
 async fn output_cut_in_a_frame_is_an_error() {
-    let cut = [
-        hijacked(),
-        frame(1, b"whole"),
-        frame(2, b"half")[..10].to_vec(),
-    ]
-    .concat();
+    let cut = [hijacked(), frame(1, b"whole"), frame(2, b"half")[..10].to_vec()].concat();
     let fake = Fake::start(vec![vec![Step::Request, Step::Send(cut)]]);
     let mut output = Client::new(fake.socket())
         .attach("c", AttachOptions::default())
@@ -202,33 +180,21 @@ async fn a_refused_attach_keeps_the_error() {
 
 #[tokio::test]
 async fn error_answers_become_what_a_caller_can_do() {
-    const MISSING: &str = r#"{"cause":"no such container","message":"no container x: no such container","response":404}"#;
+    const MISSING: &str =
+        r#"{"cause":"no such container","message":"no container x: no such container","response":404}"#;
     const TAKEN: &str = r#"{"cause":"that name is already in use","message":"name n is in use: that name is already in use","response":500}"#;
-    const NO_IMAGE: &str =
-        r#"{"cause":"image not known","message":"i: image not known","response":500}"#;
+    const NO_IMAGE: &str = r#"{"cause":"image not known","message":"i: image not known","response":500}"#;
     // podman 4 writes two objects when it means 404.
     const TWICE: &str = "{\"cause\":\"boom\",\"message\":\"boom first\",\"response\":500}\n{\"cause\":\"x\",\"message\":\"y\",\"response\":404}";
     let cases: [(&str, &str, &str); 6] = [
-        (
-            "404 Not Found",
-            MISSING,
-            "NotFound no container x: no such container",
-        ),
-        (
-            "409 Conflict",
-            TAKEN,
-            "Conflict that name is already in use",
-        ),
+        ("404 Not Found", MISSING, "NotFound no container x: no such container"),
+        ("409 Conflict", TAKEN, "Conflict that name is already in use"),
         (
             "500 Internal Server Error",
             TAKEN,
             "Conflict that name is already in use",
         ),
-        (
-            "500 Internal Server Error",
-            NO_IMAGE,
-            "NotFound i: image not known",
-        ),
+        ("500 Internal Server Error", NO_IMAGE, "NotFound i: image not known"),
         ("500 Internal Server Error", TWICE, "Api boom first"),
         ("400 Bad Request", "plain words\n", "Api plain words"),
     ];
@@ -248,10 +214,7 @@ async fn error_answers_become_what_a_caller_can_do() {
 
 #[tokio::test]
 async fn absence_is_an_answer_where_it_can_be() {
-    let missing = (
-        "404 Not Found",
-        r#"{"cause":"no such","message":"no such thing"}"#,
-    );
+    let missing = ("404 Not Found", r#"{"cause":"no such","message":"no such thing"}"#);
     let fake = Fake::start(vec![answers(&[missing; 6])]);
     let client = Client::new(fake.socket());
     assert!(!client.remove("c", RemoveOptions::NOW).await.unwrap());
@@ -277,13 +240,7 @@ async fn absence_is_an_answer_where_it_can_be() {
 async fn wait_returns_the_exit_code() {
     let fake = Fake::start(vec![answers(&[("200 OK", "137\n"), ("200 OK", "-1\n")])]);
     let client = Client::new(fake.socket());
-    assert_eq!(
-        client
-            .wait("c", &[], Duration::from_millis(20))
-            .await
-            .unwrap(),
-        137
-    );
+    assert_eq!(client.wait("c", &[], Duration::from_millis(20)).await.unwrap(), 137);
     let states = [Condition::Running, Condition::Exited];
     assert_eq!(client.wait("c", &states, Duration::ZERO).await.unwrap(), -1);
     assert_eq!(
@@ -302,14 +259,8 @@ async fn wait_process_needs_no_clean_up() {
             r#"{{"Id":"c","Name":"n","State":{{"Status":"{status}","Running":false,"ExitCode":{code}}},"Config":{{}}}}"#
         )
     };
-    let looks = [
-        state("created", 0),
-        state("running", 0),
-        state("stopped", 9),
-    ];
-    let fake = Fake::start(vec![answers(
-        &looks.each_ref().map(|look| ("200 OK", look.as_str())),
-    )]);
+    let looks = [state("created", 0), state("running", 0), state("stopped", 9)];
+    let fake = Fake::start(vec![answers(&looks.each_ref().map(|look| ("200 OK", look.as_str())))]);
     let code = Client::new(fake.socket())
         .wait_process("c", Duration::ZERO)
         .await
@@ -359,16 +310,10 @@ async fn log_frames_are_put_together_across_chunks() {
         timestamps: true,
         ..LogOptions::default()
     };
-    let output = Client::new(fake.socket())
-        .logs("c", &options)
-        .await
-        .unwrap();
+    let output = Client::new(fake.socket()).logs("c", &options).await.unwrap();
     assert_eq!(
         collect(output).await,
-        [
-            out("2026-01-01T00:00:00Z one\n"),
-            err("2026-01-01T00:00:01Z two\n")
-        ]
+        [out("2026-01-01T00:00:00Z one\n"), err("2026-01-01T00:00:01Z two\n")]
     );
     assert_eq!(
         lines(&fake.finish().await),
@@ -380,11 +325,7 @@ async fn log_frames_are_put_together_across_chunks() {
 
 #[tokio::test]
 async fn a_log_whose_service_dies_is_not_a_log_that_ended() {
-    let fake = Fake::start(vec![vec![
-        Step::Request,
-        chunked_head(),
-        chunk(&frame(1, b"one\n")),
-    ]]);
+    let fake = Fake::start(vec![vec![Step::Request, chunked_head(), chunk(&frame(1, b"one\n"))]]);
     let mut output = Client::new(fake.socket())
         .logs("c", &LogOptions::default())
         .await
@@ -424,17 +365,12 @@ async fn pull_reports_progress_and_the_id() {
         .unwrap();
     assert_eq!(
         (id.as_str(), progress),
-        (
-            "abc",
-            vec!["Trying reg.io/i…\n".to_owned(), "Copying\n".to_owned()]
-        )
+        ("abc", vec!["Trying reg.io/i…\n".to_owned(), "Copying\n".to_owned()])
     );
     let recorded = fake.finish().await;
     assert_eq!(
         lines(&recorded),
-        [
-            "POST /images/pull?reference=reg.io%2Fi%3A1&policy=newer&OS=linux&Arch=arm64&tlsVerify=false"
-        ]
+        ["POST /images/pull?reference=reg.io%2Fi%3A1&policy=newer&OS=linux&Arch=arm64&tlsVerify=false"]
     );
     // {"username":"u","password":"p"}
     let header = "x-registry-auth: eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6InAifQ==";
@@ -459,10 +395,7 @@ async fn a_pull_that_fails_in_the_stream_keeps_the_whole_text() {
         reference: "reg.io/i:1".to_owned(),
         ..PullRequest::default()
     };
-    let error = Client::new(fake.socket())
-        .pull(&pull, |_| {})
-        .await
-        .unwrap_err();
+    let error = Client::new(fake.socket()).pull(&pull, |_| {}).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "pull reg.io/i:1: initializing source docker://reg.io/i:1: reading manifest 1 in reg.io/i: unauthorized: \"who?\""
@@ -481,10 +414,7 @@ async fn a_pull_refused_by_status_is_the_same_error() {
         reference: ":".to_owned(),
         ..PullRequest::default()
     };
-    let error = Client::new(fake.socket())
-        .pull(&pull, |_| {})
-        .await
-        .unwrap_err();
+    let error = Client::new(fake.socket()).pull(&pull, |_| {}).await.unwrap_err();
     assert!(
         matches!(&error, Error::Pull { message, .. } if message == "bad reference"),
         "{error:?}"
@@ -503,10 +433,7 @@ async fn exec_runs_and_tells_its_exit_code() {
             Step::Send([frame(2, b"no\n"), frame(1, b"yes\n")].concat()),
         ],
         answers(&[
-            (
-                "200 OK",
-                r#"{"ID":"e1","Running":false,"ExitCode":3,"Pid":0}"#,
-            ),
+            ("200 OK", r#"{"ID":"e1","Running":false,"ExitCode":3,"Pid":0}"#),
             ("201 Created", ""),
         ]),
     ]);
@@ -574,8 +501,7 @@ async fn events_are_typed() {
             actor: Actor {
                 id: "c1".to_owned(),
                 attributes: BTreeMap::from(
-                    [("containerExitCode", "7"), ("name", "n")]
-                        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                    [("containerExitCode", "7"), ("name", "n")].map(|(k, v)| (k.to_owned(), v.to_owned()))
                 ),
             },
             time_nano: 5_000_000_001,
@@ -626,12 +552,7 @@ async fn volumes_and_networks_are_made_as_asked() {
         "DELETE /networks/n: 200 OK: network could not be removed, podman does not say why"
     );
     assert!(client.remove_network("n", true).await.unwrap());
-    let bodies: Vec<String> = fake
-        .finish()
-        .await
-        .into_iter()
-        .map(|request| request.body)
-        .collect();
+    let bodies: Vec<String> = fake.finish().await.into_iter().map(|request| request.body).collect();
     assert_eq!(
         bodies,
         [
@@ -647,21 +568,13 @@ async fn volumes_and_networks_are_made_as_asked() {
 async fn calls_share_a_connection_and_survive_its_end() {
     let ok = ("200 OK", "OK");
     // The first connection ends after two calls, the second is used for the rest.
-    let fake = Fake::start(vec![
-        answers(&[ok, ok]),
-        answers(&[ok, ("204 No Content", "")]),
-    ]);
+    let fake = Fake::start(vec![answers(&[ok, ok]), answers(&[ok, ("204 No Content", "")])]);
     let client = Client::new(fake.socket());
     client.ping().await.unwrap();
     client.clone().ping().await.unwrap();
     client.ping().await.unwrap();
     client.start("c").await.unwrap();
-    let connections: Vec<usize> = fake
-        .finish()
-        .await
-        .iter()
-        .map(|request| request.connection)
-        .collect();
+    let connections: Vec<usize> = fake.finish().await.iter().map(|request| request.connection).collect();
     assert_eq!(connections, [0, 0, 1, 1]);
 }
 
@@ -675,12 +588,7 @@ async fn a_lost_answer_is_asked_again_only_where_that_is_harmless() {
     let client = Client::new(fake.socket());
     client.ping().await.unwrap();
     client.ping().await.unwrap();
-    let connections: Vec<usize> = fake
-        .finish()
-        .await
-        .iter()
-        .map(|request| request.connection)
-        .collect();
+    let connections: Vec<usize> = fake.finish().await.iter().map(|request| request.connection).collect();
     assert_eq!(connections, [0, 0, 1]);
 
     let mut lossy = answers(&[ok]);
@@ -690,10 +598,7 @@ async fn a_lost_answer_is_asked_again_only_where_that_is_harmless() {
     client.ping().await.unwrap();
     let error = client.start("c").await.unwrap_err();
     assert!(matches!(error, Error::Disconnected { .. }), "{error:?}");
-    assert_eq!(
-        lines(&fake.finish().await),
-        ["GET /_ping", "POST /containers/c/start"]
-    );
+    assert_eq!(lines(&fake.finish().await), ["GET /_ping", "POST /containers/c/start"]);
 }
 
 #[tokio::test]
@@ -701,26 +606,16 @@ async fn a_missing_service_is_unreachable() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("none.sock");
     let error = Client::new(&socket).ping().await.unwrap_err();
-    let Error::Unreachable {
-        socket: tried,
-        source,
-    } = error
-    else {
+    let Error::Unreachable { socket: tried, source } = error else {
         panic!("{error:?}")
     };
-    assert_eq!(
-        (tried, source.kind()),
-        (socket, std::io::ErrorKind::NotFound)
-    );
+    assert_eq!((tried, source.kind()), (socket, std::io::ErrorKind::NotFound));
 }
 
 #[tokio::test]
 async fn an_answer_of_another_form_names_its_path() {
     let fake = Fake::start(vec![answers(&[("200 OK", r#"{"Id":"c","Name":"n"}"#)])]);
-    let error = Client::new(fake.socket())
-        .inspect_container("c")
-        .await
-        .unwrap_err();
+    let error = Client::new(fake.socket()).inspect_container("c").await.unwrap_err();
     assert!(
         matches!(&error, Error::Decode { path, .. } if path == "/containers/c/json"),
         "{error:?}"

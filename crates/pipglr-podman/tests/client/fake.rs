@@ -67,12 +67,7 @@ fn socket_in(directory: &Path) -> PathBuf {
     directory.join("podman.sock")
 }
 
-async fn play(
-    number: usize,
-    mut stream: UnixStream,
-    steps: Vec<Step>,
-    recorded: &mut Vec<Recorded>,
-) {
+async fn play(number: usize, mut stream: UnixStream, steps: Vec<Step>, recorded: &mut Vec<Recorded>) {
     for step in steps {
         match step {
             Step::Request => recorded.push(read_request(number, &mut stream).await),
@@ -82,11 +77,7 @@ async fn play(
                 stream.read_exact(&mut got).await.unwrap();
                 assert_eq!(got, expected);
             }
-            Step::ReceiveEof => assert_eq!(
-                stream.read(&mut [0; 16]).await.unwrap(),
-                0,
-                "expected the end of input"
-            ),
+            Step::ReceiveEof => assert_eq!(stream.read(&mut [0; 16]).await.unwrap(), 0, "expected the end of input"),
         }
     }
 }
@@ -98,12 +89,7 @@ async fn read_request(connection: usize, stream: &mut UnixStream) -> Recorded {
     }
     let head = String::from_utf8(head).unwrap();
     let mut lines = head.trim_end().split("\r\n");
-    let line = lines
-        .next()
-        .unwrap()
-        .strip_suffix(" HTTP/1.1")
-        .unwrap()
-        .to_owned();
+    let line = lines.next().unwrap().strip_suffix(" HTTP/1.1").unwrap().to_owned();
     let headers: Vec<String> = lines
         .map(|header| {
             let (name, value) = header.split_once(": ").unwrap();
@@ -126,13 +112,7 @@ async fn read_request(connection: usize, stream: &mut UnixStream) -> Recorded {
 
 /// A whole answer with a known length.
 pub(crate) fn answer(status: &str, body: &str) -> Step {
-    Step::Send(
-        format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes(),
-    )
+    Step::Send(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
 }
 
 /// Head of a streamed answer.

@@ -1,8 +1,8 @@
 //! The container specification as JSON, field names as in podman's `pkg/specgen/specgen.go`.
 
 use pipglr_podman::{
-    ContainerSpec, CpuLimits, Device, Environment, HealthConfig, LogConfiguration, MemoryLimits,
-    Mount, NamedVolume, Namespace, OverlayVolume, PidsLimit, ResourceLimits, Rlimit,
+    ContainerSpec, CpuLimits, Device, Environment, HealthConfig, LogConfiguration, MemoryLimits, Mount, NamedVolume,
+    Namespace, OverlayVolume, PidsLimit, ResourceLimits, Rlimit,
 };
 use serde_json::{Value, json};
 
@@ -108,10 +108,7 @@ fn limits_have_the_names_podman_reads() {
                 }),
                 pids: Some(PidsLimit { limit: 64 }),
             }),
-            r_limits: vec![
-                Rlimit::new("RLIMIT_NOFILE", 1, 2),
-                Rlimit::new("core", 0, 0),
-            ],
+            r_limits: vec![Rlimit::new("RLIMIT_NOFILE", 1, 2), Rlimit::new("core", 0, 0)],
             oom_score_adj: Some(-5),
             ..ContainerSpec::default()
         },
@@ -130,12 +127,7 @@ fn limits_have_the_names_podman_reads() {
 #[test]
 fn security_and_the_rest_are_flat() {
     let text = |text: &str| Some(text.to_owned());
-    let list = |items: &[&str]| {
-        items
-            .iter()
-            .map(|&item| item.to_owned())
-            .collect::<Vec<_>>()
-    };
+    let list = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
     check(
         ContainerSpec {
             privileged: Some(false),
@@ -196,8 +188,5 @@ fn values_of_variables_are_not_shown() {
         ..ContainerSpec::default()
     };
     let shown = format!("{spec:?}");
-    assert!(
-        shown.contains("TOKEN") && !shown.contains("hunter2"),
-        "{shown}"
-    );
+    assert!(shown.contains("TOKEN") && !shown.contains("hunter2"), "{shown}");
 }

@@ -34,12 +34,21 @@ impl ConfigFile {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(FileError::Read { path: path.to_owned(), source }),
+            Err(source) => {
+                return Err(FileError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         };
-        let document = text
-            .parse::<DocumentMut>()
-            .map_err(|e| FileError::Syntax { path: path.to_owned(), reason: e.to_string() })?;
-        Ok(Self { path: path.to_owned(), document })
+        let document = text.parse::<DocumentMut>().map_err(|e| FileError::Syntax {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            document,
+        })
     }
 
     /// Appends a runner; global keys that are missing get their usual values.
@@ -49,7 +58,10 @@ impl ConfigFile {
                 self.document.insert(key, toml_edit::value(value));
             }
         }
-        let entry = self.document.entry("runners").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+        let entry = self
+            .document
+            .entry("runners")
+            .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
         match entry.as_array_of_tables_mut() {
             Some(runners) => runners.push(runner),
             None => *entry = Item::ArrayOfTables(std::iter::once(runner).collect()),
@@ -58,7 +70,9 @@ impl ConfigFile {
 
     /// Removes the runners for which `unwanted` is true and says how many there were.
     pub fn remove_runners(&mut self, unwanted: impl Fn(&Secret) -> bool) -> usize {
-        let Some(runners) = self.document.get_mut("runners").and_then(Item::as_array_of_tables_mut) else { return 0 };
+        let Some(runners) = self.document.get_mut("runners").and_then(Item::as_array_of_tables_mut) else {
+            return 0;
+        };
         let before = runners.len();
         runners.retain(|r| !unwanted(&Secret::new(r.get("token").and_then(Item::as_str).unwrap_or_default())));
         before - runners.len()
@@ -70,7 +84,10 @@ impl ConfigFile {
     /// Neither way works.
     pub fn save(&self) -> Result<(), FileError> {
         let text = self.document.to_string();
-        let failed = |source| FileError::Write { path: self.path.clone(), source };
+        let failed = |source| FileError::Write {
+            path: self.path.clone(),
+            source,
+        };
         let beside = self.path.with_extension("toml.new");
         let replaced = write_new(&beside, &text).and_then(|()| fs::rename(&beside, &self.path));
         if replaced.is_ok() {
@@ -82,13 +99,26 @@ impl ConfigFile {
         {
             tracing::debug!(%error, "temporary configuration file was not removed");
         }
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&self.path).map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&self.path)
+            .map_err(failed)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(failed)
     }
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

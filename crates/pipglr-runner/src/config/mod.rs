@@ -8,9 +8,9 @@ pub mod file;
 mod model;
 mod system_id;
 
-pub use model::{Config, DockerConfig, PodmanConfig, RunnerConfig};
 pub(crate) use duration::parse as parse_go_duration;
-pub use system_id::{SystemIdError, load_or_create_system_id};
+pub use model::{Config, DockerConfig, PodmanConfig, RunnerConfig};
+pub use system_id::{SystemIdError, load_or_create_system_id, temporary_system_id};
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,10 @@ pub struct Parsed {
 /// # Errors
 /// [`ConfigError`], naming the file.
 pub fn load_config(path: &Path) -> Result<Parsed, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
     parse_config(&text, &path.display().to_string())
 }
 
@@ -49,22 +52,35 @@ pub fn load_config(path: &Path) -> Result<Parsed, ConfigError> {
 pub fn parse_config(text: &str, name: &str) -> Result<Parsed, ConfigError> {
     let invalid = |error: &toml::de::Error| {
         let (line, column) = error.span().map_or((1, 1), |span| line_and_column(text, span.start));
-        ConfigError::Invalid { location: format!("{name}:{line}:{column}"), message: error.message().to_owned() }
+        ConfigError::Invalid {
+            location: format!("{name}:{line}:{column}"),
+            message: error.message().to_owned(),
+        }
     };
     let mut config: Config = toml::from_str(text).map_err(|e| invalid(&e))?;
     let table: toml::Table = toml::from_str(text).map_err(|e| invalid(&e))?;
     let mut warnings = unknown_keys(&table);
     if config.concurrent < 1 {
-        return Err(ConfigError::Invalid { location: name.to_owned(), message: "`concurrent` must be at least 1".to_owned() });
+        return Err(ConfigError::Invalid {
+            location: name.to_owned(),
+            message: "`concurrent` must be at least 1".to_owned(),
+        });
     }
     for (index, runner) in config.runners.iter_mut().enumerate() {
         runner.expand_environment();
-        let label = if runner.name.is_empty() { format!("[[runners]] number {}", index + 1) } else { format!("runner {:?}", runner.name) };
+        let label = if runner.name.is_empty() {
+            format!("[[runners]] number {}", index + 1)
+        } else {
+            format!("runner {:?}", runner.name)
+        };
         if runner.token.is_empty() {
             warnings.push(format!("{label} has no token and is skipped"));
         }
         if !matches!(runner.executor.as_str(), "docker" | "podman" | "") {
-            warnings.push(format!("{label}: executor {:?} is not available, jobs run in containers of podman", runner.executor));
+            warnings.push(format!(
+                "{label}: executor {:?} is not available, jobs run in containers of podman",
+                runner.executor
+            ));
         }
     }
     Ok(Parsed { config, warnings })
@@ -74,7 +90,11 @@ pub fn parse_config(text: &str, name: &str) -> Result<Parsed, ConfigError> {
 fn unknown_keys(table: &toml::Table) -> Vec<String> {
     let mut unknown = Vec::new();
     collect_unknown(table, &model::GLOBAL_KEYS, "", &mut unknown);
-    let runners = table.get("runners").and_then(toml::Value::as_array).into_iter().flatten();
+    let runners = table
+        .get("runners")
+        .and_then(toml::Value::as_array)
+        .into_iter()
+        .flatten();
     for runner in runners.filter_map(toml::Value::as_table) {
         collect_unknown(runner, &model::RUNNER_KEYS, "runners.", &mut unknown);
         for (section, keys) in [("docker", &model::DOCKER_KEYS[..]), ("podman", &model::PODMAN_KEYS[..])] {
@@ -85,7 +105,10 @@ fn unknown_keys(table: &toml::Table) -> Vec<String> {
     }
     unknown.sort();
     unknown.dedup();
-    unknown.into_iter().map(|key| format!("`{key}` has no effect in this version")).collect()
+    unknown
+        .into_iter()
+        .map(|key| format!("`{key}` has no effect in this version"))
+        .collect()
 }
 
 fn collect_unknown(table: &toml::Table, known: &[&str], prefix: &str, unknown: &mut Vec<String>) {
@@ -98,7 +121,9 @@ fn collect_unknown(table: &toml::Table, known: &[&str], prefix: &str, unknown: &
         toml::Value::Table(inner) => inner.values().any(|v| !matches!(v, toml::Value::Integer(0))),
         toml::Value::Float(_) | toml::Value::Datetime(_) => true,
     };
-    let keys = table.iter().filter(|(key, value)| !known.contains(&key.as_str()) && says_something(value));
+    let keys = table
+        .iter()
+        .filter(|(key, value)| !known.contains(&key.as_str()) && says_something(value));
     unknown.extend(keys.map(|(key, _)| format!("{prefix}{key}")));
 }
 
@@ -142,9 +167,15 @@ shutdown_timeout = 0
         let parsed = parse_config(text, "config.toml").unwrap();
         assert_eq!(parsed.warnings, Vec::<String>::new());
         let config = parsed.config;
-        assert_eq!((config.concurrent, config.check_interval()), (4, Duration::from_secs(3)));
+        assert_eq!(
+            (config.concurrent, config.check_interval()),
+            (4, Duration::from_secs(3))
+        );
         let runner = &config.runners[0];
-        assert_eq!((runner.name.as_str(), runner.id, runner.token.expose()), ("podman-1", 12345, "glrt-XXXX"));
+        assert_eq!(
+            (runner.name.as_str(), runner.id, runner.token.expose()),
+            ("podman-1", 12345, "glrt-XXXX")
+        );
         assert_eq!(runner.docker.pull_policy, ["if-not-present"]);
         assert_eq!(runner.environment, ["A=b=c", "FF_TIMESTAMPS=false"]);
     }
@@ -167,7 +198,11 @@ shutdown_timeout = 0
     fn errors_say_where() {
         for (text, location, part) in [
             ("concurrent = \"x\"", "c.toml:1:14", "invalid type"),
-            ("concurrent = 1\n[[runners]]\n  limit = [\n", "c.toml:3:12", "unclosed array"),
+            (
+                "concurrent = 1\n[[runners]]\n  limit = [\n",
+                "c.toml:3:12",
+                "unclosed array",
+            ),
             ("concurrent = 0", "c.toml", "at least 1"),
         ] {
             match parse_config(text, "c.toml") {

@@ -22,7 +22,7 @@ pub(super) const GLOBAL_KEYS: [&str; 9] = [
     "user",
 ];
 /// As above, of `[[runners]]`.
-pub(super) const RUNNER_KEYS: [&str; 33] = [
+pub(super) const RUNNER_KEYS: [&str; 29] = [
     "name",
     "url",
     "id",
@@ -33,23 +33,19 @@ pub(super) const RUNNER_KEYS: [&str; 33] = [
     "tls-cert-file",
     "tls-key-file",
     "limit",
-    "request_concurrency",
     "output_limit",
     "unhealthy_requests_limit",
     "unhealthy_interval",
     "job_status_final_update_retry_limit",
     "executor",
     "builds_dir",
-    "cache_dir",
     "clone_url",
     "environment",
     "pre_get_sources_script",
     "post_get_sources_script",
     "pre_build_script",
     "post_build_script",
-    "prepare_timeout",
     "debug_trace_disabled",
-    "shell",
     "labels",
     "feature_flags",
     "artifact",
@@ -99,7 +95,14 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { concurrent: 1, check_interval: 0, log_level: None, log_format: None, shutdown_timeout: 0, runners: Vec::new() }
+        Self {
+            concurrent: 1,
+            check_interval: 0,
+            log_level: None,
+            log_format: None,
+            shutdown_timeout: 0,
+            runners: Vec::new(),
+        }
     }
 }
 
@@ -113,7 +116,12 @@ impl Config {
     /// How long jobs have to end after a forceful stop.
     #[must_use]
     pub fn shutdown_timeout(&self) -> Duration {
-        Duration::from_secs(u64::try_from(self.shutdown_timeout).ok().filter(|&s| s > 0).unwrap_or(30))
+        Duration::from_secs(
+            u64::try_from(self.shutdown_timeout)
+                .ok()
+                .filter(|&s| s > 0)
+                .unwrap_or(30),
+        )
     }
 }
 
@@ -174,7 +182,11 @@ impl RunnerConfig {
     /// Bytes of log per job.
     #[must_use]
     pub fn output_limit_bytes(&self) -> u64 {
-        if self.output_limit == 0 { 4 * 1024 * 1024 } else { self.output_limit * 1024 }
+        if self.output_limit == 0 {
+            4 * 1024 * 1024
+        } else {
+            self.output_limit * 1024
+        }
     }
 }
 
@@ -236,7 +248,11 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
         }
 
         fn visit_str<E>(self, text: &str) -> Result<Vec<String>, E> {
-            Ok(if text.is_empty() { Vec::new() } else { vec![text.to_owned()] })
+            Ok(if text.is_empty() {
+                Vec::new()
+            } else {
+                vec![text.to_owned()]
+            })
         }
 
         fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<String>, A::Error> {

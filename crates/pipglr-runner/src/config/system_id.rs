@@ -22,21 +22,34 @@ pub struct SystemIdError {
 /// GitLab.
 pub fn load_or_create_system_id(directory: &Path) -> Result<String, SystemIdError> {
     let path = directory.join(".runner_system_id");
-    let failed = |source| SystemIdError { path: path.clone(), source };
+    let failed = |source| SystemIdError {
+        path: path.clone(),
+        source,
+    };
     match fs::read_to_string(&path) {
         Ok(text) if is_valid(text.trim()) => return Ok(text.trim().to_owned()),
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let id = format!("r_{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
-    fs::create_dir_all(directory).and_then(|()| fs::write(&path, &id)).map_err(failed)?;
+    let id = temporary_system_id();
+    fs::create_dir_all(directory)
+        .and_then(|()| fs::write(&path, &id))
+        .map_err(failed)?;
     Ok(id)
+}
+
+/// An id that is not kept.
+#[must_use]
+pub fn temporary_system_id() -> String {
+    format!("r_{}", &uuid::Uuid::new_v4().simple().to_string()[..12])
 }
 
 /// `s_` or `r_` and twelve letters or digits.
 fn is_valid(id: &str) -> bool {
-    id.strip_prefix("s_").or_else(|| id.strip_prefix("r_")).is_some_and(|rest| rest.len() == 12 && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+    id.strip_prefix("s_")
+        .or_else(|| id.strip_prefix("r_"))
+        .is_some_and(|rest| rest.len() == 12 && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]

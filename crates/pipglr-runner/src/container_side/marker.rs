@@ -91,7 +91,10 @@ impl MarkerReader {
     pub fn new(nonce: &str) -> Self {
         let mut prefix = vec![SIGN];
         prefix.extend_from_slice(format!("pipglr:{nonce}:").as_bytes());
-        Self { prefix, held: Vec::new() }
+        Self {
+            prefix,
+            held: Vec::new(),
+        }
     }
 
     /// Takes a chunk and gives the pieces that are complete.
@@ -176,11 +179,25 @@ mod tests {
     #[test]
     fn markers_are_found_wherever_the_stream_is_cut() {
         let events = [
-            Event::Start { stage: "step_script".into() },
-            Event::End { stage: "step_script".into(), end: StageEnd::Exited(3) },
-            Event::End { stage: "after_script".into(), end: StageEnd::TimedOut },
-            Event::End { stage: "x".into(), end: StageEnd::Canceled },
-            Event::End { stage: "y".into(), end: StageEnd::SystemFailure },
+            Event::Start {
+                stage: "step_script".into(),
+            },
+            Event::End {
+                stage: "step_script".into(),
+                end: StageEnd::Exited(3),
+            },
+            Event::End {
+                stage: "after_script".into(),
+                end: StageEnd::TimedOut,
+            },
+            Event::End {
+                stage: "x".into(),
+                end: StageEnd::Canceled,
+            },
+            Event::End {
+                stage: "y".into(),
+                end: StageEnd::SystemFailure,
+            },
             Event::Finished,
         ];
         let (mut stream, mut expected) = (Vec::new(), Vec::new());

@@ -30,7 +30,10 @@ pub(super) fn write(out: &mut impl io::Write, text: &str) {
 /// Writes a marker to both streams, after everything written before it.
 pub(super) fn marker(event: &super::marker::Event, nonce: &str) {
     let bytes = event.encode(nonce);
-    for result in [io::stdout().write_all(&bytes).and_then(|()| io::stdout().flush()), io::stderr().write_all(&bytes)] {
+    for result in [
+        io::stdout().write_all(&bytes).and_then(|()| io::stdout().flush()),
+        io::stderr().write_all(&bytes),
+    ] {
         // As above: no output, nobody to tell.
         let _ = result;
     }

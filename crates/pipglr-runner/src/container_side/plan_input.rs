@@ -12,9 +12,15 @@ pub(super) fn read_plan<T: DeserializeOwned>() -> io::Result<T> {
     let mut line = Vec::new();
     io::stdin().lock().read_until(b'\n', &mut line)?;
     if line.last() != Some(&b'\n') {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the plan did not arrive in full; nothing was run"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the plan did not arrive in full; nothing was run",
+        ));
     }
     serde_json::from_slice(&line).map_err(|e| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("the plan is not readable (column {}): {:?}", e.column(), e.classify()))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the plan is not readable (column {}): {:?}", e.column(), e.classify()),
+        )
     })
 }

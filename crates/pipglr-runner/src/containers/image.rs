@@ -19,7 +19,11 @@ const TRIES: u32 = 3;
 /// # Errors
 /// [`JobError::Pull`] if no policy led to an image; [`JobError::System`] if podman fails otherwise.
 pub async fn ensure_image(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<Image, JobError> {
-    trace.line(&format!("Using effective pull policy of [{}] for container {}", plan.policy_list(), plan.name));
+    trace.line(&format!(
+        "Using effective pull policy of [{}] for container {}",
+        plan.policy_list(),
+        plan.name
+    ));
     let mut last = None;
     for (index, policy) in plan.policies.iter().enumerate() {
         if index > 0 {
@@ -37,7 +41,8 @@ pub async fn ensure_image(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> R
             Err(error) => return Err(error),
         }
     }
-    let (message, reason) = last.unwrap_or_else(|| ("no pull policy".to_owned(), FailureReason::RunnerConfigurationError));
+    let (message, reason) =
+        last.unwrap_or_else(|| ("no pull policy".to_owned(), FailureReason::RunnerConfigurationError));
     Err(pull_error(plan, message, reason))
 }
 
@@ -59,15 +64,25 @@ async fn by_policy(engine: &Engine, plan: &ImagePlan, policy: PullPolicy, trace:
     if let Some(credentials) = &plan.credentials {
         trace.line(&format!("Authenticating with credentials from {}", credentials.origin));
     }
-    let platform = plan.platform.as_ref().map(|p| format!(" for platform {p}")).unwrap_or_default();
+    let platform = plan
+        .platform
+        .as_ref()
+        .map(|p| format!(" for platform {p}"))
+        .unwrap_or_default();
     trace.line(&format!("Pulling docker image {}{platform} ...", plan.name));
     pull(engine, plan, trace).await?;
     let image = local(engine, plan).await?;
-    image.with_context(|| format!("image {:?} is not there after it was pulled", plan.name)).map_err(JobError::System)
+    image
+        .with_context(|| format!("image {:?} is not there after it was pulled", plan.name))
+        .map_err(JobError::System)
 }
 
 async fn local(engine: &Engine, plan: &ImagePlan) -> Result<Option<Image>, JobError> {
-    let image = engine.client.image(&plan.reference).await.context("look for the image")?;
+    let image = engine
+        .client
+        .image(&plan.reference)
+        .await
+        .context("look for the image")?;
     Ok(image.filter(|image| match plan.platform.as_deref() {
         None => true,
         Some(wanted) => {
@@ -94,24 +109,42 @@ async fn pull(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<(), Jo
         let message = match engine.client.pull(&request, |_| {}).await {
             Ok(_) => return Ok(()),
             Err(pipglr_podman::Error::Pull { message, .. }) => message,
-            Err(error @ pipglr_podman::Error::Unreachable { .. }) => return Err(JobError::System(anyhow::Error::new(error))),
+            Err(error @ pipglr_podman::Error::Unreachable { .. }) => {
+                return Err(JobError::System(anyhow::Error::new(error)));
+            }
             Err(error) => error.to_string(),
         };
         let reason = classify_pull(&message);
         if reason != FailureReason::RunnerExternalDependencyFailure || attempt >= TRIES {
             return Err(pull_error(plan, message, reason));
         }
-        trace.warning(&format!("Failed to pull image {:?} (attempt #{attempt}), retrying: {message}", plan.name));
+        trace.warning(&format!(
+            "Failed to pull image {:?} (attempt #{attempt}), retrying: {message}",
+            plan.name
+        ));
         attempt += 1;
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 
 fn announce(plan: &ImagePlan, image: &Image, trace: &Trace) {
-    let digest = image.repo_digests.first().map(|d| format!(" with digest {d}")).unwrap_or_default();
-    trace.line(&format!("Using docker image sha256:{} for {}{digest} ...", image.id.trim_start_matches("sha256:"), plan.name));
+    let digest = image
+        .repo_digests
+        .first()
+        .map(|d| format!(" with digest {d}"))
+        .unwrap_or_default();
+    trace.line(&format!(
+        "Using docker image sha256:{} for {}{digest} ...",
+        image.id.trim_start_matches("sha256:"),
+        plan.name
+    ));
 }
 
 fn pull_error(plan: &ImagePlan, message: String, reason: FailureReason) -> JobError {
-    JobError::Pull { image: plan.name.clone(), policies: plan.policy_list(), message, reason }
+    JobError::Pull {
+        image: plan.name.clone(),
+        policies: plan.policy_list(),
+        message,
+        reason,
+    }
 }

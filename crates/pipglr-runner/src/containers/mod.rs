@@ -46,7 +46,10 @@ impl Engine {
     /// An engine at the settings' socket; nothing is contacted.
     #[must_use]
     pub fn new(settings: EngineSettings) -> Self {
-        Self { client: Client::new(&settings.socket), settings: std::sync::Arc::new(settings) }
+        Self {
+            client: Client::new(&settings.socket),
+            settings: std::sync::Arc::new(settings),
+        }
     }
 
     /// Whether podman answers.

@@ -3,7 +3,12 @@
 use super::Engine;
 use crate::job::plan::JobPlan;
 use pipglr_podman::{Filters, RemoveOptions, VolumeSpec};
+use std::time::Duration;
 
+/// Longest time for the removal of one job's objects.
+///
+/// Compat: gitlab-runner executors/docker/consts.go.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(300);
 /// Marks volumes that end with their job.
 const TEMPORARY: &str = "pipglr.temporary";
 
@@ -15,13 +20,25 @@ const ROLES: [&str; 3] = ["build", "helper-prepare", "helper-finish"];
 /// # Errors
 /// podman refuses or is not there.
 pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipglr_podman::Error> {
-    let further = plan.volumes.iter().filter(|v| !v.source.starts_with('/')).map(|v| v.source.as_str());
+    let further = plan
+        .volumes
+        .iter()
+        .filter(|v| !v.source.starts_with('/'))
+        .map(|v| v.source.as_str());
     for name in std::iter::once(plan.builds.name.as_str()).chain(further) {
         let mut labels = plan.labels.for_kind("cache");
         if name.starts_with(&plan.names.unique) {
             labels.insert(TEMPORARY.to_owned(), "true".to_owned());
         }
-        match engine.client.create_volume(&VolumeSpec { name: name.to_owned(), labels, ..VolumeSpec::default() }).await {
+        match engine
+            .client
+            .create_volume(&VolumeSpec {
+                name: name.to_owned(),
+                labels,
+                ..VolumeSpec::default()
+            })
+            .await
+        {
             // An earlier job of this slot left it for us.
             Ok(_) | Err(pipglr_podman::Error::Conflict { .. }) => {}
             Err(error) => return Err(error),
@@ -33,17 +50,37 @@ pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
 /// Removes a job's containers and the volumes that are not kept. Everything is tried; failures are for the operator,
 /// and start-up reaps what is left.
 pub async fn remove_job_objects(engine: &Engine, plan: &JobPlan) {
+    if tokio::time::timeout(REMOVAL_LIMIT, remove_all(engine, plan))
+        .await
+        .is_err()
+    {
+        tracing::error!(
+            name = plan.names.unique,
+            "podman does not answer: containers and volumes of a job are left until the next start"
+        );
+    }
+}
+
+async fn remove_all(engine: &Engine, plan: &JobPlan) {
     let removals = ROLES.iter().map(|role| {
         let name = format!("{}-{role}", plan.names.unique);
         async move {
-            let options = RemoveOptions { force: true, volumes: true, timeout: Some(0) };
+            let options = RemoveOptions {
+                force: true,
+                volumes: true,
+                timeout: Some(0),
+            };
             if let Err(error) = engine.client.remove(&name, options).await {
                 tracing::warn!(container = name, %error, "container could not be removed");
             }
         }
     });
     futures_util::future::join_all(removals).await;
-    let own_volumes = plan.volumes.iter().map(|v| &v.source).filter(|s| s.starts_with(&plan.names.unique));
+    let own_volumes = plan
+        .volumes
+        .iter()
+        .map(|v| &v.source)
+        .filter(|s| s.starts_with(&plan.names.unique));
     let builds = (!plan.builds.reusable).then_some(&plan.builds.name);
     for volume in own_volumes.chain(builds) {
         if let Err(error) = engine.client.remove_volume(volume, true).await {
@@ -60,12 +97,19 @@ pub async fn reap_leftovers(engine: &Engine, system_id: &str) -> Result<usize, p
     let filters = Filters::label(format!("pipglr.system_id={system_id}"));
     let left = engine.client.containers(&filters, true).await?;
     for container in &left {
-        let options = RemoveOptions { force: true, volumes: true, timeout: Some(0) };
+        let options = RemoveOptions {
+            force: true,
+            volumes: true,
+            timeout: Some(0),
+        };
         if let Err(error) = engine.client.remove(&container.id, options).await {
             tracing::warn!(container = container.id, %error, "leftover container could not be removed");
         }
     }
-    let volumes = engine.client.volumes(&filters.and("label", format!("{TEMPORARY}=true"))).await?;
+    let volumes = engine
+        .client
+        .volumes(&filters.and("label", format!("{TEMPORARY}=true")))
+        .await?;
     for volume in &volumes {
         if let Err(error) = engine.client.remove_volume(&volume.name, true).await {
             tracing::warn!(volume = volume.name, %error, "leftover volume could not be removed");

@@ -13,12 +13,22 @@ use tokio_util::task::AbortOnDropHandle;
 /// How long podman may be away before its container is given up.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
 
+/// Pause before podman is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often the log of a stopped container is read before it is taken as it is.
+const REPLAYS: u32 = 5;
+
 /// What comes out of a container, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
     Output(Source, Vec<u8>),
-    Start { stage: String },
-    End { stage: String, end: StageEnd },
+    Start {
+        stage: String,
+    },
+    End {
+        stage: String,
+        end: StageEnd,
+    },
     /// The container has done what it was told.
     Finished,
     /// The container ended, or was lost, before it was finished; says why.
@@ -44,7 +54,14 @@ impl Session {
     pub async fn launch(engine: &Engine, spec: &ContainerSpec, nonce: &str) -> anyhow::Result<Self> {
         let client = &engine.client;
         let id = client.create(spec).await.context("create container")?;
-        let options = AttachOptions { stdin: true, stdout: true, stderr: true, logs: false, stream: true, ..AttachOptions::default() };
+        let options = AttachOptions {
+            stdin: true,
+            stdout: true,
+            stderr: true,
+            logs: false,
+            stream: true,
+            ..AttachOptions::default()
+        };
         let started = async {
             let attached = client.attach(&id, options).await.context("attach to container")?;
             client.start(&id).await.context("start container")?;
@@ -60,7 +77,13 @@ impl Session {
         let (sender, events) = mpsc::unbounded_channel();
         let reader = Reader::new(engine.clone(), id.clone(), nonce, sender);
         let task = tokio::spawn(reader.run(output));
-        Ok(Self { id, engine: engine.clone(), input: Some(input), events, _reader: AbortOnDropHandle::new(task) })
+        Ok(Self {
+            id,
+            engine: engine.clone(),
+            input: Some(input),
+            events,
+            _reader: AbortOnDropHandle::new(task),
+        })
     }
 
     /// Hands over the plan, which must be a single line.
@@ -82,15 +105,39 @@ impl Session {
 
     /// Asks the container to stop what it is doing.
     pub async fn ask_to_stop(&self) {
-        if let Err(error) = self.engine.client.kill(&self.id, "SIGTERM").await {
+        if let Err(error) = within_limit(self.engine.client.kill(&self.id, "SIGTERM")).await {
             tracing::debug!(container = self.id, %error, "container could not be asked to stop");
         }
     }
 }
 
+/// A quick call to podman: one that hangs is as good as none.
+async fn within_limit<T>(
+    call: impl Future<Output = Result<T, pipglr_podman::Error>>,
+) -> Result<T, pipglr_podman::Error> {
+    const LIMIT: Duration = Duration::from_secs(30);
+    match tokio::time::timeout(LIMIT, call).await {
+        Ok(result) => result,
+        Err(_) => Err(pipglr_podman::Error::TimedOut {
+            seconds: LIMIT.as_secs(),
+        }),
+    }
+}
+
 /// Removes a container that never ran.
 async fn discard(engine: &Engine, id: &str) {
-    if let Err(error) = engine.client.remove(id, RemoveOptions { force: true, volumes: true, timeout: Some(0) }).await {
+    if let Err(error) = engine
+        .client
+        .remove(
+            id,
+            RemoveOptions {
+                force: true,
+                volumes: true,
+                timeout: Some(0),
+            },
+        )
+        .await
+    {
         tracing::warn!(container = id, %error, "container could not be removed");
     }
 }
@@ -117,25 +164,42 @@ struct Stream {
 
 impl Reader {
     fn new(engine: Engine, id: String, nonce: &str, sender: mpsc::UnboundedSender<SessionEvent>) -> Self {
-        let stream =
-            |source| Stream { source, markers: MarkerReader::new(nonce), waiting: VecDeque::new(), seen: 0, skip: 0 };
-        Self { engine, id, sender, streams: [stream(Source::JobStdout), stream(Source::JobStderr)], finished: false }
+        let stream = |source| Stream {
+            source,
+            markers: MarkerReader::new(nonce),
+            waiting: VecDeque::new(),
+            seen: 0,
+            skip: 0,
+        };
+        Self {
+            engine,
+            id,
+            sender,
+            streams: [stream(Source::JobStdout), stream(Source::JobStderr)],
+            finished: false,
+        }
     }
 
     async fn run(mut self, output: Output) {
         let mut lost = self.consume(output).await;
+        // A stream that ends says nothing about the container: podman may have gone away. Only a replay of its log,
+        // made after it stopped, is the whole story.
+        let mut replays_of_stopped = 0;
         while !self.finished {
             match self.still_running().await {
                 Ok(true) => {}
-                Ok(false) if lost.is_none() => break,
-                // Ended meanwhile: its log still holds what was not seen.
-                Ok(false) => {}
+                Ok(false) if replays_of_stopped > 0 && (lost.is_none() || replays_of_stopped >= REPLAYS) => break,
+                Ok(false) => replays_of_stopped += 1,
                 Err(reason) => {
                     self.send(SessionEvent::Died(reason));
                     return;
                 }
             }
-            tracing::warn!(container = self.id, reason = lost.as_deref().unwrap_or("end of stream"), "replaying the container's log");
+            tracing::warn!(
+                container = self.id,
+                reason = lost.as_deref().unwrap_or("end of stream"),
+                "replaying the container's log"
+            );
             lost = self.replay().await;
         }
         if !self.finished {
@@ -167,14 +231,20 @@ impl Reader {
         for stream in &mut self.streams {
             stream.skip = stream.seen;
         }
-        let options = LogOptions { follow: true, stdout: true, stderr: true, ..LogOptions::default() };
-        match self.engine.client.logs(&self.id, &options).await {
+        let options = LogOptions {
+            follow: true,
+            stdout: true,
+            stderr: true,
+            ..LogOptions::default()
+        };
+        let lost = match self.engine.client.logs(&self.id, &options).await {
             Ok(output) => self.consume(output).await,
-            Err(error) => {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                Some(error.to_string())
-            }
+            Err(error) => Some(error.to_string()),
+        };
+        if !self.finished {
+            tokio::time::sleep(PAUSE).await;
         }
+        lost
     }
 
     /// Sends what both streams agree on: output of each in order, a marker when both have reached it.
@@ -229,11 +299,15 @@ impl Reader {
     async fn still_running(&self) -> Result<bool, String> {
         let deadline = tokio::time::Instant::now() + LONGEST_OUTAGE;
         loop {
-            match self.engine.client.inspect_container(&self.id).await {
+            match within_limit(self.engine.client.inspect_container(&self.id)).await {
                 Ok(container) => return Ok(container.state.running),
-                Err(error) if error.is_not_found() => return Err("the container was removed by somebody else".to_owned()),
-                Err(error) if tokio::time::Instant::now() >= deadline => return Err(format!("podman is away: {error}")),
-                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Err(error) if error.is_not_found() => {
+                    return Err("the container was removed by somebody else".to_owned());
+                }
+                Err(error) if tokio::time::Instant::now() >= deadline => {
+                    return Err(format!("podman is away: {error}"));
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }

@@ -12,7 +12,12 @@ const NESTED_CONF_INSIDE: &str = "/.pipglr/containers.conf";
 
 /// The build container: the job's image with our init as process 1.
 #[must_use]
-pub fn build_container(plan: &JobPlan, image: &Image, docker: &DockerConfig, settings: &EngineSettings) -> ContainerSpec {
+pub fn build_container(
+    plan: &JobPlan,
+    image: &Image,
+    docker: &DockerConfig,
+    settings: &EngineSettings,
+) -> ContainerSpec {
     let mut spec = ContainerSpec {
         image: Some(image.id.clone()),
         entrypoint: Some(vec![PROGRAM_INSIDE.to_owned(), "job-init".to_owned()]),
@@ -47,9 +52,11 @@ pub fn helper_container(plan: &JobPlan, role: &str, settings: &EngineSettings) -
         ..common(plan, role)
     };
     spec.mounts.push(Mount::bind("/usr", "/usr", &["ro", "rbind"]));
-    spec.mounts.push(Mount::tmpfs("/root", &["mode=700", "nosuid", "nodev"]));
+    spec.mounts
+        .push(Mount::tmpfs("/root", &["mode=700", "nosuid", "nodev"]));
     spec.env.insert("HOME", "/root");
-    spec.env.insert("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    spec.env
+        .insert("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     spec
 }
 
@@ -60,11 +67,15 @@ fn common(plan: &JobPlan, role: &str) -> ContainerSpec {
         labels: plan.labels.for_kind(role),
         stdin: true,
         // conmon's file can be replayed from the start after a lost connection; journald may not even be there.
-        log_configuration: Some(LogConfiguration { driver: Some("k8s-file".to_owned()), ..LogConfiguration::default() }),
+        log_configuration: Some(LogConfiguration {
+            driver: Some("k8s-file".to_owned()),
+            ..LogConfiguration::default()
+        }),
         stop_timeout: Some(10),
         ..ContainerSpec::default()
     };
-    spec.volumes.push(NamedVolume::new(&plan.builds.name, &plan.builds.directory, &[]));
+    spec.volumes
+        .push(NamedVolume::new(&plan.builds.name, &plan.builds.directory, &[]));
     spec
 }
 
@@ -91,21 +102,26 @@ fn apply_operator_settings(spec: &mut ContainerSpec, docker: &DockerConfig) {
 fn mount(spec: &mut ContainerSpec, volume: &VolumeMount) {
     let options: Vec<&str> = volume.options.iter().map(String::as_str).collect();
     if volume.source.starts_with('/') {
-        spec.mounts.push(Mount::bind(&volume.source, &volume.destination, &options));
+        spec.mounts
+            .push(Mount::bind(&volume.source, &volume.destination, &options));
     } else {
-        spec.volumes.push(NamedVolume::new(&volume.source, &volume.destination, &options));
+        spec.volumes
+            .push(NamedVolume::new(&volume.source, &volume.destination, &options));
     }
 }
 
 /// What building images and running containers inside a job needs, and nothing more. Plain `privileged` cannot work
 /// nested: it wants to mount a fresh sysfs. All of this is within the user namespaces of the sandbox.
 fn allow_nested_builds(spec: &mut ContainerSpec, settings: &EngineSettings) {
-    spec.cap_add.extend(["CAP_SYS_ADMIN".to_owned(), "CAP_NET_ADMIN".to_owned()]);
+    spec.cap_add
+        .extend(["CAP_SYS_ADMIN".to_owned(), "CAP_NET_ADMIN".to_owned()]);
     spec.unmask.push("/proc/*".to_owned());
-    spec.devices.extend([Device::new("/dev/fuse"), Device::new("/dev/net/tun")]);
+    spec.devices
+        .extend([Device::new("/dev/fuse"), Device::new("/dev/net/tun")]);
     if let Some(conf) = &settings.nested_containers_conf {
         // There is no cgroup to manage in there.
-        spec.mounts.push(Mount::bind(conf.display().to_string(), NESTED_CONF_INSIDE, &["ro"]));
+        spec.mounts
+            .push(Mount::bind(conf.display().to_string(), NESTED_CONF_INSIDE, &["ro"]));
         spec.env.insert("CONTAINERS_CONF_OVERRIDE", NESTED_CONF_INSIDE);
     }
 }

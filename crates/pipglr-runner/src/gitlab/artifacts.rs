@@ -70,15 +70,22 @@ impl GitLab {
             request = request.query(&[("direct_download", "true")]);
         }
         let response = request.send().await.map_err(|e| unreachable_error(&url, &e))?;
-        let Some(target) = redirect_target(&response) else { return Ok(response) };
+        let Some(target) = redirect_target(&response) else {
+            return Ok(response);
+        };
         let shown = without_credentials(target.as_str());
-        self.http.get(target).send().await.map_err(|e| unreachable_error(&shown, &e))
+        self.http
+            .get(target)
+            .send()
+            .await
+            .map_err(|e| unreachable_error(&shown, &e))
     }
 
     /// The pause before try number `attempt + 1` of a transfer.
     #[must_use]
     pub fn transfer_pause(attempt: u32) -> Duration {
-        Duration::from_secs(2u64.saturating_pow(attempt - 1).min(5)) + Duration::from_millis(100).mul_f64(retry::jitter())
+        Duration::from_secs(2u64.saturating_pow(attempt - 1).min(5))
+            + Duration::from_millis(100).mul_f64(retry::jitter())
     }
 }
 

@@ -38,14 +38,23 @@ pub enum Error {
     Unreachable { url: String, reason: String },
     /// An answer that is not the expected one.
     #[error("{method} {url}: {status}{}", parenthesized(message))]
-    Status { method: Method, url: String, status: StatusCode, message: String },
+    Status {
+        method: Method,
+        url: String,
+        status: StatusCode,
+        message: String,
+    },
     /// An answer with the right status and the wrong body.
     #[error("{url}: {reason}")]
     Decode { url: String, reason: String },
 }
 
 fn parenthesized(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!(" ({message})") }
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(" ({message})")
+    }
 }
 
 impl Error {
@@ -72,7 +81,10 @@ impl GitLab {
     /// # Errors
     /// [`Error::Configuration`] for a bad URL or unreadable TLS files.
     pub fn connect(connection: &Connection) -> Result<Self, Error> {
-        Ok(Self { http: build_http(&connection.tls)?, base: api_base(&connection.url)? })
+        Ok(Self {
+            http: build_http(&connection.tls)?,
+            base: api_base(&connection.url)?,
+        })
     }
 
     /// The absolute URL of an API path.
@@ -125,13 +137,24 @@ pub(super) async fn status_error(method: Method, response: Response) -> Error {
         Ok(body) => server_message(&body),
         Err(error) => format!("the answer broke off: {error}"),
     };
-    let message = if status.canonical_reason().is_some_and(|r| message.contains(r)) { String::new() } else { message };
-    Error::Status { method, url, status, message }
+    let message = if status.canonical_reason().is_some_and(|r| message.contains(r)) {
+        String::new()
+    } else {
+        message
+    };
+    Error::Status {
+        method,
+        url,
+        status,
+        message,
+    }
 }
 
 /// Reads `{"message": X}` where X is a string or an object of field to messages, or `{"error": X}`.
 fn server_message(body: &[u8]) -> String {
-    let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
+        return String::new();
+    };
     match json.get("message").or_else(|| json.get("error")) {
         Some(serde_json::Value::String(text)) => text.clone(),
         Some(serde_json::Value::Object(fields)) => {
@@ -160,7 +183,10 @@ pub(super) fn unreachable_error(url: &str, error: &reqwest::Error) -> Error {
     } else if reason.is_empty() {
         reason = error.to_string();
     }
-    Error::Unreachable { url: without_credentials(url), reason }
+    Error::Unreachable {
+        url: without_credentials(url),
+        reason,
+    }
 }
 
 /// `scheme://host/path` without user, password and query.
@@ -182,11 +208,16 @@ pub(super) fn without_credentials(url: &str) -> String {
 fn api_base(url: &str) -> Result<String, Error> {
     let trimmed = url.trim().trim_end_matches('/');
     let trimmed = trimmed.strip_suffix("/ci").unwrap_or(trimmed);
-    let parsed = reqwest::Url::parse(trimmed)
-        .map_err(|e| Error::Configuration { what: format!("url {url:?}"), reason: e.to_string() })?;
+    let parsed = reqwest::Url::parse(trimmed).map_err(|e| Error::Configuration {
+        what: format!("url {url:?}"),
+        reason: e.to_string(),
+    })?;
     if !matches!(parsed.scheme(), "http" | "https") {
         let reason = format!("scheme must be http or https, not {}", parsed.scheme());
-        return Err(Error::Configuration { what: format!("url {url:?}"), reason });
+        return Err(Error::Configuration {
+            what: format!("url {url:?}"),
+            reason,
+        });
     }
     Ok(format!("{trimmed}/api/v4/"))
 }
@@ -202,7 +233,10 @@ fn build_http(tls: &TlsFiles) -> Result<Client, Error> {
         _ => Vec::new(),
     };
     if let Some(text) = &tls.ca_text {
-        let wrong = |e: reqwest::Error| Error::Configuration { what: "CA certificates".to_owned(), reason: e.to_string() };
+        let wrong = |e: reqwest::Error| Error::Configuration {
+            what: "CA certificates".to_owned(),
+            reason: e.to_string(),
+        };
         extra.extend(Certificate::from_pem_bundle(text.as_bytes()).map_err(wrong)?);
     }
     let builder = || -> Result<reqwest::ClientBuilder, Error> {
@@ -220,36 +254,63 @@ fn build_http(tls: &TlsFiles) -> Result<Client, Error> {
     };
     let with_system = builder()?.tls_certs_merge(extra.clone()).build();
     with_system.or_else(|_| {
-            // No system certificates at all (a bare container): the bundled roots, plus what was configured.
-            let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|c| Certificate::from_der(c).ok());
-            builder().map(|b| b.tls_certs_only(roots.chain(extra)))?.build().map_err(|e| Error::Configuration { what: "TLS set-up".to_owned(), reason: e.to_string() })
+        // No system certificates at all (a bare container): the bundled roots, plus what was configured.
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .filter_map(|c| Certificate::from_der(c).ok());
+        builder()
+            .map(|b| b.tls_certs_only(roots.chain(extra)))?
+            .build()
+            .map_err(|e| Error::Configuration {
+                what: "TLS set-up".to_owned(),
+                reason: e.to_string(),
+            })
     })
 }
 
 /// Redirects within a host are followed; others are handed to the caller, who decides what may be sent there.
 fn same_host_only() -> reqwest::redirect::Policy {
     reqwest::redirect::Policy::custom(|attempt| {
-        let same = attempt.previous().last().is_some_and(|p| p.host() == attempt.url().host() && p.port_or_known_default() == attempt.url().port_or_known_default());
-        if same && attempt.previous().len() < 10 { attempt.follow() } else { attempt.stop() }
+        let same = attempt.previous().last().is_some_and(|p| {
+            p.host() == attempt.url().host() && p.port_or_known_default() == attempt.url().port_or_known_default()
+        });
+        if same && attempt.previous().len() < 10 {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
     })
 }
 
 fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
-    let wrong = |reason: String| Error::Configuration { what: format!("tls-ca-file {}", path.display()), reason };
+    let wrong = |reason: String| Error::Configuration {
+        what: format!("tls-ca-file {}", path.display()),
+        reason,
+    };
     let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
     Certificate::from_pem_bundle(&pem).map_err(|e| wrong(e.to_string()))
 }
 
 fn identity(tls: &TlsFiles) -> Result<Option<Identity>, Error> {
-    let (Some(cert), Some(key)) = (&tls.cert, &tls.key) else { return Ok(None) };
-    let wrong = |reason: String| Error::Configuration { what: format!("tls-cert-file {}", cert.display()), reason };
+    let (Some(cert), Some(key)) = (&tls.cert, &tls.key) else {
+        return Ok(None);
+    };
+    let wrong = |reason: String| Error::Configuration {
+        what: format!("tls-cert-file {}", cert.display()),
+        reason,
+    };
     let mut pem = std::fs::read(cert).map_err(|e| wrong(e.to_string()))?;
     pem.extend(std::fs::read(key).map_err(|e| wrong(e.to_string()))?);
     Identity::from_pem(&pem).map(Some).map_err(|e| wrong(e.to_string()))
 }
 
 fn user_agent() -> String {
-    format!("{} {} (pipglr; linux/{})", crate::NAME, crate::VERSION, crate::go_architecture())
+    format!(
+        "{} {} (pipglr; linux/{})",
+        crate::NAME,
+        crate::VERSION,
+        crate::go_architecture()
+    )
 }
 
 #[cfg(test)]
@@ -271,8 +332,14 @@ mod tests {
 
     #[test]
     fn server_messages_are_readable() {
-        assert_eq!(server_message(br#"{"message":"403 Forbidden - x"}"#), "403 Forbidden - x");
-        assert_eq!(server_message(br#"{"message":{"tag_list":["a","b"],"x":["c"]}}"#), "tag_list: a; b, x: c");
+        assert_eq!(
+            server_message(br#"{"message":"403 Forbidden - x"}"#),
+            "403 Forbidden - x"
+        );
+        assert_eq!(
+            server_message(br#"{"message":{"tag_list":["a","b"],"x":["c"]}}"#),
+            "tag_list: a; b, x: c"
+        );
         assert_eq!(server_message(b"<html>"), "");
     }
 

@@ -37,7 +37,12 @@ impl StateReport {
     /// "Still running".
     #[must_use]
     pub fn running(output: Output) -> Self {
-        Self { state: UpdateState::Running, failure_reason: None, exit_code: 0, output }
+        Self {
+            state: UpdateState::Running,
+            failure_reason: None,
+            exit_code: 0,
+            output,
+        }
     }
 }
 
@@ -88,7 +93,13 @@ impl JobApi {
     /// The API for job `id`.
     #[must_use]
     pub fn new(gitlab: GitLab, id: JobId, token: Secret, info: Arc<Info>, debug_trace: bool) -> Self {
-        Self { gitlab, id, token, info, debug_trace }
+        Self {
+            gitlab,
+            id,
+            token,
+            info,
+            debug_trace,
+        }
     }
 
     /// The job's number.
@@ -100,7 +111,11 @@ impl JobApi {
     /// Appends `chunk`, which must not be empty, to the trace at `offset`.
     pub async fn patch_trace(&self, offset: u64, chunk: Vec<u8>) -> Patch {
         let Some(range) = trace::content_range(offset, chunk.len() as u64) else {
-            return Patch { answer: PatchAnswer::Accepted, remote: None, interval: None };
+            return Patch {
+                answer: PatchAnswer::Accepted,
+                remote: None,
+                interval: None,
+            };
         };
         let mut map = self.token_header();
         map.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -110,7 +125,11 @@ impl JobApi {
             Ok(response) => read_patch(&response),
             Err(error) => {
                 tracing::warn!(job_id = self.id.0, %error, "appending to the job log failed");
-                Patch { answer: PatchAnswer::Failed, remote: None, interval: None }
+                Patch {
+                    answer: PatchAnswer::Failed,
+                    remote: None,
+                    interval: None,
+                }
             }
         }
     }
@@ -129,24 +148,45 @@ impl JobApi {
         let body = serde_json::to_vec(&body).expect("plain data serializes");
         let mut map = self.token_header();
         map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match self.call(Method::PUT, &paths::job(self.id), map, Bytes::from(body)).await {
+        match self
+            .call(Method::PUT, &paths::job(self.id), map, Bytes::from(body))
+            .await
+        {
             Ok(response) => {
                 let update = read_update(&response);
                 if update.answer == UpdateAnswer::Failed {
-                    tracing::warn!(job_id = self.id.0, status = response.status().as_u16(), "job update failed");
+                    tracing::warn!(
+                        job_id = self.id.0,
+                        status = response.status().as_u16(),
+                        "job update failed"
+                    );
                 }
                 update
             }
             Err(error) => {
                 tracing::warn!(job_id = self.id.0, %error, "job update failed");
-                let failed = if matches!(error, Error::Configuration { .. }) { UpdateAnswer::Gone } else { UpdateAnswer::Failed };
-                Update { answer: failed, remote: None, interval: None }
+                let failed = if matches!(error, Error::Configuration { .. }) {
+                    UpdateAnswer::Gone
+                } else {
+                    UpdateAnswer::Failed
+                };
+                Update {
+                    answer: failed,
+                    remote: None,
+                    interval: None,
+                }
             }
         }
     }
 
     async fn call(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
-        let call = Call { method, path, headers, body: Some(body), timeout: Some(CALL_TIMEOUT) };
+        let call = Call {
+            method,
+            path,
+            headers,
+            body: Some(body),
+            timeout: Some(CALL_TIMEOUT),
+        };
         self.gitlab.send(call).await
     }
 
@@ -167,10 +207,16 @@ fn read_patch(response: &Response) -> Patch {
         403 => PatchAnswer::Gone,
         202 => PatchAnswer::Accepted,
         404 => PatchAnswer::NotFound,
-        416 => PatchAnswer::Mismatch { offset: header(response, RANGE.as_str()).map_or(0, trace::parse_range_offset) },
+        416 => PatchAnswer::Mismatch {
+            offset: header(response, RANGE.as_str()).map_or(0, trace::parse_range_offset),
+        },
         _ => PatchAnswer::Failed,
     };
-    Patch { answer, remote, interval }
+    Patch {
+        answer,
+        remote,
+        interval,
+    }
 }
 
 fn read_update(response: &Response) -> Update {
@@ -184,7 +230,11 @@ fn read_update(response: &Response) -> Update {
         412 => UpdateAnswer::ResendTrace,
         _ => UpdateAnswer::Failed,
     };
-    Update { answer, remote, interval }
+    Update {
+        answer,
+        remote,
+        interval,
+    }
 }
 
 fn read_common(response: &Response) -> (Option<RemoteJobState>, Option<Duration>) {

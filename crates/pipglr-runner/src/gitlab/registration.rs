@@ -34,7 +34,11 @@ impl GitLab {
     /// # Errors
     /// Transport errors and every status but 200 and 403.
     pub async fn verify(&self, token: &Secret, system_id: &str, info: &Info) -> Result<Verified, Error> {
-        let body = VerifyRequest { info: info.clone(), token: token.clone(), system_id: Some(system_id.to_owned()) };
+        let body = VerifyRequest {
+            info: info.clone(),
+            token: token.clone(),
+            system_id: Some(system_id.to_owned()),
+        };
         let response = self.post_json(paths::VERIFY, &body, token.expose()).await?;
         match response.status().as_u16() {
             200 => Ok(Verified::Alive(decode(response).await.ok())),
@@ -48,8 +52,15 @@ impl GitLab {
     /// # Errors
     /// Every answer but 204.
     pub async fn unregister(&self, token: &Secret, system_id: Option<&str>) -> Result<(), Error> {
-        let path = if system_id.is_some() { paths::MANAGERS } else { paths::RUNNERS };
-        let body = TokenRequest { token: token.clone(), system_id: system_id.map(str::to_owned) };
+        let path = if system_id.is_some() {
+            paths::MANAGERS
+        } else {
+            paths::RUNNERS
+        };
+        let body = TokenRequest {
+            token: token.clone(),
+            system_id: system_id.map(str::to_owned),
+        };
         let response = self.json_call(Method::DELETE, path, &body, token.expose()).await?;
         match response.status().as_u16() {
             204 => Ok(()),

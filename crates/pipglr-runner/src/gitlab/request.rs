@@ -23,9 +23,15 @@ impl GitLab {
     /// # Errors
     /// Any answer but 201 and 204; a 201 that cannot be read.
     pub async fn request_job(&self, request: &JobRequest) -> Result<JobRequestOutcome, Error> {
-        let response = self.post_json(paths::JOBS_REQUEST, request, request.token.expose()).await?;
-        let last_update =
-            response.headers().get(headers::LAST_UPDATE).and_then(|v| v.to_str().ok()).filter(|v| !v.is_empty()).map(str::to_owned);
+        let response = self
+            .post_json(paths::JOBS_REQUEST, request, request.token.expose())
+            .await?;
+        let last_update = response
+            .headers()
+            .get(headers::LAST_UPDATE)
+            .and_then(|v| v.to_str().ok())
+            .filter(|v| !v.is_empty())
+            .map(str::to_owned);
         let job = match response.status().as_u16() {
             201 => Some(decode(response).await?),
             204 => None,
@@ -34,7 +40,12 @@ impl GitLab {
         Ok(JobRequestOutcome { job, last_update })
     }
 
-    pub(super) async fn post_json(&self, path: &str, body: &impl serde::Serialize, token: &str) -> Result<Response, Error> {
+    pub(super) async fn post_json(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+        token: &str,
+    ) -> Result<Response, Error> {
         self.json_call(Method::POST, path, body, token).await
     }
 
@@ -53,7 +64,14 @@ impl GitLab {
             map.insert(HeaderName::from_static(headers::RUNNER_TOKEN), value);
         }
         let body = serde_json::to_vec(body).expect("plain data serializes");
-        self.send(Call { method, path, headers: map, body: Some(Bytes::from(body)), timeout: None }).await
+        self.send(Call {
+            method,
+            path,
+            headers: map,
+            body: Some(Bytes::from(body)),
+            timeout: None,
+        })
+        .await
     }
 }
 
@@ -64,11 +82,21 @@ pub(super) async fn decode<T: serde::de::DeserializeOwned>(response: Response) -
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.split(';').next().is_some_and(|mime| mime.trim().eq_ignore_ascii_case("application/json")));
+        .is_some_and(|v| {
+            v.split(';')
+                .next()
+                .is_some_and(|mime| mime.trim().eq_ignore_ascii_case("application/json"))
+        });
     if !is_json {
-        return Err(Error::Decode { url, reason: "the answer is not application/json".to_owned() });
+        return Err(Error::Decode {
+            url,
+            reason: "the answer is not application/json".to_owned(),
+        });
     }
-    let body = response.bytes().await.map_err(|e| super::client::unreachable_error(&url, &e))?;
+    let body = response
+        .bytes()
+        .await
+        .map_err(|e| super::client::unreachable_error(&url, &e))?;
     serde_json::from_slice(&body).map_err(|e| Error::Decode {
         url,
         reason: format!("cannot read the answer (line {} column {})", e.line(), e.column()),

@@ -17,7 +17,10 @@ pub(super) fn is_retriable(status: u16) -> bool {
 
 /// The pause before try number `attempt + 1`: what the server asks for, else full jitter below a doubling bound.
 pub(super) fn pause(headers: &HeaderMap, attempt: u32, random: f64) -> Duration {
-    let asked = headers.get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
+    let asked = headers
+        .get("retry-after")
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.trim().parse::<u64>().ok());
     if let Some(seconds) = asked {
         return Duration::from_secs(seconds);
     }

@@ -24,7 +24,12 @@ pub enum JobError {
     Interrupted(&'static str),
     /// An image could not be had; carries its classification.
     #[error("failed to pull image {image:?} with specified policies [{policies}]: {message}")]
-    Pull { image: String, policies: String, message: String, reason: FailureReason },
+    Pull {
+        image: String,
+        policies: String,
+        message: String,
+        reason: FailureReason,
+    },
     /// The job asks for something this runner's configuration forbids or cannot do.
     #[error("{0}")]
     Configuration(String),
@@ -51,7 +56,11 @@ impl JobError {
     /// The last line of the job's log.
     #[must_use]
     pub fn last_line(&self) -> String {
-        let system = if matches!(self, Self::System(_)) { " (system failure)" } else { "" };
+        let system = if matches!(self, Self::System(_)) {
+            " (system failure)"
+        } else {
+            ""
+        };
         format!("Job failed{system}: {self}")
     }
 }
@@ -60,7 +69,11 @@ impl JobError {
 #[must_use]
 pub fn final_state(end: &Result<(), JobError>, known_reasons: &[String]) -> FinalState {
     match end {
-        Ok(()) => FinalState { state: UpdateState::Success, failure_reason: None, exit_code: 0 },
+        Ok(()) => FinalState {
+            state: UpdateState::Success,
+            failure_reason: None,
+            exit_code: 0,
+        },
         Err(error) => FinalState {
             state: UpdateState::Failed,
             failure_reason: Some(error.reason().for_coordinator(known_reasons)),
@@ -139,7 +152,12 @@ mod tests {
                 "Job failed: execution took longer than 1h0m0s seconds",
             ),
             (JobError::Canceled, R::UnknownFailure, 0, "Job failed: canceled"),
-            (JobError::Configuration("x".into()), R::ScriptFailure, 0, "Job failed: x"),
+            (
+                JobError::Configuration("x".into()),
+                R::ScriptFailure,
+                0,
+                "Job failed: x",
+            ),
             (
                 JobError::System(anyhow::anyhow!("b").context("a")),
                 R::RunnerSystemFailure,
@@ -150,15 +168,24 @@ mod tests {
         for (error, reason, code, line) in cases {
             assert_eq!(error.last_line(), line);
             let state = final_state(&Err(error), &[]);
-            assert_eq!((state.state, state.failure_reason, state.exit_code), (UpdateState::Failed, Some(reason), code));
+            assert_eq!(
+                (state.state, state.failure_reason, state.exit_code),
+                (UpdateState::Failed, Some(reason), code)
+            );
         }
     }
 
     #[test]
     fn pull_failures_are_classified() {
         for (message, reason) in [
-            ("pinging container registry h: Get \"https://h/v2/\": dial tcp 1.2.3.4:443: connect: refused", R::RunnerExternalDependencyFailure),
-            ("reading manifest 9 in h/x: manifest unknown", R::RunnerConfigurationError),
+            (
+                "pinging container registry h: Get \"https://h/v2/\": dial tcp 1.2.3.4:443: connect: refused",
+                R::RunnerExternalDependencyFailure,
+            ),
+            (
+                "reading manifest 9 in h/x: manifest unknown",
+                R::RunnerConfigurationError,
+            ),
             ("unauthorized: authentication required", R::RunnerConfigurationError),
             ("write /var/tmp/x: no space left on device", R::ImagePullFailure),
         ] {

@@ -76,7 +76,9 @@ impl FeatureFlags {
             let on = match variables.get(name).filter(|v| !v.is_empty()) {
                 None => default,
                 Some(text) => parse_bool(&text).unwrap_or_else(|| {
-                    warnings.push(format!("{name}: could not parse feature flag, expected bool, got {text}"));
+                    warnings.push(format!(
+                        "{name}: could not parse feature flag, expected bool, got {text}"
+                    ));
                     default
                 }),
             };
@@ -100,7 +102,12 @@ impl FeatureFlags {
     /// Flags that differ from their default, as the log's header names them.
     #[must_use]
     pub(super) fn changed(&self) -> Vec<String> {
-        self.0.iter().zip(FLAGS).filter(|((_, on), (_, default))| on != default).map(|((name, on), _)| format!("{name}:{on}")).collect()
+        self.0
+            .iter()
+            .zip(FLAGS)
+            .filter(|((_, on), (_, default))| on != default)
+            .map(|((name, on), _)| format!("{name}:{on}"))
+            .collect()
     }
 
     /// The flags as variables.

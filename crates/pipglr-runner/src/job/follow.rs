@@ -5,6 +5,7 @@ use crate::container_side::marker::StageEnd;
 use crate::containers::session::{Session, SessionEvent};
 use crate::trace::Trace;
 use std::time::Duration;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// How the stages of the build container ended.
@@ -29,18 +30,27 @@ pub(super) async fn follow(session: &mut Session, trace: &Trace) -> Result<Optio
 }
 
 /// Follows the build container; `cancel` stops the script, after which `after_script` still runs.
-pub(super) async fn follow_build(session: &mut Session, trace: &Trace, cancel: &CancellationToken) -> Result<BuildEnds, JobError> {
+pub(super) async fn follow_build(
+    session: &mut Session,
+    trace: &Trace,
+    cancel: &CancellationToken,
+) -> Result<BuildEnds, JobError> {
     let mut ends = BuildEnds::default();
+    // Asked again until it is heard: the first request may come before the container listens.
+    let mut reminder = tokio::time::interval(Duration::from_secs(1));
+    reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked = false;
     loop {
-        let stopping = cancel.is_cancelled() && ends.script.is_none_or(|end| end == StageEnd::Exited(0));
+        let may_stop = ends.script.is_none_or(|end| end == StageEnd::Exited(0));
         let event = tokio::select! {
             event = session.next() => event,
-            () = cancel.cancelled(), if !cancel.is_cancelled() => {
+            () = cancel.cancelled(), if !asked && may_stop => {
+                asked = true;
+                reminder.reset();
                 session.ask_to_stop().await;
                 continue;
             }
-            // The first request may have come before the container listened.
-            () = tokio::time::sleep(Duration::from_secs(1)), if stopping => {
+            _ = reminder.tick(), if asked && may_stop => {
                 session.ask_to_stop().await;
                 continue;
             }
@@ -74,6 +84,7 @@ fn show(event: SessionEvent, trace: &Trace) -> Result<Shown, JobError> {
         SessionEvent::Output(source, bytes) => trace.write(source, &bytes),
         SessionEvent::Start { stage } => trace.section_start(&stage, &title(&stage)),
         SessionEvent::End { stage, end } => {
+            trace.flush_job();
             trace.section_end(&stage);
             return Ok(Shown::End(stage, end));
         }

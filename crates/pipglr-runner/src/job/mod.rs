@@ -11,12 +11,12 @@ pub use failure::{JobError, classify_pull, final_state, go_duration};
 pub use plan::{AcceptedJob, JobPlan, SlotNumbers};
 pub use variables::{expand, parse_bool};
 
+use crate::container_side::helper::{HelperPlan, Phase};
+use crate::container_side::marker::StageEnd;
 use crate::containers::image::ensure_image;
 use crate::containers::objects::{create_volumes, remove_job_objects};
 use crate::containers::session::Session;
 use crate::containers::{Engine, spec};
-use crate::container_side::helper::{HelperPlan, Phase};
-use crate::container_side::marker::StageEnd;
 use crate::gitlab::{JobApi, StateReport, UpdateAnswer};
 use crate::trace::Trace;
 use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
@@ -63,7 +63,12 @@ pub struct JobRecord {
 /// sent, off the job's critical path.
 pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
     let began = Instant::now();
-    let record = |state, failure_reason, delivery| JobRecord { state, failure_reason, delivery, duration: began.elapsed() };
+    let record = |state, failure_reason, delivery| JobRecord {
+        state,
+        failure_reason,
+        delivery,
+        duration: began.elapsed(),
+    };
     let signals = JobSignals::default();
     if !acknowledge(&world.api, &signals).await {
         return record(None, None, None);
@@ -73,7 +78,11 @@ pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
         Err(error) => {
             tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot start");
             report_without_log(&world.api).await;
-            return record(Some(UpdateState::Failed), Some(FailureReason::RunnerSystemFailure), None);
+            return record(
+                Some(UpdateState::Failed),
+                Some(FailureReason::RunnerSystemFailure),
+                None,
+            );
         }
     };
     let mut sender = Sender::new(trace.clone(), world.api.clone(), signals.clone(), world.pace);
@@ -85,15 +94,27 @@ pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
                 Ok(plan) => supervised(&job, plan, &world, &trace, &signals).await,
                 Err(error) => Err(JobError::Configuration(error.to_string())),
             };
-            print_end(&trace, &end);
+            let end = close_trace(&trace, end);
             sending_done.cancel();
             end
         },
         sender.run(&sending_done)
     );
     let last = final_state(&end, &job.payload.features.failure_reasons);
-    let delivery = sender.finish(&last).await;
     let reason = end.as_ref().err().map(JobError::reason);
+    let delivery = {
+        // A job that was stopped from outside may still be at work; one that ended by itself is not.
+        let stop = async {
+            if let (
+                Ok(plan),
+                Err(JobError::Timeout(_) | JobError::Canceled | JobError::Interrupted(_) | JobError::System(_)),
+            ) = (&planned, &end)
+            {
+                remove_job_objects(&world.engine, plan).await;
+            }
+        };
+        tokio::join!(sender.finish(&last), stop).0
+    };
     if let Err(JobError::System(error)) = &end {
         tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job failed for reasons on our side");
     }
@@ -119,11 +140,15 @@ async fn acknowledge(api: &JobApi, signals: &JobSignals) -> bool {
 
 fn create_trace(job: &AcceptedJob, world: &World) -> anyhow::Result<Trace> {
     std::fs::create_dir_all(&world.directory).with_context(|| format!("create {}", world.directory.display()))?;
-    let path = world.directory.join(format!("{}.log", job.payload.id));
+    // Job numbers are unique on one instance only, and runners of several may share this directory.
+    let path = world
+        .directory
+        .join(format!("{}-{}.log", job.payload.id, uuid::Uuid::new_v4().simple()));
     Trace::create(&path, &plan::trace_settings(job)).with_context(|| format!("create {}", path.display()))
 }
 
-async fn report_without_log(api: &JobApi) {
+/// Tells the coordinator about a job that ended for reasons on our side.
+pub(crate) async fn report_without_log(api: &JobApi) {
     let report = StateReport {
         state: UpdateState::Failed,
         failure_reason: Some(FailureReason::RunnerSystemFailure),
@@ -133,16 +158,21 @@ async fn report_without_log(api: &JobApi) {
     api.update(&report).await;
 }
 
-fn print_end(trace: &Trace, end: &Result<(), JobError>) {
+/// Writes the last line. A job whose log could not be written has not succeeded.
+fn close_trace(trace: &Trace, end: Result<(), JobError>) -> Result<(), JobError> {
     trace.flush();
-    match end {
+    let end = match trace.take_error() {
+        Some(error) => Err(JobError::System(
+            anyhow::Error::new(error).context("the job log could not be written on the runner's state volume"),
+        )),
+        None => end,
+    };
+    match &end {
         Ok(()) => trace.info("Job succeeded"),
         Err(error) => trace.error(&error.last_line()),
     }
     trace.flush();
-    if let Some(error) = trace.take_error() {
-        tracing::error!(path = %trace.path().display(), %error, "the job log is incomplete: it could not be written");
-    }
+    end
 }
 
 /// Runs the phases under everything that can end a job from outside.
@@ -170,6 +200,14 @@ async fn run_phases(
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<(), JobError> {
+    let phases: Vec<&str> = plan.prepare_phases.iter().map(Phase::stage).collect();
+    tracing::debug!(
+        name = plan.names.unique,
+        image = plan.image.reference,
+        ?phases,
+        builds = plan.builds.name,
+        "job planned"
+    );
     print_header(plan, trace);
     let mut ready = tokio::select! {
         biased;
@@ -190,7 +228,11 @@ async fn run_phases(
     if end.is_ok() {
         end = run_scripts(job, plan, ready, trace, signals).await;
     }
-    let uploads = if end.is_ok() { &plan.uploads_on_success } else { &plan.uploads_on_failure };
+    let uploads = if end.is_ok() {
+        &plan.uploads_on_success
+    } else {
+        &plan.uploads_on_failure
+    };
     if let Some(phase) = uploads
         && !matches!(end, Err(JobError::System(_)))
     {
@@ -202,7 +244,12 @@ async fn run_phases(
 
 fn print_header(plan: &JobPlan, trace: &Trace) {
     let header = &plan.header;
-    trace.line(&format!("Running with {} {} ({})", crate::NAME, crate::VERSION, crate::REVISION));
+    trace.line(&format!(
+        "Running with {} {} ({})",
+        crate::NAME,
+        crate::VERSION,
+        crate::REVISION
+    ));
     if !header.short_token.is_empty() {
         let (name, token, id) = (&header.runner_name, &header.short_token, &header.system_id);
         trace.line(&format!("  on {name} {token}, system ID: {id}"));
@@ -223,7 +270,11 @@ struct Ready {
 }
 
 async fn prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
-    let executor = if job.runner.executor.is_empty() { "podman" } else { &job.runner.executor };
+    let executor = if job.runner.executor.is_empty() {
+        "podman"
+    } else {
+        &job.runner.executor
+    };
     trace.section_start("prepare_executor", &format!("Preparing the \"{executor}\" executor"));
     trace.line(&format!("Using Docker executor with image {} ...", plan.image.name));
     if plan.image.is_default {
@@ -261,7 +312,12 @@ async fn prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace
 
 async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
     let engine = &world.engine;
-    let volumes = async { create_volumes(engine, plan).await.context("create volumes").map_err(JobError::System) };
+    let volumes = async {
+        create_volumes(engine, plan)
+            .await
+            .context("create volumes")
+            .map_err(JobError::System)
+    };
     let sources = async {
         volumes.await?;
         start_sources(plan, engine).await
@@ -269,8 +325,14 @@ async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &T
     let (sources, image) = tokio::join!(sources, ensure_image(engine, &plan.image, trace));
     let image = image?;
     let container = spec::build_container(plan, &image, &job.runner.docker, engine.settings());
-    let build = Session::launch(engine, &container, &plan.build.nonce).await.map_err(JobError::System)?;
-    Ok(Ready { sources: sources?, build, image })
+    let build = Session::launch(engine, &container, &plan.build.nonce)
+        .await
+        .map_err(launch_error)?;
+    Ok(Ready {
+        sources: sources?,
+        build,
+        image,
+    })
 }
 
 /// Starts the helper that fetches sources and artifacts; it works while the image is still on its way.
@@ -278,20 +340,33 @@ async fn start_sources(plan: &JobPlan, engine: &Engine) -> Result<Option<Session
     if plan.prepare_phases.is_empty() {
         return Ok(None);
     }
-    start_helper(plan, plan.prepare_phases.clone(), "helper-prepare", engine).await.map(Some)
-}
-
-async fn start_helper(plan: &JobPlan, phases: Vec<Phase>, role: &str, engine: &Engine) -> Result<Session, JobError> {
-    let container = spec::helper_container(plan, role, engine.settings());
     let helper = HelperPlan {
         nonce: plan.build.nonce.clone(),
         environment: plan.build.environment.clone(),
+        remove_first: plan.build.remove_at_end.clone(),
         files: plan.build.files.clone(),
-        phases,
+        phases: plan.prepare_phases.clone(),
     };
-    let mut session = Session::launch(engine, &container, &helper.nonce).await.context("start the helper container")?;
-    session.send_plan(&helper).await?;
+    start_helper(plan, &helper, "helper-prepare", engine).await.map(Some)
+}
+
+async fn start_helper(plan: &JobPlan, helper: &HelperPlan, role: &str, engine: &Engine) -> Result<Session, JobError> {
+    let container = spec::helper_container(plan, role, engine.settings());
+    let mut session = Session::launch(engine, &container, &helper.nonce)
+        .await
+        .context("start the helper container")?;
+    session.send_plan(helper).await?;
     Ok(session)
+}
+
+/// A container podman will not have is the configuration's fault, and trying again does not help.
+fn launch_error(error: anyhow::Error) -> JobError {
+    match error.downcast_ref::<pipglr_podman::Error>() {
+        Some(pipglr_podman::Error::Api { status, .. }) if status.as_u16() == 400 => {
+            JobError::Configuration(format!("{error:#}"))
+        }
+        _ => JobError::System(error),
+    }
 }
 
 /// The user's scripts, in the build container.
@@ -314,17 +389,33 @@ async fn run_scripts(
     ready.build.send_plan(&build).await?;
     let ends = follow_build(&mut ready.build, trace, &signals.cancel).await?;
     if let Some(error) = ends.after_script.and_then(|end| stage_result(Some(end)).err()) {
-        let fatal = job.payload.variables.iter().rev().find(|v| v.key == "AFTER_SCRIPT_IGNORE_ERRORS");
-        if fatal.and_then(|v| variables::parse_bool(v.value.expose())) == Some(false) && ends.script == Some(StageEnd::Exited(0)) {
+        let fatal = job
+            .payload
+            .variables
+            .iter()
+            .rev()
+            .find(|v| v.key == "AFTER_SCRIPT_IGNORE_ERRORS");
+        if fatal.and_then(|v| variables::parse_bool(v.value.expose())) == Some(false)
+            && ends.script == Some(StageEnd::Exited(0))
+        {
             return Err(error);
         }
-        trace.warning(&format!("after_script failed, but job will continue unaffected: {error}"));
+        trace.warning(&format!(
+            "after_script failed, but job will continue unaffected: {error}"
+        ));
     }
     stage_result(ends.script)
 }
 
 async fn finish_in_helper(plan: &JobPlan, phase: &Phase, world: &World, trace: &Trace) -> Result<(), JobError> {
-    let mut session = start_helper(plan, vec![phase.clone()], "helper-finish", &world.engine).await?;
+    // File variables are gone by now and stay gone: only their paths are known here.
+    let helper = HelperPlan {
+        nonce: plan.build.nonce.clone(),
+        environment: plan.build.environment.clone(),
+        phases: vec![phase.clone()],
+        ..HelperPlan::default()
+    };
+    let mut session = start_helper(plan, &helper, "helper-finish", &world.engine).await?;
     stage_result(follow(&mut session, trace).await?)
 }
 

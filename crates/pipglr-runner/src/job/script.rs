@@ -80,11 +80,18 @@ mod tests {
             trace_commands: false,
             check_each_exit_code: check,
         });
-        let mut child =
-            Command::new(shell).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = Command::new(shell)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap().replace("\x1b[32;1m", "").replace("\x1b[0;m", "");
+        let text = String::from_utf8(output.stdout)
+            .unwrap()
+            .replace("\x1b[32;1m", "")
+            .replace("\x1b[0;m", "");
         (output.status.code().unwrap(), text)
     }
 
@@ -100,15 +107,31 @@ mod tests {
             (&["false || echo rescued"], 0, "$ false || echo rescued\nrescued\n"),
             (&["cat"], 0, "$ cat\n"),
             (&["echo 'it'\"'\"'s'"], 0, "$ echo 'it'\"'\"'s'\nit's\n"),
-            (&["echo a\necho b"], 0, "$ echo a # collapsed multi-line command\na\nb\n"),
+            (
+                &["echo a\necho b"],
+                0,
+                "$ echo a # collapsed multi-line command\na\nb\n",
+            ),
             (&[""], 0, "\n"),
             (&["false | true"], 1, "$ false | true\n"),
         ];
         for (commands, code, output) in cases {
-            assert_eq!(run("bash", commands, false), (*code, (*output).to_owned()), "{commands:?} in bash");
+            assert_eq!(
+                run("bash", commands, false),
+                (*code, (*output).to_owned()),
+                "{commands:?} in bash"
+            );
             // An old dash has no pipefail.
-            let code = if commands[0] == "false | true" { run("sh", commands, false).0 } else { *code };
-            assert_eq!(run("sh", commands, false), (code, (*output).to_owned()), "{commands:?} in sh");
+            let code = if commands[0] == "false | true" {
+                run("sh", commands, false).0
+            } else {
+                *code
+            };
+            assert_eq!(
+                run("sh", commands, false),
+                (code, (*output).to_owned()),
+                "{commands:?} in sh"
+            );
         }
         assert_eq!(run("bash", &["set +e; false", "echo on"], true).0, 1);
         assert_eq!(run("bash", &["set +e; false", "echo on"], false).0, 0);

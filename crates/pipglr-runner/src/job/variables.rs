@@ -21,13 +21,27 @@ impl Variable {
     /// A variable the runner itself sets.
     #[must_use]
     pub(super) fn internal(key: &str, value: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), value: Secret::new(value), public: true, file: false, masked: false, raw: false }
+        Self {
+            key: key.to_owned(),
+            value: Secret::new(value),
+            public: true,
+            file: false,
+            masked: false,
+            raw: false,
+        }
     }
 }
 
 impl From<&payload::Variable> for Variable {
     fn from(v: &payload::Variable) -> Self {
-        Self { key: v.key.clone(), value: v.value.clone(), public: v.public, file: v.file, masked: v.masked, raw: v.raw }
+        Self {
+            key: v.key.clone(),
+            value: v.value.clone(),
+            public: v.public,
+            file: v.file,
+            masked: v.masked,
+            raw: v.raw,
+        }
     }
 }
 
@@ -42,7 +56,10 @@ impl Variables {
     /// Takes the list in order; file variables live below `temp_dir`.
     #[must_use]
     pub(super) fn new(list: Vec<Variable>, temp_dir: &str) -> Self {
-        Self { list, temp_dir: temp_dir.to_owned() }
+        Self {
+            list,
+            temp_dir: temp_dir.to_owned(),
+        }
     }
 
     /// The value scripts see: of a file variable its path.
@@ -64,16 +81,30 @@ impl Variables {
         let list = self.list.iter().map(|v| {
             let mut v = v.clone();
             if !v.raw && v.value.expose().contains('$') {
-                v.value = Secret::new(expand(v.value.expose(), |name| lookup.get(name).cloned().unwrap_or_default()));
+                v.value = Secret::new(expand(v.value.expose(), |name| {
+                    lookup.get(name).cloned().unwrap_or_default()
+                }));
             }
             v
         });
-        Self { list: list.collect(), temp_dir: self.temp_dir.clone() }
+        Self {
+            list: list.collect(),
+            temp_dir: self.temp_dir.clone(),
+        }
     }
 
     /// The environment of the job's processes, duplicates included in order.
     pub(super) fn environment(&self) -> impl Iterator<Item = (String, Secret)> + '_ {
-        self.list.iter().map(|v| (v.key.clone(), if v.file { Secret::new(self.visible(v)) } else { v.value.clone() }))
+        self.list.iter().map(|v| {
+            (
+                v.key.clone(),
+                if v.file {
+                    Secret::new(self.visible(v))
+                } else {
+                    v.value.clone()
+                },
+            )
+        })
     }
 
     /// Path and content of file variables, the winning ones only.
@@ -97,7 +128,11 @@ impl Variables {
     }
 
     fn visible(&self, variable: &Variable) -> String {
-        if variable.file { format!("{}/{}", self.temp_dir, variable.key) } else { variable.value.expose().to_owned() }
+        if variable.file {
+            format!("{}/{}", self.temp_dir, variable.key)
+        } else {
+            variable.value.expose().to_owned()
+        }
     }
 }
 
@@ -142,7 +177,10 @@ pub fn expand(text: &str, lookup: impl Fn(&str) -> String) -> String {
             rest = &rest[1..];
             continue;
         }
-        let len = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        let len = rest
+            .bytes()
+            .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_')
+            .count();
         if len == 0 {
             out.push('$');
         } else {
@@ -194,7 +232,10 @@ mod tests {
     }
 
     fn variable(key: &str, value: &str) -> Variable {
-        Variable { public: false, ..Variable::internal(key, value) }
+        Variable {
+            public: false,
+            ..Variable::internal(key, value)
+        }
     }
 
     #[test]
@@ -205,8 +246,14 @@ mod tests {
                 variable("A", "$B"),
                 variable("B", "$C"),
                 variable("C", "c"),
-                Variable { raw: true, ..variable("R", "$C") },
-                Variable { file: true, ..variable("F", "content $C") },
+                Variable {
+                    raw: true,
+                    ..variable("R", "$C")
+                },
+                Variable {
+                    file: true,
+                    ..variable("F", "content $C")
+                },
                 variable("P", "at $F"),
             ],
             "/builds/g/p.tmp",
@@ -214,7 +261,10 @@ mod tests {
         .expanded();
         let get = |key: &str| vars.get(key).unwrap();
         assert_eq!((get("A"), get("B"), get("R")), ("$C".into(), "c".into(), "$C".into()));
-        assert_eq!((get("F"), get("P")), ("/builds/g/p.tmp/F".into(), "at /builds/g/p.tmp/F".into()));
+        assert_eq!(
+            (get("F"), get("P")),
+            ("/builds/g/p.tmp/F".into(), "at /builds/g/p.tmp/F".into())
+        );
         let files: Vec<_> = vars.files().map(|(p, c)| (p, c.expose().to_owned())).collect();
         assert_eq!(files, [("/builds/g/p.tmp/F".to_owned(), "content c".to_owned())]);
     }

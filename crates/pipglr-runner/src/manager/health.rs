@@ -18,8 +18,15 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn new(runner: &RunnerConfig) -> Self {
         Self {
-            limit: if runner.unhealthy_requests_limit == 0 { 3 } else { runner.unhealthy_requests_limit },
-            rest: runner.unhealthy_interval.filter(|d| !d.is_zero()).unwrap_or(Duration::from_secs(3600)),
+            limit: if runner.unhealthy_requests_limit == 0 {
+                3
+            } else {
+                runner.unhealthy_requests_limit
+            },
+            rest: runner
+                .unhealthy_interval
+                .filter(|d| !d.is_zero())
+                .unwrap_or(Duration::from_secs(3600)),
             failures: 0,
             last_good: Instant::now(),
         }

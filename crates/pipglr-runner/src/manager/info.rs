@@ -13,7 +13,11 @@ pub fn runner_info(runner: Option<&RunnerConfig>) -> Info {
         revision: crate::REVISION.to_owned(),
         platform: "linux".to_owned(),
         architecture: crate::go_architecture().to_owned(),
-        executor: if executor.is_empty() { "docker".to_owned() } else { executor.to_owned() },
+        executor: if executor.is_empty() {
+            "docker".to_owned()
+        } else {
+            executor.to_owned()
+        },
         shell: "bash".to_owned(),
         features: Features {
             variables: true,

@@ -22,6 +22,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
+/// Below the state directory.
+const JOB_LOGS: &str = "jobs";
+
 /// What the manager is told besides its configuration.
 #[derive(Debug, Clone)]
 pub struct ManagerOptions {
@@ -42,48 +45,84 @@ pub enum Ended {
 /// Runs until `shutdown` and until all jobs have ended.
 ///
 /// # Errors
-/// A runner's configuration is unusable, or podman cannot be reached at all.
+/// podman cannot be reached at all.
 pub async fn run(config: Config, engine: Engine, options: ManagerOptions, shutdown: Shutdown) -> anyhow::Result<Ended> {
     let reaped = objects::reap_leftovers(&engine, &options.system_id)
         .await
         .with_context(|| format!("ask podman at {} for leftovers", engine.settings().socket.display()))?;
     if reaped > 0 {
-        tracing::info!(count = reaped, "removed containers and volumes of jobs that ended with an earlier process");
+        tracing::info!(
+            count = reaped,
+            "removed containers and volumes of jobs that ended with an earlier process"
+        );
     }
-    let slots = Slots::new(config.concurrent, config.runners.iter().map(|r| r.limit));
-    let shared = Arc::new(Shared { engine, options, slots, config, shutdown: shutdown.clone() });
+    remove_old_logs(&options.state_dir.join(JOB_LOGS));
+    let slots = Slots::new(
+        config.concurrent,
+        config.runners.iter().map(|r| (r.token.expose(), r.limit)),
+    );
+    let shared = Arc::new(Shared {
+        engine,
+        options,
+        slots,
+        config,
+        shutdown: shutdown.clone(),
+    });
     let mut pollers = JoinSet::new();
     for (index, runner) in shared.config.runners.iter().enumerate() {
         if runner.token.is_empty() {
             continue;
         }
-        let poller = Poller::new(shared.clone(), index, Arc::new(runner.clone())).with_context(|| format!("runner {:?}", runner.name))?;
-        pollers.spawn(poller.run());
+        match Poller::new(shared.clone(), index, Arc::new(runner.clone())) {
+            Ok(poller) => {
+                pollers.spawn(poller.run());
+            }
+            Err(error) => {
+                tracing::error!(runner = runner.name, error = %format!("{error:#}"), "runner is skipped: correct config.toml")
+            }
+        }
     }
-    tracing::info!(runners = pollers.len(), concurrent = shared.config.concurrent, "polling for jobs");
+    tracing::info!(
+        runners = pollers.len(),
+        concurrent = shared.config.concurrent,
+        "polling for jobs"
+    );
     if pollers.is_empty() {
         tracing::warn!("no runner is configured: register one, then restart");
         shutdown.requested().await;
     }
-    drain(pollers, &shared, &shutdown).await
+    Ok(drain(pollers, &shared, &shutdown).await)
 }
 
 /// Waits for pollers and their jobs; bounded once the stop is forceful.
-async fn drain(mut pollers: JoinSet<()>, shared: &Shared, shutdown: &Shutdown) -> anyhow::Result<Ended> {
+async fn drain(mut pollers: JoinSet<()>, shared: &Shared, shutdown: &Shutdown) -> Ended {
     let all_done = async {
         while let Some(result) = pollers.join_next().await {
-            result.context("a poller broke down")?;
+            if let Err(error) = result {
+                tracing::error!(%error, "a runner's poller broke down");
+            }
         }
-        anyhow::Ok(())
     };
     let time_is_up = async {
         shutdown.forceful().cancelled().await;
         tokio::time::sleep(shared.config.shutdown_timeout()).await;
     };
     tokio::select! {
-        done = all_done => done.map(|()| Ended::Clean),
-        () = time_is_up => Ok(Ended::JobsLost),
-        () = shutdown.immediate().cancelled() => Ok(Ended::JobsLost),
+        () = all_done => Ended::Clean,
+        () = time_is_up => Ended::JobsLost,
+        () = shutdown.immediate().cancelled() => Ended::JobsLost,
+    }
+}
+
+/// Logs of jobs that ended with an earlier process: nobody will send them.
+fn remove_old_logs(directory: &std::path::Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if let Err(error) = std::fs::remove_file(entry.path()) {
+            tracing::warn!(path = %entry.path().display(), %error, "old job log could not be removed");
+        }
     }
 }
 
@@ -101,12 +140,20 @@ pub(crate) struct Shared {
 async fn run_logged(job: AcceptedJob, world: World, runner: &RunnerConfig) -> JobRecord {
     let payload = job.payload.clone();
     let (job_id, project) = (payload.id.0, payload.job_info.project_full_path.clone());
-    tracing::info!(job_id, project, runner = runner.token.short(), name = payload.job_info.name, "job accepted");
+    tracing::info!(
+        job_id,
+        project,
+        runner = runner.token.short(),
+        name = payload.job_info.name,
+        "job accepted"
+    );
     let record = Box::pin(run_job(job, world)).await;
     let elapsed_ms = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX);
     match (record.state, &record.failure_reason) {
         (None, _) => tracing::info!(job_id, "job was taken back before it began"),
-        (Some(_), Some(reason)) => tracing::warn!(job_id, project, %reason, elapsed_ms, delivery = ?record.delivery, "job failed"),
+        (Some(_), Some(reason)) => {
+            tracing::warn!(job_id, project, %reason, elapsed_ms, delivery = ?record.delivery, "job failed")
+        }
         (Some(_), None) => tracing::info!(job_id, project, elapsed_ms, delivery = ?record.delivery, "job succeeded"),
     }
     record

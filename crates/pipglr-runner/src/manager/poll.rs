@@ -7,11 +7,14 @@ use crate::config::RunnerConfig;
 use crate::gitlab::{Connection, Error, GitLab, JobApi, TlsFiles};
 use crate::job::World;
 use crate::job::plan::AcceptedJob;
+use crate::job::report_without_log;
 use crate::trace::sender::Pace;
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use pipglr_protocol::info::Info;
 use pipglr_protocol::job_request::JobRequest;
 use pipglr_protocol::payload::JobPayload;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +49,10 @@ impl Poller {
             key: runner.tls_key_file.clone(),
             ca_text: None,
         };
-        let gitlab = GitLab::connect(&Connection { url: runner.url.clone(), tls })?;
+        let gitlab = GitLab::connect(&Connection {
+            url: runner.url.clone(),
+            tls,
+        })?;
         Ok(Self {
             info: Arc::new(runner_info(Some(&runner))),
             ca_certificates: runner.tls_ca_file.as_deref().map(read_ca).transpose()?,
@@ -93,7 +99,10 @@ impl Poller {
             system_id: Some(self.shared.options.system_id.clone()),
             // A request that names the last update is held by the coordinator for up to a minute, and the slot with
             // it. That must not starve other runners when slots are short.
-            last_update: self.last_update.clone().filter(|_| self.shared.slots.has_spare() || self.is_alone()),
+            last_update: self
+                .last_update
+                .clone()
+                .filter(|_| self.shared.slots.has_spare() || self.is_alone()),
         };
         match self.gitlab.request_job(&request).await {
             Ok(outcome) => {
@@ -106,7 +115,10 @@ impl Poller {
                         self.start(*payload, slot);
                         Next::AskAgain
                     }
-                    None => Next::Pause(self.shared.config.check_interval()),
+                    None => {
+                        tracing::debug!(runner = self.runner.token.short(), "no job");
+                        Next::Pause(self.shared.config.check_interval())
+                    }
                 }
             }
             Err(error) => {
@@ -117,13 +129,19 @@ impl Poller {
     }
 
     fn is_alone(&self) -> bool {
-        self.shared.config.runners.iter().filter(|r| !r.token.is_empty()).count() == 1
+        self.shared
+            .config
+            .runners
+            .iter()
+            .filter(|r| !r.token.is_empty())
+            .count()
+            == 1
     }
 
     fn note_failure(&mut self, error: &Error) {
         let runner = self.runner.token.short();
         if error.status() == Some(403) || matches!(error, Error::Configuration { .. }) {
-            tracing::error!(runner, %error, "the coordinator refuses this runner: is its token still valid?");
+            tracing::error!(runner, %error, "the coordinator refuses this runner: if its token is no longer valid, register again and store config.toml with setupconfig");
             if self.health.bad() {
                 tracing::error!(runner, "runner is not healthy and will be left alone for a while");
             }
@@ -136,13 +154,23 @@ impl Poller {
     fn start(&mut self, payload: JobPayload, slot: Slot) {
         let (numbers, guard) = self.shared.slots.number(self.index, payload.job_info.project_id);
         let debug_trace = ["CI_DEBUG_TRACE", "CI_DEBUG_SERVICES"].iter().any(|key| {
-            !self.runner.debug_trace_disabled && payload.variables.iter().any(|v| v.key == *key && matches!(v.value.expose(), "true" | "1"))
+            !self.runner.debug_trace_disabled
+                && payload
+                    .variables
+                    .iter()
+                    .any(|v| v.key == *key && matches!(v.value.expose(), "true" | "1"))
         });
-        let api = JobApi::new(self.gitlab.clone(), payload.id, payload.token.clone(), self.info.clone(), debug_trace);
+        let api = JobApi::new(
+            self.gitlab.clone(),
+            payload.id,
+            payload.token.clone(),
+            self.info.clone(),
+            debug_trace,
+        );
         let world = World {
             engine: self.shared.engine.clone(),
             api,
-            directory: self.shared.options.state_dir.join("jobs"),
+            directory: self.shared.options.state_dir.join(super::JOB_LOGS),
             pace: pace(&self.runner),
             interrupt: self.shared.shutdown.forceful().clone(),
         };
@@ -156,7 +184,16 @@ impl Poller {
         };
         let runner = self.runner.clone();
         self.jobs.spawn(async move {
-            run_logged(job, world, &runner).await;
+            let api = world.api.clone();
+            // A panic must end one job, and GitLab must hear of it.
+            if AssertUnwindSafe(run_logged(job, world, &runner))
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                tracing::error!(job_id = api.id().0, "bug in pipglr: a job's task panicked");
+                report_without_log(&api).await;
+            }
             drop((guard, slot));
         });
     }
@@ -170,7 +207,10 @@ impl Poller {
 
 fn pace(runner: &RunnerConfig) -> Pace {
     let tries = runner.job_status_final_update_retry_limit;
-    Pace { final_tries: if tries == 0 { Pace::default().final_tries } else { tries }, ..Pace::default() }
+    Pace {
+        final_tries: if tries == 0 { Pace::default().final_tries } else { tries },
+        ..Pace::default()
+    }
 }
 
 fn read_ca(path: &Path) -> anyhow::Result<String> {

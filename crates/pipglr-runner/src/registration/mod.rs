@@ -15,7 +15,9 @@ use crate::manager::runner_info;
 /// # Errors
 /// The coordinator cannot be asked.
 pub async fn verify(runner: &RunnerConfig, system_id: &str) -> Result<bool, Error> {
-    let verified = connect(runner)?.verify(&runner.token, system_id, &runner_info(Some(runner))).await?;
+    let verified = connect(runner)?
+        .verify(&runner.token, system_id, &runner_info(Some(runner)))
+        .await?;
     Ok(matches!(verified, Verified::Alive(_)))
 }
 
@@ -34,7 +36,14 @@ fn is_created_token(token: &str) -> bool {
 }
 
 fn connect(runner: &RunnerConfig) -> Result<GitLab, Error> {
-    let tls =
-        TlsFiles { ca: runner.tls_ca_file.clone(), cert: runner.tls_cert_file.clone(), key: runner.tls_key_file.clone(), ca_text: None };
-    GitLab::connect(&Connection { url: runner.url.clone(), tls })
+    let tls = TlsFiles {
+        ca: runner.tls_ca_file.clone(),
+        cert: runner.tls_cert_file.clone(),
+        key: runner.tls_key_file.clone(),
+        ca_text: None,
+    };
+    GitLab::connect(&Connection {
+        url: runner.url.clone(),
+        tls,
+    })
 }

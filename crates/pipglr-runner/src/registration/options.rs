@@ -39,7 +39,13 @@ const fn option(
     kind: Kind,
     help: &'static str,
 ) -> RunnerOption {
-    RunnerOption { flag, env, key, kind, help }
+    RunnerOption {
+        flag,
+        env,
+        key,
+        kind,
+        help,
+    }
 }
 
 /// All options, in the order of `--help`.

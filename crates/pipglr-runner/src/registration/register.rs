@@ -2,8 +2,8 @@
 //!
 //! Compat: gitlab-runner commands/register.go.
 
-use super::options::{Kind, OPTIONS};
 use super::is_created_token;
+use super::options::{Kind, OPTIONS};
 use crate::config::file::{ConfigFile, FileError};
 use crate::gitlab::{Connection, Error, GitLab, TlsFiles, Verified};
 use crate::manager::runner_info;
@@ -50,6 +50,8 @@ pub enum RegisterError {
     Unreachable { source: Error, hint: String },
     #[error("GitLab at {url} does not accept the token")]
     WrongToken { url: String },
+    #[error("{url} answers, but not like GitLab")]
+    NotGitLab { url: String },
     #[error("GitLab at {url} no longer takes registration tokens")]
     RegistrationTokensDisabled { url: String },
     #[error("the registration cannot be stored")]
@@ -71,9 +73,17 @@ impl RegisterError {
             Self::RegistrationTokensDisabled { .. } => {
                 Some("create a runner in GitLab and use its `glrt-` authentication token".to_owned())
             }
-            Self::File { path, .. } => {
-                Some(format!("make sure that {} exists and is writable, for example: touch config.toml", path.display()))
+            Self::NotGitLab { .. } => {
+                Some("check CI_SERVER_URL: it is the address of the GitLab instance itself".to_owned())
             }
+            Self::File {
+                source: FileError::Syntax { .. },
+                path,
+            } => Some(format!("correct {} first", path.display())),
+            Self::File { path, .. } => Some(format!(
+                "make sure that {} exists and is writable, for example: touch config.toml",
+                path.display()
+            )),
         }
     }
 }
@@ -82,8 +92,15 @@ impl RegisterError {
 ///
 /// # Errors
 /// [`RegisterError`]. If the file cannot be written after GitLab made a runner, that runner is removed again.
-pub async fn register(fields: &RegisterRequestFields, path: &Path, system_id: &str) -> Result<Registered, RegisterError> {
-    let file_error = |source| RegisterError::File { source, path: path.to_owned() };
+pub async fn register(
+    fields: &RegisterRequestFields,
+    path: &Path,
+    system_id: &str,
+) -> Result<Registered, RegisterError> {
+    let file_error = |source| RegisterError::File {
+        source,
+        path: path.to_owned(),
+    };
     let mut warnings = check_reserved(fields)?;
     let mut file = ConfigFile::open(path).map_err(file_error)?;
     // Found out before GitLab is asked: a runner nobody can use must not be left there.
@@ -97,7 +114,11 @@ pub async fn register(fields: &RegisterRequestFields, path: &Path, system_id: &s
         }
         return Err(file_error(error));
     }
-    Ok(Registered { id: response.id, token: response.token, warnings })
+    Ok(Registered {
+        id: response.id,
+        token: response.token,
+        warnings,
+    })
 }
 
 /// Options GitLab keeps for created runners cannot be given here.
@@ -127,13 +148,26 @@ fn check_reserved(fields: &RegisterRequestFields) -> Result<Vec<String>, Registe
         return Err(RegisterError::Usage(what));
     }
     let legacy = is_created_token(fields.registration_token.expose());
-    Ok(if legacy { vec![format!("ignored: {what}")] } else { Vec::new() })
+    Ok(if legacy {
+        vec![format!("ignored: {what}")]
+    } else {
+        Vec::new()
+    })
 }
 
 fn connect(fields: &RegisterRequestFields) -> Result<GitLab, RegisterError> {
     let path = |flag: &str| fields.options.get(flag).and_then(|v| v.last()).map(PathBuf::from);
-    let tls = TlsFiles { ca: path("tls-ca-file"), cert: path("tls-cert-file"), key: path("tls-key-file"), ca_text: None };
-    GitLab::connect(&Connection { url: fields.url.clone(), tls }).map_err(|e| RegisterError::Usage(e.to_string()))
+    let tls = TlsFiles {
+        ca: path("tls-ca-file"),
+        cert: path("tls-cert-file"),
+        key: path("tls-key-file"),
+        ca_text: None,
+    };
+    GitLab::connect(&Connection {
+        url: fields.url.clone(),
+        tls,
+    })
+    .map_err(|e| RegisterError::Usage(e.to_string()))
 }
 
 /// Gets a usable token; true if GitLab made a new runner for it.
@@ -143,14 +177,20 @@ async fn exchange(
     system_id: &str,
     warnings: &mut Vec<String>,
 ) -> Result<(RegisterResponse, bool), RegisterError> {
-    let given = if fields.token.is_empty() { &fields.registration_token } else { &fields.token };
+    let given = if fields.token.is_empty() {
+        &fields.registration_token
+    } else {
+        &fields.token
+    };
     if given.is_empty() {
         return Err(RegisterError::Usage(
             "no token: create the secret with `echo TOKEN | podman secret create REGISTRATION_TOKEN -`, or give --token".to_owned(),
         ));
     }
     if !fields.token.is_empty() || is_created_token(given.expose()) {
-        return verify_token(fields, gitlab, given, system_id).await.map(|response| (response, false));
+        return verify_token(fields, gitlab, given, system_id)
+            .await
+            .map(|response| (response, false));
     }
     let request = RegisterRequest {
         description: fields.name.clone(),
@@ -159,12 +199,19 @@ async fn exchange(
         run_untagged: fields.server_side.run_untagged || fields.server_side.tag_list.is_empty(),
         ..fields.server_side.clone()
     };
-    warnings.push("registration tokens are deprecated by GitLab: prefer a runner created in GitLab and its `glrt-` token".to_owned());
+    warnings.push(
+        "registration tokens are deprecated by GitLab: prefer a runner created in GitLab and its `glrt-` token"
+            .to_owned(),
+    );
     match gitlab.register(&request).await {
         Ok(response) => Ok((response, true)),
         Err(error) => Err(match error.status() {
-            Some(403) => RegisterError::WrongToken { url: fields.url.clone() },
-            Some(410) => RegisterError::RegistrationTokensDisabled { url: fields.url.clone() },
+            Some(403) => RegisterError::WrongToken {
+                url: fields.url.clone(),
+            },
+            Some(410) => RegisterError::RegistrationTokensDisabled {
+                url: fields.url.clone(),
+            },
             _ => unreachable_gitlab(fields, error),
         }),
     }
@@ -179,16 +226,26 @@ async fn verify_token(
     match gitlab.verify(token, system_id, &runner_info(None)).await {
         Ok(Verified::Alive(response)) => {
             let mut response = response.unwrap_or_default();
+            if is_created_token(token.expose()) && response.id == 0 {
+                return Err(RegisterError::NotGitLab {
+                    url: fields.url.clone(),
+                });
+            }
             response.token = token.clone();
             Ok(response)
         }
-        Ok(Verified::Invalid) => Err(RegisterError::WrongToken { url: fields.url.clone() }),
+        Ok(Verified::Invalid) => Err(RegisterError::WrongToken {
+            url: fields.url.clone(),
+        }),
         Err(error) => Err(unreachable_gitlab(fields, error)),
     }
 }
 
 fn unreachable_gitlab(fields: &RegisterRequestFields, source: Error) -> RegisterError {
-    let hint = format!("check that CI_SERVER_URL ({}) is right and that this host can reach it", fields.url);
+    let hint = format!(
+        "check that CI_SERVER_URL ({}) is right and that this host can reach it",
+        fields.url
+    );
     RegisterError::Unreachable { source, hint }
 }
 
@@ -201,7 +258,10 @@ fn runner_table(fields: &RegisterRequestFields, response: &RegisterResponse) -> 
     table.insert("token", value(response.token.expose()));
     let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
     table.insert("token_obtained_at", datetime(&now.to_string()));
-    table.insert("token_expires_at", datetime(response.token_expires_at.as_deref().unwrap_or(NEVER)));
+    table.insert(
+        "token_expires_at",
+        datetime(response.token_expires_at.as_deref().unwrap_or(NEVER)),
+    );
     for option in OPTIONS.iter() {
         if let Some(texts) = fields.options.get(option.flag) {
             insert(&mut table, option.key, item(option.flag, option.kind, texts)?);
@@ -236,7 +296,9 @@ fn item(flag: &str, kind: Kind, texts: &[String]) -> Result<Item, RegisterError>
     let wrong = |want: &str, text: &str| RegisterError::Usage(format!("--{flag}: {text:?} is not {want}"));
     let switch = |text: &str| crate::job::parse_bool(text).ok_or_else(|| wrong("true or false", text));
     let pair = |text: &str| -> Result<(String, String), RegisterError> {
-        let (name, text) = text.split_once(':').ok_or_else(|| wrong("of the form NAME:value", text))?;
+        let (name, text) = text
+            .split_once(':')
+            .ok_or_else(|| wrong("of the form NAME:value", text))?;
         Ok((name.to_owned(), text.to_owned()))
     };
     Ok(match kind {
@@ -244,12 +306,22 @@ fn item(flag: &str, kind: Kind, texts: &[String]) -> Result<Item, RegisterError>
         Kind::Integer => value(last.parse::<i64>().map_err(|_| wrong("a whole number", last))?),
         Kind::Switch => value(switch(last)?),
         Kind::List => value(Array::from_iter(texts.iter().map(String::as_str))),
-        Kind::CommaList => value(Array::from_iter(texts.iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty()))),
+        Kind::CommaList => value(Array::from_iter(
+            texts
+                .iter()
+                .flat_map(|t| t.split(','))
+                .map(str::trim)
+                .filter(|t| !t.is_empty()),
+        )),
         Kind::Map | Kind::SwitchMap => {
             let mut map = Table::new();
             for text in texts {
                 let (name, text) = pair(text)?;
-                let entry: Value = if kind == Kind::Map { text.into() } else { switch(&text)?.into() };
+                let entry: Value = if kind == Kind::Map {
+                    text.into()
+                } else {
+                    switch(&text)?.into()
+                };
                 map.insert(&name, Item::Value(entry));
             }
             Item::Table(map)

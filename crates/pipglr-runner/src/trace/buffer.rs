@@ -4,7 +4,7 @@ use crc32fast::Hasher;
 use pipglr_protocol::update::Output;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The largest piece of a log sent at once.
@@ -28,12 +28,30 @@ pub(super) struct Buffer {
 impl Buffer {
     /// Creates the file; `limit` is in bytes.
     pub(super) fn create(path: &Path, limit: u64) -> io::Result<Self> {
-        let file = File::options().create(true).truncate(true).read(true).write(true).open(path)?;
-        Ok(Self { file, path: path.to_owned(), len: 0, limit, full: false, crc: Hasher::new(), torn: Vec::new() })
+        let file = File::options()
+            .create_new(true)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            len: 0,
+            limit,
+            full: false,
+            crc: Hasher::new(),
+            torn: Vec::new(),
+        })
     }
 
     pub(super) fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Whether the limit is reached: nothing more will be kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -58,7 +76,11 @@ impl Buffer {
     /// Writes a torn character that will not be completed any more.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         let rest = std::mem::take(&mut self.torn);
-        if rest.is_empty() || self.full { Ok(()) } else { self.write_limited(&String::from_utf8_lossy(&rest)) }
+        if rest.is_empty() || self.full {
+            Ok(())
+        } else {
+            self.write_limited(&String::from_utf8_lossy(&rest))
+        }
     }
 
     /// Reads at most [`CHUNK`] bytes from `offset`.
@@ -114,7 +136,10 @@ fn take_utf8(bytes: &mut Vec<u8>) -> String {
 /// How many bytes at the end are the start of a character that may still be completed.
 fn incomplete_tail(bytes: &[u8]) -> usize {
     (1..=3.min(bytes.len()))
-        .find(|&n| std::str::from_utf8(&bytes[bytes.len() - n..]).is_err_and(|e| e.valid_up_to() == 0 && e.error_len().is_none()))
+        .find(|&n| {
+            std::str::from_utf8(&bytes[bytes.len() - n..])
+                .is_err_and(|e| e.valid_up_to() == 0 && e.error_len().is_none())
+        })
         .unwrap_or(0)
 }
 

@@ -70,12 +70,24 @@ struct Phrases {
 
 impl Phrases {
     fn new<'a>(phrases: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        let unique: BTreeSet<&[u8]> =
-            phrases.into_iter().map(str::trim).filter(|p| !p.is_empty()).map(str::as_bytes).collect();
+        let unique: BTreeSet<&[u8]> = phrases
+            .into_iter()
+            .map(str::trim)
+            .filter(|p| !p.is_empty())
+            .map(str::as_bytes)
+            .collect();
         let patterns: Vec<Vec<u8>> = unique.into_iter().map(<[u8]>::to_vec).collect();
         let longest = patterns.iter().map(Vec::len).max()?;
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns).ok()?;
-        Some(Self { automaton, patterns, longest, held: Vec::new() })
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&patterns)
+            .expect("literal patterns that fit a job payload fit an automaton");
+        Some(Self {
+            automaton,
+            patterns,
+            longest,
+            held: Vec::new(),
+        })
     }
 
     fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
@@ -117,7 +129,9 @@ impl Phrases {
         (first..buffer.len())
             .find(|&at| {
                 let tail = &buffer[at..];
-                self.patterns.iter().any(|p| p.len() > tail.len() && p.starts_with(tail))
+                self.patterns
+                    .iter()
+                    .any(|p| p.len() > tail.len() && p.starts_with(tail))
             })
             .unwrap_or(buffer.len())
     }
@@ -152,14 +166,24 @@ impl TailMasker {
     }
 
     fn token_prefixes(prefixes: &[String]) -> Self {
-        let triggers = prefixes.iter().map(|p| p.trim().as_bytes().to_vec()).filter(|p| !p.is_empty());
+        let triggers = prefixes
+            .iter()
+            .map(|p| p.trim().as_bytes().to_vec())
+            .filter(|p| !p.is_empty());
         Self::new(triggers.collect(), false, |b| {
             !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'=' | b'-'))
         })
     }
 
     fn new(triggers: Vec<Vec<u8>>, ignore_case: bool, ends_run: fn(u8) -> bool) -> Self {
-        Self { triggers, ignore_case, ends_run, held: Vec::new(), in_run: false, masked_this_run: false }
+        Self {
+            triggers,
+            ignore_case,
+            ends_run,
+            held: Vec::new(),
+            in_run: false,
+            masked_this_run: false,
+        }
     }
 
     fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
@@ -187,7 +211,10 @@ impl TailMasker {
                 self.masked_this_run = false;
                 return;
             }
-            let could_grow = self.triggers.iter().any(|t| t.len() > self.held.len() && self.same(&t[..self.held.len()], &self.held));
+            let could_grow = self
+                .triggers
+                .iter()
+                .any(|t| t.len() > self.held.len() && self.same(&t[..self.held.len()], &self.held));
             if could_grow || self.held.is_empty() {
                 return;
             }
@@ -196,7 +223,11 @@ impl TailMasker {
     }
 
     fn same(&self, a: &[u8], b: &[u8]) -> bool {
-        if self.ignore_case { a.eq_ignore_ascii_case(b) } else { a == b }
+        if self.ignore_case {
+            a.eq_ignore_ascii_case(b)
+        } else {
+            a == b
+        }
     }
 
     fn flush(&mut self, out: &mut Vec<u8>) {
@@ -232,7 +263,11 @@ mod tests {
             (&["line1\nline2"], "x line1\nline2 y", "x [MASKED] y"),
             (&[], "token glpat-abc.DEF_1 end", "token glpat-[MASKED] end"),
             (&[], "glpat- glpat", "glpat- glpat"),
-            (&[], "u?private_token=abc&x=1 &RSS_TOKEN=q", "u?private_token=[MASKED]&x=1 &RSS_TOKEN=[MASKED]"),
+            (
+                &[],
+                "u?private_token=abc&x=1 &RSS_TOKEN=q",
+                "u?private_token=[MASKED]&x=1 &RSS_TOKEN=[MASKED]",
+            ),
         ];
         for (phrases, input, expected) in cases {
             let bytes = input.as_bytes();

@@ -86,13 +86,20 @@ impl Trace {
             streams: [stream(0, false), stream(1, false), stream(1, true)],
             broken: None,
         };
-        Ok(Self(Arc::new(Shared { sections: settings.sections, state: Mutex::new(state) })))
+        Ok(Self(Arc::new(Shared {
+            sections: settings.sections,
+            state: Mutex::new(state),
+        })))
     }
 
     /// Writes raw output.
     pub fn write(&self, source: Source, bytes: &[u8]) {
         let mut state = self.state();
         let state = &mut *state;
+        if state.buffer.is_full() {
+            // Masking what nobody keeps would only let a chatty script outrun us.
+            return;
+        }
         let stream = &mut state.streams[source as usize];
         let (mut masked, mut framed) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len() + 64));
         stream.masker.push(bytes, &mut masked);
@@ -100,11 +107,20 @@ impl Trace {
         state.append(&framed);
     }
 
-    /// Ends the streams of the job: what maskers and framers hold back is written.
+    /// Ends all streams: what maskers and framers hold back is written.
     pub fn flush(&self) {
+        self.flush_streams(&[Source::JobStdout, Source::JobStderr, Source::Runner]);
+    }
+
+    /// As [`Trace::flush`], of the job's streams: a stage's last partial line belongs to that stage.
+    pub fn flush_job(&self) {
+        self.flush_streams(&[Source::JobStdout, Source::JobStderr]);
+    }
+
+    fn flush_streams(&self, sources: &[Source]) {
         let mut state = self.state();
         let state = &mut *state;
-        for index in [1, 2, 0] {
+        for index in sources.iter().map(|source| *source as usize) {
             let (mut masked, mut framed) = (Vec::new(), Vec::new());
             let stream = &mut state.streams[index];
             stream.masker.flush(&mut masked);
@@ -217,7 +233,12 @@ mod tests {
 
     fn trace(sections: bool) -> (tempfile::TempDir, Trace) {
         let dir = tempfile::tempdir().unwrap();
-        let settings = TraceSettings { timestamps: false, sections, limit: 1 << 20, masker: Masker::new(["s3cret"], &[]) };
+        let settings = TraceSettings {
+            timestamps: false,
+            sections,
+            limit: 1 << 20,
+            masker: Masker::new(["s3cret"], &[]),
+        };
         let trace = Trace::create(&dir.path().join("t"), &settings).unwrap();
         (dir, trace)
     }

@@ -93,7 +93,15 @@ impl Sender {
     /// A sender for `trace`; raises `signals` when the coordinator says so.
     #[must_use]
     pub fn new(trace: Trace, api: JobApi, signals: JobSignals, pace: Pace) -> Self {
-        Self { trace, api, signals, pace, interval: pace.interval, offset: 0, last_contact: None }
+        Self {
+            trace,
+            api,
+            signals,
+            pace,
+            interval: pace.interval,
+            offset: 0,
+            last_contact: None,
+        }
     }
 
     /// Sends until `stop`; then [`Sender::finish`] has to be called. Nothing is lost by a failed call: bytes stay in
@@ -205,6 +213,12 @@ impl Sender {
             let update = self.api.update(&report).await;
             self.heed(None, update.interval);
             match update.answer {
+                // The answer names the job's state: that it succeeded does not fit one that is over otherwise.
+                UpdateAnswer::Done
+                    if update.remote == Some(RemoteJobState::Ended) && last.state == UpdateState::Success =>
+                {
+                    return Some(Delivery::Refused);
+                }
                 UpdateAnswer::Done => return Some(Delivery::Delivered),
                 UpdateAnswer::Gone => return Some(Delivery::Refused),
                 UpdateAnswer::NotYet => tokio::time::sleep(self.interval).await,

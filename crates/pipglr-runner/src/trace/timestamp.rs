@@ -20,8 +20,17 @@ impl LineFramer {
     /// A framer for stream number `number` (`00` runner, `01` job), as stdout or stderr.
     pub(super) fn new(timestamps: bool, number: u8, stderr: bool) -> Self {
         let hex = b"0123456789abcdef";
-        let tag = [hex[usize::from(number >> 4)], hex[usize::from(number & 15)], if stderr { b'E' } else { b'O' }];
-        Self { tag: timestamps.then_some(tag), partial: Vec::new(), began: None, continues: false }
+        let tag = [
+            hex[usize::from(number >> 4)],
+            hex[usize::from(number & 15)],
+            if stderr { b'E' } else { b'O' },
+        ];
+        Self {
+            tag: timestamps.then_some(tag),
+            partial: Vec::new(),
+            began: None,
+            continues: false,
+        }
     }
 
     /// Appends the framed form of `input`, received at `now`, to `out`.
@@ -86,7 +95,9 @@ mod tests {
             framer.push(chunk.as_bytes(), now, &mut out);
         }
         framer.flush(&mut out);
-        String::from_utf8(out).unwrap().replace("2026-08-22T10:15:30.123456Z 01O", "@")
+        String::from_utf8(out)
+            .unwrap()
+            .replace("2026-08-22T10:15:30.123456Z 01O", "@")
     }
 
     #[test]

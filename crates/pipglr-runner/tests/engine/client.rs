@@ -9,9 +9,7 @@ use pipglr_runner::gitlab::{
     Connection, Error, GitLab, JobRequestOutcome, StateReport, TlsFiles, UpdateAnswer, Verified,
 };
 use pipglr_runner::manager::runner_info;
-use pipglr_testkit::gitlab::{
-    Answer, Endpoint, FakeGitLab, JobBuilder, REGISTRATION_TOKEN, RUNNER_TOKEN,
-};
+use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, REGISTRATION_TOKEN, RUNNER_TOKEN};
 use serde_json::json;
 use std::time::Duration;
 
@@ -63,11 +61,7 @@ async fn no_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_lost_connection_is_not_tried_again_by_the_client() {
-    for answer in [
-        Answer::drop_unread(),
-        Answer::drop_read(),
-        Answer::drop_applied(),
-    ] {
+    for answer in [Answer::drop_unread(), Answer::drop_read(), Answer::drop_applied()] {
         let gitlab = FakeGitLab::start().await;
         gitlab.answer(Endpoint::JobRequest, answer);
         let error = ask(&gitlab).await.unwrap_err();
@@ -80,10 +74,7 @@ async fn a_lost_connection_is_not_tried_again_by_the_client() {
 #[tokio::test]
 async fn the_server_says_how_long_to_wait() {
     let gitlab = FakeGitLab::start().await;
-    gitlab.answer(
-        Endpoint::JobRequest,
-        Answer::status(503).header("Retry-After", "1"),
-    );
+    gitlab.answer(Endpoint::JobRequest, Answer::status(503).header("Retry-After", "1"));
     ask(&gitlab).await.unwrap();
     let record = gitlab.record();
     let calls: Vec<_> = record.calls(Endpoint::JobRequest).collect();
@@ -104,11 +95,7 @@ async fn without_a_wish_the_pause_is_short() {
 #[tokio::test]
 async fn each_try_has_an_id_of_its_own_and_the_same_body() {
     let gitlab = FakeGitLab::start().await;
-    gitlab.answer_times(
-        Endpoint::JobUpdate,
-        2,
-        Answer::status(503).header("Retry-After", "0"),
-    );
+    gitlab.answer_times(Endpoint::JobUpdate, 2, Answer::status(503).header("Retry-After", "0"));
     gitlab.assign(JobBuilder::new(4));
     let update = job_api(&gitlab.url(), 4)
         .update(&StateReport::running(Output::default()))
@@ -117,9 +104,11 @@ async fn each_try_has_an_id_of_its_own_and_the_same_body() {
     let record = gitlab.record();
     let calls: Vec<_> = record.calls(Endpoint::JobUpdate).collect();
     assert_eq!(calls.len(), 3);
-    assert!(calls.windows(2).all(
-        |p| p[0].header("x-request-id") != p[1].header("x-request-id") && p[0].body == p[1].body
-    ));
+    assert!(
+        calls
+            .windows(2)
+            .all(|p| p[0].header("x-request-id") != p[1].header("x-request-id") && p[0].body == p[1].body)
+    );
     assert_eq!(record.jobs[&4].updates[0]["output"], json!({}));
 }
 
@@ -131,8 +120,7 @@ async fn errors_carry_the_servers_own_words() {
             "400 Bad Request (no such thing)",
         ),
         (
-            Answer::status(422)
-                .json(&json!({"message": {"tags": ["too long", "odd"], "a": ["b"]}})),
+            Answer::status(422).json(&json!({"message": {"tags": ["too long", "odd"], "a": ["b"]}})),
             "422 Unprocessable Entity (a: b, tags: too long; odd)",
         ),
         (
@@ -147,10 +135,7 @@ async fn errors_carry_the_servers_own_words() {
             Answer::status(404).body("text/html", b"<html>not here</html>"),
             "404 Not Found",
         ),
-        (
-            Answer::status(409).body("application/json", b"{"),
-            "409 Conflict",
-        ),
+        (Answer::status(409).body("application/json", b"{"), "409 Conflict"),
     ];
     let gitlab = FakeGitLab::start().await;
     for (answer, end) in cases {
@@ -192,10 +177,7 @@ async fn what_the_server_last_said_comes_with_every_kind_of_answer() {
     let gitlab = FakeGitLab::start().await;
     assert_eq!(ask(&gitlab).await.unwrap().last_update, None);
     gitlab.set_last_update("abc");
-    assert_eq!(
-        ask(&gitlab).await.unwrap().last_update.as_deref(),
-        Some("abc")
-    );
+    assert_eq!(ask(&gitlab).await.unwrap().last_update.as_deref(), Some("abc"));
     gitlab.queue(JobBuilder::new(9).script(&["true"]));
     let outcome = ask(&gitlab).await.unwrap();
     assert_eq!(outcome.last_update.as_deref(), Some("abc"));
@@ -241,11 +223,7 @@ async fn registering_gives_a_runner() {
         .await
         .unwrap();
     assert_eq!(
-        (
-            response.id,
-            response.token.expose(),
-            response.token_expires_at
-        ),
+        (response.id, response.token.expose(), response.token_expires_at),
         (8, "fakeruntok1", None)
     );
     assert_eq!(gitlab.record().violations, Vec::<String>::new());
@@ -255,25 +233,15 @@ async fn registering_gives_a_runner() {
 async fn verifying_tells_good_tokens_from_bad_ones() {
     let gitlab = FakeGitLab::start().await;
     let client = connect(&gitlab.url());
-    let verify = async |token: &str| {
-        client
-            .verify(&Secret::new(token), SYSTEM_ID, &runner_info(None))
-            .await
-    };
+    let verify = async |token: &str| client.verify(&Secret::new(token), SYSTEM_ID, &runner_info(None)).await;
     match verify(RUNNER_TOKEN).await.unwrap() {
         Verified::Alive(Some(response)) => assert_eq!(response.id, 7),
         other => panic!("{other:?}"),
     }
     assert!(matches!(verify("wrong").await.unwrap(), Verified::Invalid));
     // Old servers answer with a word.
-    gitlab.answer(
-        Endpoint::Verify,
-        Answer::status(200).body("text/plain", b"200"),
-    );
-    assert!(matches!(
-        verify(RUNNER_TOKEN).await.unwrap(),
-        Verified::Alive(None)
-    ));
+    gitlab.answer(Endpoint::Verify, Answer::status(200).body("text/plain", b"200"));
+    assert!(matches!(verify(RUNNER_TOKEN).await.unwrap(), Verified::Alive(None)));
     gitlab.answer(Endpoint::Verify, Answer::status(404));
     assert_eq!(verify(RUNNER_TOKEN).await.unwrap_err().status(), Some(404));
     assert_eq!(gitlab.record().violations, Vec::<String>::new());
@@ -288,10 +256,7 @@ async fn unregistering_takes_the_runner_or_only_this_manager_of_it() {
     assert_eq!(gitlab.record().removed_runners, Vec::<String>::new());
     client.unregister(&token, None).await.unwrap();
     assert_eq!(gitlab.record().removed_runners, [RUNNER_TOKEN]);
-    assert_eq!(
-        client.unregister(&token, None).await.unwrap_err().status(),
-        Some(403)
-    );
+    assert_eq!(client.unregister(&token, None).await.unwrap_err().status(), Some(403));
     assert_eq!(gitlab.record().violations, Vec::<String>::new());
     let bodies: Vec<_> = gitlab
         .record()

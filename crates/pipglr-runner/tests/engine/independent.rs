@@ -42,9 +42,7 @@ async fn a_job_of_the_independent_mock_succeeds_with_its_log() {
     };
     let shutdown = Shutdown::default();
     let running = tokio::spawn(manager::run(config, engine, options, shutdown.clone()));
-    podman
-        .wait_for("the script", |r| r.has_begun("step_script"))
-        .await;
+    podman.wait_for("the script", |r| r.has_begun("step_script")).await;
     shutdown.request(ShutdownLevel::Graceful);
     assert_eq!(running.await.unwrap().unwrap(), Ended::Clean);
     assert_eq!(job.state(), MockJobState::Success);

@@ -9,9 +9,7 @@ use pipglr_testkit::podman::{ALPINE, Act, Image};
 use serde_json::json;
 
 fn job(id: u64) -> JobBuilder {
-    JobBuilder::new(id)
-        .without_sources()
-        .script(&["echo hello"])
+    JobBuilder::new(id).without_sources().script(&["echo hello"])
 }
 
 /// Every line is `<27 characters of time> <stream><flag><text>`; gives stream, flag and text.
@@ -52,8 +50,7 @@ fn expected_log(image_id: &str) -> String {
     };
     let marker = |name: &str| format!("00O section_end:TIME:{name}\r{clear}\n");
     let continued = |line: String| line.replacen("00O ", "00O+", 1);
-    let end_and_start =
-        |ended: &str, name: &str, title: &str| marker(ended) + &continued(section(name, title));
+    let end_and_start = |ended: &str, name: &str, title: &str| marker(ended) + &continued(section(name, title));
     [
         runner("Running with VERSION"),
         runner(&format!("  on bench fake0runn, system ID: {SYSTEM_ID}")),
@@ -68,11 +65,19 @@ fn expected_log(image_id: &str) -> String {
         runner("Running on runner-fake0runn-project-1-concurrent-0 via HOST..."),
         end_and_start("prepare_script", "get_sources", "Getting source from Git repository"),
         "01O Fetching changes...\n01E Checking out 1ecfd275\n".to_owned(),
-        end_and_start("get_sources", "step_script", "Executing \"step_script\" stage of the job script"),
+        end_and_start(
+            "get_sources",
+            "step_script",
+            "Executing \"step_script\" stage of the job script",
+        ),
         "01O $ echo hello\n01O hello\n01E oops\n".to_owned(),
         end_and_start("step_script", "after_script", "Running after_script"),
         "01O bye\n".to_owned(),
-        end_and_start("after_script", "cleanup_file_variables", "Cleaning up project directory and file based variables"),
+        end_and_start(
+            "after_script",
+            "cleanup_file_variables",
+            "Cleaning up project directory and file based variables",
+        ),
         marker("cleanup_file_variables"),
         continued(format!("00O \x1b[32;1mJob succeeded{reset}\n")),
     ]
@@ -85,18 +90,11 @@ async fn a_job_runs_from_its_header_to_its_last_line() {
     bench.runner.feature_flags.clear();
     bench.podman.on_stage(
         "get_sources",
-        [
-            Act::out("Fetching changes...\n"),
-            Act::err("Checking out 1ecfd275\n"),
-        ],
+        [Act::out("Fetching changes...\n"), Act::err("Checking out 1ecfd275\n")],
     );
     bench.podman.on_stage(
         "step_script",
-        [
-            Act::out("$ echo hello\n"),
-            Act::out("hello\n"),
-            Act::err("oops\n"),
-        ],
+        [Act::out("$ echo hello\n"), Act::out("hello\n"), Act::err("oops\n")],
     );
     bench.podman.on_stage("after_script", [Act::out("bye\n")]);
     let image = Image {
@@ -140,7 +138,13 @@ async fn the_scripts_exit_code_is_the_jobs() {
             .on_stage("step_script", [Act::out("no\n"), Act::Exit(code)]);
         let ran = bench.run(job(13)).await;
         ran.assert_ending("failed", "script_failure", code.into());
-        assert!(ran.log().ends_with(&format!("no\nCleaning up project directory and file based variables\nERROR: Job failed: exit code {code}\n")), "{}", ran.log());
+        assert!(
+            ran.log().ends_with(&format!(
+                "no\nCleaning up project directory and file based variables\nERROR: Job failed: exit code {code}\n"
+            )),
+            "{}",
+            ran.log()
+        );
         bench.assert_clean();
     }
 }
@@ -169,9 +173,7 @@ async fn after_script_runs_when_the_script_fails_and_cannot_change_the_outcome()
         let ran = bench.run(payload).await;
         ran.assert_ending(state, reason, code);
         ran.assert_log_has("after\n");
-        let warning = format!(
-            "WARNING: after_script failed, but job will continue unaffected: exit code {after}\n"
-        );
+        let warning = format!("WARNING: after_script failed, but job will continue unaffected: exit code {after}\n");
         assert_eq!(
             ran.log().contains(&warning),
             warns,
@@ -201,15 +203,10 @@ async fn failing_to_get_the_sources_fails_the_job_before_its_scripts() {
     bench
         .podman
         .on_stage("get_sources", [Act::err("fatal: no\n"), Act::Exit(128)]);
-    let ran = bench
-        .run(JobBuilder::new(16).script(&["x"]).after_script(&["y"]))
-        .await;
+    let ran = bench.run(JobBuilder::new(16).script(&["x"]).after_script(&["y"])).await;
     ran.assert_ending("failed", "script_failure", 128);
     ran.assert_log_has("fatal: no\n");
-    assert!(
-        !bench.podman.record().has_begun("step_script")
-            && !bench.podman.record().has_begun("after_script")
-    );
+    assert!(!bench.podman.record().has_begun("step_script") && !bench.podman.record().has_begun("after_script"));
     bench.assert_clean();
 }
 
@@ -240,9 +237,7 @@ async fn output_is_byte_exact_when_the_attach_connection_is_lost_in_mid_output()
             bench
                 .gitlab
                 .wait_for("the lines", |r| {
-                    r.jobs
-                        .get(&17)
-                        .is_some_and(|j| j.text().contains("line 499"))
+                    r.jobs.get(&17).is_some_and(|j| j.text().contains("line 499"))
                 })
                 .await;
             gate.open();
@@ -251,9 +246,7 @@ async fn output_is_byte_exact_when_the_attach_connection_is_lost_in_mid_output()
         let log = ran.log();
         assert_eq!(log.matches("an error before\n").count(), 1, "{log}");
         assert_eq!(log.matches("an error after\n").count(), 1);
-        let stdout = log
-            .replace("an error before\n", "")
-            .replace("an error after\n", "");
+        let stdout = log.replace("an error before\n", "").replace("an error after\n", "");
         let expected = format!("before, without an end of line; after\n{lines}at the end\n");
         assert!(stdout.contains(&expected), "{log}");
         assert_eq!(stdout.matches("line 250 ").count(), 1);
@@ -285,19 +278,9 @@ async fn secrets_are_masked_however_the_output_is_cut() {
     let secret = "s3cret-value-of-a-variable";
     let token = JobBuilder::token_of(19);
     let text = format!("<{secret}> <{token}> <glpat-AbC.123> <plain>\n");
-    let single: Vec<Act> = text
-        .as_bytes()
-        .chunks(1)
-        .map(|b| Act::Out(b.to_vec()))
-        .collect();
-    let pairs: Vec<Act> = text
-        .as_bytes()
-        .chunks(7)
-        .map(|b| Act::Err(b.to_vec()))
-        .collect();
-    bench
-        .podman
-        .on_stage("step_script", single.into_iter().chain(pairs));
+    let single: Vec<Act> = text.as_bytes().chunks(1).map(|b| Act::Out(b.to_vec())).collect();
+    let pairs: Vec<Act> = text.as_bytes().chunks(7).map(|b| Act::Err(b.to_vec())).collect();
+    bench.podman.on_stage("step_script", single.into_iter().chain(pairs));
     let ran = bench.run(job(19).masked_variable("SECRET", secret)).await;
     ran.assert_ending("success", "", 0);
     let masked = "<[MASKED]> <[MASKED]> <glpat-[MASKED]> <plain>\n";
@@ -312,17 +295,12 @@ async fn secrets_are_masked_however_the_output_is_cut() {
 async fn a_step_that_looks_like_a_marker_is_output() {
     let bench = Bench::start().await;
     let fake = "\x1epipglr:00000000000000000000000000000000:finished\n";
-    bench.podman.on_stage(
-        "step_script",
-        [Act::out(fake), Act::out("still here\n"), Act::Exit(7)],
-    );
+    bench
+        .podman
+        .on_stage("step_script", [Act::out(fake), Act::out("still here\n"), Act::Exit(7)]);
     let ran = bench.run(job(20)).await;
     ran.assert_ending("failed", "script_failure", 7);
-    assert!(
-        ran.at_gitlab
-            .text()
-            .contains(&format!("{fake}still here\n"))
-    );
+    assert!(ran.at_gitlab.text().contains(&format!("{fake}still here\n")));
     bench.assert_clean();
 }
 
@@ -406,9 +384,7 @@ async fn the_images_own_user_home_and_entrypoint_are_respected() {
 #[tokio::test]
 async fn no_secret_is_in_what_podman_is_told_of_a_container() {
     let bench = Bench::start().await;
-    bench
-        .podman
-        .pullable("registry.test/group/image:1", Image::default());
+    bench.podman.pullable("registry.test/group/image:1", Image::default());
     let secrets = [
         "masked-value-1",
         "file-content-2",
@@ -428,17 +404,8 @@ async fn no_secret_is_in_what_podman_is_told_of_a_container() {
     assert_eq!(record.created.len(), 3, "prepare, build, finish");
     let token = JobBuilder::token_of(23);
     for call in &record.calls {
-        let text = format!(
-            "{} {} {}",
-            call.path,
-            call.query,
-            String::from_utf8_lossy(&call.body)
-        );
-        for secret in secrets
-            .iter()
-            .copied()
-            .chain([RUNNER_TOKEN, &token, "plain-script-5"])
-        {
+        let text = format!("{} {} {}", call.path, call.query, String::from_utf8_lossy(&call.body));
+        for secret in secrets.iter().copied().chain([RUNNER_TOKEN, &token, "plain-script-5"]) {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
@@ -451,13 +418,7 @@ async fn no_secret_is_in_what_podman_is_told_of_a_container() {
         !plan.contains(RUNNER_TOKEN),
         "the runner's own token is nobody's business"
     );
-    assert!(
-        !bench
-            .podman
-            .plan("-helper-prepare")
-            .to_string()
-            .contains(RUNNER_TOKEN)
-    );
+    assert!(!bench.podman.plan("-helper-prepare").to_string().contains(RUNNER_TOKEN));
     bench.assert_clean();
 }
 
@@ -474,19 +435,10 @@ async fn the_volume_for_sources_is_kept_for_fetch_and_used_again() {
         assert!(is_reusable(&kept[0]), "{kept:?}");
     }
     bench.assert_clean();
-    let volumes = |created: &pipglr_testkit::podman::Created| {
-        created.spec["volumes"][0]["Name"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
-    let used: std::collections::BTreeSet<String> =
-        bench.podman.record().created.iter().map(volumes).collect();
-    assert_eq!(
-        used.len(),
-        1,
-        "both jobs and all containers use the one volume"
-    );
+    let volumes =
+        |created: &pipglr_testkit::podman::Created| created.spec["volumes"][0]["Name"].as_str().unwrap().to_owned();
+    let used: std::collections::BTreeSet<String> = bench.podman.record().created.iter().map(volumes).collect();
+    assert_eq!(used.len(), 1, "both jobs and all containers use the one volume");
 }
 
 #[tokio::test]
@@ -494,11 +446,7 @@ async fn the_volume_for_sources_goes_with_the_job_where_nothing_is_to_be_fetched
     for strategy in ["clone", "none", "empty"] {
         let bench = Bench::start().await;
         bench
-            .run(
-                JobBuilder::new(26)
-                    .variable("GIT_STRATEGY", strategy)
-                    .script(&["x"]),
-            )
+            .run(JobBuilder::new(26).variable("GIT_STRATEGY", strategy).script(&["x"]))
             .await
             .assert_ending("success", "", 0);
         assert_eq!(bench.podman.record().volumes_created.len(), 1);
@@ -520,10 +468,7 @@ async fn artifacts_are_uploaded_as_their_when_says() {
         let bench = Bench::start().await;
         bench.podman.on_stage("step_script", [Act::Exit(code)]);
         let ran = bench.run(job(27).artifacts(&["out"], when)).await;
-        let stage = format!(
-            "upload_artifacts_on_{}",
-            if code == 0 { "success" } else { "failure" }
-        );
+        let stage = format!("upload_artifacts_on_{}", if code == 0 { "success" } else { "failure" });
         assert_eq!(
             bench.podman.record().has_begun(&stage),
             uploads,
@@ -554,9 +499,7 @@ async fn a_failed_upload_fails_a_job_that_went_well() {
 async fn the_acknowledgement_comes_before_anything_is_done() {
     let bench = Bench::start().await;
     let gate = Gate::closed();
-    bench
-        .gitlab
-        .answer(Endpoint::JobUpdate, Answer::usual().held(&gate));
+    bench.gitlab.answer(Endpoint::JobUpdate, Answer::usual().held(&gate));
     let (ran, ()) = tokio::join!(bench.run(job(29)), async {
         bench
             .gitlab
@@ -575,10 +518,7 @@ async fn the_acknowledgement_comes_before_anything_is_done() {
             .all(|call| call.received > acknowledged)
     );
     let first = &ran.at_gitlab.updates[0];
-    assert_eq!(
-        (&first["state"], &first["output"]),
-        (&json!("running"), &json!({}))
-    );
+    assert_eq!((&first["state"], &first["output"]), (&json!("running"), &json!({})));
     bench.assert_clean();
 }
 
@@ -594,11 +534,7 @@ async fn a_job_that_was_taken_back_is_dropped_without_a_word() {
         bench.gitlab.answer(Endpoint::JobUpdate, answer);
         let ran = bench.run(job(30)).await;
         assert_eq!(
-            (
-                ran.record.state,
-                ran.record.failure_reason,
-                ran.record.delivery
-            ),
+            (ran.record.state, ran.record.failure_reason, ran.record.delivery),
             (None, None, None)
         );
         assert_eq!(bench.gitlab.record().requests.len(), 1);
@@ -623,15 +559,9 @@ async fn any_other_failure_of_the_acknowledgement_starts_the_job() {
     ];
     for (times, answer) in cases {
         let bench = Bench::start().await;
-        bench
-            .gitlab
-            .answer_times(Endpoint::JobUpdate, times, answer.clone());
+        bench.gitlab.answer_times(Endpoint::JobUpdate, times, answer.clone());
         let payload = bench.gitlab.assign_running(job(31));
-        let record = Box::pin(pipglr_runner::job::run_job(
-            bench.accepted(payload),
-            bench.world(31),
-        ))
-        .await;
+        let record = Box::pin(pipglr_runner::job::run_job(bench.accepted(payload), bench.world(31))).await;
         assert_eq!(
             (record.state, record.delivery),
             (Some(UpdateState::Success), Some(Delivery::Delivered)),

@@ -9,9 +9,7 @@ use pipglr_testkit::podman::{ALPINE, Act, Image};
 use serde_json::json;
 
 fn job(id: u64) -> JobBuilder {
-    JobBuilder::new(id)
-        .without_sources()
-        .script(&["sleep infinity"])
+    JobBuilder::new(id).without_sources().script(&["sleep infinity"])
 }
 
 /// Cancels a hanging job by whatever the answer to its output says.
@@ -26,17 +24,13 @@ async fn canceled_by(bench: &Bench, payload: JobBuilder, word: &str) -> crate::s
             Act::Hang,
         ],
     );
-    bench
-        .podman
-        .on_stage("after_script", [Act::out("tidying up\n")]);
+    bench.podman.on_stage("after_script", [Act::out("tidying up\n")]);
     let word = word.to_owned();
     let (ran, ()) = tokio::join!(bench.run(payload), async {
         bench
             .gitlab
             .wait_for("its output", |r| {
-                r.jobs
-                    .get(&41)
-                    .is_some_and(|j| j.text().contains("working"))
+                r.jobs.get(&41).is_some_and(|j| j.text().contains("working"))
             })
             .await;
         let header = Answer::usual().header("Job-Status", &word);
@@ -67,10 +61,7 @@ async fn canceling_stops_the_script_and_runs_after_script() {
     ];
     let places: Vec<usize> = order
         .iter()
-        .map(|part| {
-            log.find(part)
-                .unwrap_or_else(|| panic!("{part:?} in\n{log}"))
-        })
+        .map(|part| log.find(part).unwrap_or_else(|| panic!("{part:?} in\n{log}")))
         .collect();
     assert!(places.is_sorted(), "{log}");
     let record = bench.podman.record();
@@ -85,12 +76,7 @@ async fn canceling_stops_the_script_and_runs_after_script() {
 #[tokio::test]
 async fn a_coordinator_that_does_not_know_job_canceled_hears_unknown_failure() {
     let bench = Bench::start().await;
-    let ran = canceled_by(
-        &bench,
-        job(41).failure_reasons(&["script_failure"]),
-        "canceling",
-    )
-    .await;
+    let ran = canceled_by(&bench, job(41).failure_reasons(&["script_failure"]), "canceling").await;
     ran.assert_ending("failed", "unknown_failure", 0);
     assert_eq!(ran.record.failure_reason, Some(FailureReason::JobCanceled));
 }
@@ -105,12 +91,7 @@ async fn a_job_that_is_over_for_gitlab_ends_at_once() {
             |r| r.state() == "failed",
             Answer::status(403).header("Job-Status", word),
         );
-        let ran = canceled_by(
-            &bench,
-            job(41).after_script(&["x"]).artifacts(&["out"], "always"),
-            word,
-        )
-        .await;
+        let ran = canceled_by(&bench, job(41).after_script(&["x"]).artifacts(&["out"], "always"), word).await;
         assert_eq!(
             (ran.record.state, ran.record.delivery),
             (Some(UpdateState::Failed), Some(Delivery::Refused))
@@ -130,11 +111,7 @@ async fn a_job_canceled_before_its_script_runs_nothing() {
     let bench = Bench::start().await;
     let payload = bench.gitlab.assign(job(42).after_script(&["x"]));
     bench.gitlab.cancel(42);
-    let record = Box::pin(pipglr_runner::job::run_job(
-        bench.accepted(payload),
-        bench.world(42),
-    ))
-    .await;
+    let record = Box::pin(pipglr_runner::job::run_job(bench.accepted(payload), bench.world(42))).await;
     assert_eq!(record.failure_reason, Some(FailureReason::JobCanceled));
     assert_eq!(
         bench.gitlab.record().jobs[&42].ending(),
@@ -157,10 +134,7 @@ async fn a_job_canceled_while_its_image_is_pulled_runs_nothing() {
     );
     let ran = bench.run(job(43).after_script(&["x"])).await;
     ran.assert_ending("failed", "job_canceled", 0);
-    assert!(
-        !bench.podman.record().has_begun("step_script")
-            && !bench.podman.record().has_begun("after_script")
-    );
+    assert!(!bench.podman.record().has_begun("step_script") && !bench.podman.record().has_begun("after_script"));
     bench.assert_clean();
 }
 
@@ -176,23 +150,16 @@ async fn a_job_canceled_while_its_sources_are_fetched_runs_nothing() {
         |r| String::from_utf8_lossy(&r.body).contains("Fetching"),
         Answer::usual().header("Job-Status", "canceling"),
     );
-    let ran = bench
-        .run(JobBuilder::new(44).script(&["x"]).after_script(&["y"]))
-        .await;
+    let ran = bench.run(JobBuilder::new(44).script(&["x"]).after_script(&["y"])).await;
     ran.assert_ending("failed", "job_canceled", 0);
-    assert!(
-        !bench.podman.record().has_begun("step_script")
-            && !bench.podman.record().has_begun("after_script")
-    );
+    assert!(!bench.podman.record().has_begun("step_script") && !bench.podman.record().has_begun("after_script"));
     bench.assert_clean();
 }
 
 #[tokio::test]
 async fn the_runners_end_interrupts_the_job() {
     let bench = Bench::start().await;
-    bench
-        .podman
-        .on_stage("step_script", [Act::out("working\n"), Act::Hang]);
+    bench.podman.on_stage("step_script", [Act::out("working\n"), Act::Hang]);
     let (ran, ()) = tokio::join!(bench.run(job(45).after_script(&["x"])), async {
         bench
             .podman
@@ -209,16 +176,9 @@ async fn the_runners_end_interrupts_the_job() {
 #[tokio::test]
 async fn the_jobs_time_is_limited() {
     let bench = Bench::start().await;
-    bench
-        .podman
-        .on_stage("step_script", [Act::out("working\n"), Act::Hang]);
+    bench.podman.on_stage("step_script", [Act::out("working\n"), Act::Hang]);
     let ran = bench
-        .run(
-            job(46)
-                .timeout(1)
-                .after_script(&["x"])
-                .artifacts(&["out"], "always"),
-        )
+        .run(job(46).timeout(1).after_script(&["x"]).artifacts(&["out"], "always"))
         .await;
     ran.assert_ending("failed", "job_execution_timeout", 0);
     ran.assert_log_has("working\n");
@@ -233,11 +193,7 @@ async fn a_script_has_a_time_of_its_own() {
     let bench = Bench::start().await;
     bench.podman.on_stage("step_script", [Act::TimeOut]);
     let ran = bench
-        .run(
-            job(47)
-                .variable("RUNNER_SCRIPT_TIMEOUT", "5m")
-                .after_script(&["x"]),
-        )
+        .run(job(47).variable("RUNNER_SCRIPT_TIMEOUT", "5m").after_script(&["x"]))
         .await;
     ran.assert_ending("failed", "job_execution_timeout", 0);
     assert!(bench.podman.record().has_begun("after_script"));
@@ -264,13 +220,20 @@ async fn pull_failures_are_classified_and_reported_as_the_coordinator_knows_them
     let all_done = cases.map(async |(words, knows_all, reason, pulls)| {
         let bench = Bench::start().await;
         bench.podman.pull_fails(ALPINE, 99, words);
-        let payload = if knows_all { job(48) } else { job(48).failure_reasons(&[]) };
+        let payload = if knows_all {
+            job(48)
+        } else {
+            job(48).failure_reasons(&[])
+        };
         let ran = bench.run(payload).await;
         ran.assert_ending("failed", reason, 0);
         assert_eq!(bench.podman.record().pulls.len(), pulls, "{words}");
-        let last = format!("Job failed: failed to pull image \"alpine:3.20\" with specified policies [always]: {words}\n");
+        let last =
+            format!("Job failed: failed to pull image \"alpine:3.20\" with specified policies [always]: {words}\n");
         ran.assert_log_has(&last);
-        ran.assert_log_has(&format!("WARNING: Failed to pull image with policy \"always\": {words}\n"));
+        ran.assert_log_has(&format!(
+            "WARNING: Failed to pull image with policy \"always\": {words}\n"
+        ));
         bench.assert_clean();
     });
     futures_util::future::join_all(all_done).await;
@@ -308,14 +271,7 @@ async fn pull_policies_are_tried_in_order() {
         (&["never"], &[], true, true, 0, true),
         (&["never"], &[], false, false, 0, false),
         (&["always", "if-not-present"], &[], true, true, 1, true),
-        (
-            &["always", "if-not-present"],
-            &["if-not-present"],
-            true,
-            true,
-            0,
-            true,
-        ),
+        (&["always", "if-not-present"], &["if-not-present"], true, true, 0, true),
         (
             &["always", "if-not-present"],
             &["if-not-present", "always"],
@@ -341,11 +297,7 @@ async fn pull_policies_are_tried_in_order() {
             "{configured:?} {wanted:?} present: {present}, fails: {fails}\n{}",
             ran.log()
         );
-        assert_eq!(
-            ran.ending().0,
-            if runs { "success" } else { "failed" },
-            "{what}"
-        );
+        assert_eq!(ran.ending().0, if runs { "success" } else { "failed" }, "{what}");
         assert_eq!(bench.podman.record().pulls.len(), pulls, "{what}");
         bench.assert_clean();
     }
@@ -401,7 +353,9 @@ async fn a_job_without_an_image_gets_the_runners() {
     let bench = Bench::start().await;
     let ran = bench.run(job(53).image("")).await;
     ran.assert_ending("failed", "runner_configuration_error", 0);
-    ran.assert_log_has("Job failed: no image: the job names none, and config.toml has no `image` in [runners.docker]\n");
+    ran.assert_log_has(
+        "Job failed: no image: the job names none, and config.toml has no `image` in [runners.docker]\n",
+    );
     bench.assert_clean();
 }
 
@@ -417,46 +371,25 @@ async fn credentials_of_the_job_go_to_its_registry_only() {
             bench.podman.pullable(reference, Image::default());
         }
         bench
-            .run(
-                job(54)
-                    .image(image)
-                    .registry("registry.test", "me", "p4ssword"),
-            )
+            .run(job(54).image(image).registry("registry.test", "me", "p4ssword"))
             .await
             .assert_ending("success", "", 0);
-        assert_eq!(
-            !bench.podman.record().pulls[0].auth.is_empty(),
-            sent,
-            "{image}"
-        );
+        assert_eq!(!bench.podman.record().pulls[0].auth.is_empty(), sent, "{image}");
     }
 }
 
 #[tokio::test]
 async fn a_container_that_dies_says_why() {
     let cases = [
-        (
-            Act::Die(137),
-            "the container ended unexpectedly with exit code 137",
-        ),
-        (
-            Act::Die(0),
-            "the container ended unexpectedly with exit code 0",
-        ),
-        (
-            Act::OutOfMemory,
-            "the container ran out of memory and was killed",
-        ),
+        (Act::Die(137), "the container ended unexpectedly with exit code 137"),
+        (Act::Die(0), "the container ended unexpectedly with exit code 0"),
+        (Act::OutOfMemory, "the container ran out of memory and was killed"),
     ];
     for (act, reason) in cases {
         for stage in ["step_script", "get_sources"] {
             let bench = Bench::start().await;
-            bench
-                .podman
-                .on_stage(stage, [Act::out("last words"), act.clone()]);
-            let ran = bench
-                .run(JobBuilder::new(55).script(&["x"]).after_script(&["y"]))
-                .await;
+            bench.podman.on_stage(stage, [Act::out("last words"), act.clone()]);
+            let ran = bench.run(JobBuilder::new(55).script(&["x"]).after_script(&["y"])).await;
             ran.assert_ending("failed", "runner_system_failure", 0);
             ran.assert_log_has("last words");
             ran.assert_log_has(&format!("ERROR: Job failed (system failure): {reason}\n"));
@@ -468,9 +401,7 @@ async fn a_container_that_dies_says_why() {
 #[tokio::test]
 async fn a_preparation_that_fails_is_tried_again() {
     let bench = Bench::start().await;
-    bench
-        .podman
-        .refuse("POST /containers/create", 1, 500, "out of luck");
+    bench.podman.refuse("POST /containers/create", 1, 500, "out of luck");
     let ran = bench.run(job(56)).await;
     ran.assert_ending("success", "", 0);
     ran.assert_log_has("out of luck\nWill be retried in 3s ...\n");
@@ -479,12 +410,7 @@ async fn a_preparation_that_fails_is_tried_again() {
 
 #[tokio::test]
 async fn a_preparation_that_keeps_failing_ends_the_job_and_leaves_nothing() {
-    let refusals = [
-        "POST /containers/create",
-        "/start",
-        "/attach",
-        "POST /volumes/create",
-    ];
+    let refusals = ["POST /containers/create", "/start", "/attach", "POST /volumes/create"];
     let all_done = refusals.map(async |call| {
         let bench = Bench::start().await;
         bench.podman.refuse(call, 99, 500, "out of luck");
@@ -521,8 +447,7 @@ async fn what_this_version_cannot_do_is_said_before_anything_is_done() {
         let ran = bench.run(payload).await;
         ran.assert_ending("failed", "runner_configuration_error", 0);
         assert!(
-            ran.log()
-                .ends_with(&format!("ERROR: Job failed: {words}\n")),
+            ran.log().ends_with(&format!("ERROR: Job failed: {words}\n")),
             "{}",
             ran.log()
         );
@@ -545,13 +470,13 @@ async fn a_log_that_cannot_be_kept_is_reported_as_our_failure() {
 async fn output_over_the_limit_is_dropped_and_the_job_goes_on() {
     let mut bench = Bench::start().await;
     bench.runner.output_limit = 2;
-    bench.podman.on_stage(
-        "step_script",
-        [Act::out("x".repeat(5000)), Act::out("never seen\n")],
-    );
+    bench
+        .podman
+        .on_stage("step_script", [Act::out("x".repeat(5000)), Act::out("never seen\n")]);
     let ran = bench.run(job(60)).await;
     ran.assert_ending("success", "", 0);
-    let end = "Job's log exceeded limit of 2048 bytes.\nJob execution will continue but no more output will be collected.\n";
+    let end =
+        "Job's log exceeded limit of 2048 bytes.\nJob execution will continue but no more output will be collected.\n";
     assert!(ran.log().ends_with(end), "{}", ran.log());
     bench.assert_clean();
 }

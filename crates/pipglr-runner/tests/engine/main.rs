@@ -1,9 +1,6 @@
 //! The engine in this process, against a GitLab and a podman that misbehave on command.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests may panic like the tests themselves"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
 mod client;
 mod independent;

@@ -111,15 +111,10 @@ async fn a_job_is_asked_for_acknowledged_run_and_reported_in_this_order() {
     assert!(ended.text().contains("hello\n") && ended.is_complete());
     let record = house.gitlab.record();
     let (asked, acknowledged) = (&record.requests[0], &record.requests[1]);
-    assert_eq!(
-        (asked.endpoint, asked.status),
-        (Endpoint::JobRequest, Some(201))
-    );
+    assert_eq!((asked.endpoint, asked.status), (Endpoint::JobRequest, Some(201)));
     assert_eq!(record.calls_of(101)[0], "PUT running 200");
     assert_eq!(asked.json()["system_id"], SYSTEM_ID);
-    let of_job = |c: &&pipglr_testkit::podman::Call| {
-        c.path != "/containers/json" && c.path != "/volumes/json"
-    };
+    let of_job = |c: &&pipglr_testkit::podman::Call| c.path != "/containers/json" && c.path != "/volumes/json";
     let calls = house.podman.record().calls;
     assert!(
         calls
@@ -168,10 +163,7 @@ async fn only_what_is_implemented_is_reported_as_a_feature() {
     let mut sorted = on.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, expected);
-    assert_eq!(
-        (&info["executor"], &info["shell"]),
-        (&json!("docker"), &json!("bash"))
-    );
+    assert_eq!((&info["executor"], &info["shell"]), (&json!("docker"), &json!("bash")));
 }
 
 #[tokio::test]
@@ -179,9 +171,7 @@ async fn a_job_taken_back_at_the_acknowledgement_frees_its_slot() {
     let house = House::new().await;
     house.gitlab.queue(job(103));
     house.gitlab.queue(job(104));
-    house
-        .gitlab
-        .answer(Endpoint::JobUpdate, Answer::status(403));
+    house.gitlab.answer(Endpoint::JobUpdate, Answer::status(403));
     let running = house.start("concurrent = 1", &[(RUNNER_TOKEN, "limit = 1")]);
     house.gitlab.finished(104).await;
     house.stop(running).await;
@@ -200,9 +190,7 @@ async fn a_job_taken_back_at_the_acknowledgement_frees_its_slot() {
 async fn never_more_jobs_than_concurrent_allows() {
     let house = House::new().await;
     let gate = Gate::closed();
-    house
-        .podman
-        .on_stage("step_script", [Act::WaitFor(gate.clone())]);
+    house.podman.on_stage("step_script", [Act::WaitFor(gate.clone())]);
     for id in 110..116 {
         house.gitlab.queue(job(id));
     }
@@ -220,9 +208,7 @@ async fn never_more_jobs_than_concurrent_allows() {
 async fn a_runner_has_a_limit_of_its_own() {
     let house = House::new().await;
     let gate = Gate::closed();
-    house
-        .podman
-        .on_stage("step_script", [Act::WaitFor(gate.clone())]);
+    house.podman.on_stage("step_script", [Act::WaitFor(gate.clone())]);
     for id in 120..123 {
         house.gitlab.queue_for(RUNNER_TOKEN, job(id));
         house.gitlab.queue_for(SECOND_RUNNER, job(id + 10));
@@ -252,9 +238,7 @@ async fn a_runner_has_a_limit_of_its_own() {
 async fn jobs_at_the_same_time_have_numbers_of_their_own() {
     let house = House::new().await;
     let gate = Gate::closed();
-    house
-        .podman
-        .on_stage("step_script", [Act::WaitFor(gate.clone())]);
+    house.podman.on_stage("step_script", [Act::WaitFor(gate.clone())]);
     house.gitlab.queue(job(141).project(1));
     house.gitlab.queue(job(142).project(1));
     house.gitlab.queue(job(143).project(2));
@@ -324,11 +308,7 @@ async fn a_held_request_does_not_starve_another_runner() {
             requests(r, RUNNER_TOKEN) > 0 && requests(r, SECOND_RUNNER) > 0
         })
         .await;
-    for (id, runner) in [
-        (151, SECOND_RUNNER),
-        (152, RUNNER_TOKEN),
-        (153, SECOND_RUNNER),
-    ] {
+    for (id, runner) in [(151, SECOND_RUNNER), (152, RUNNER_TOKEN), (153, SECOND_RUNNER)] {
         house.gitlab.queue_for(runner, job(id));
         house.gitlab.finished(id).await;
     }
@@ -347,11 +327,7 @@ async fn a_stop_ends_a_held_request_at_once() {
         .await;
     let began = std::time::Instant::now();
     house.stop(running).await;
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -375,10 +351,7 @@ async fn no_answer_keeps_the_manager_from_asking_again() {
         assert_eq!(house.gitlab.finished(160).await.ending().0, "success");
         house.stop(running).await;
         let record = house.gitlab.record();
-        let asked: Vec<_> = record
-            .calls(Endpoint::JobRequest)
-            .map(|c| c.received)
-            .collect();
+        let asked: Vec<_> = record.calls(Endpoint::JobRequest).map(|c| c.received).collect();
         assert!(
             asked[1] - asked[0] >= Duration::from_millis(990),
             "check_interval passes between two requests"
@@ -390,11 +363,9 @@ async fn no_answer_keeps_the_manager_from_asking_again() {
 #[tokio::test]
 async fn an_outage_is_no_reason_to_rest() {
     let house = House::new().await;
-    house.gitlab.answer_times(
-        Endpoint::JobRequest,
-        10,
-        Answer::status(503).header("Retry-After", "0"),
-    );
+    house
+        .gitlab
+        .answer_times(Endpoint::JobRequest, 10, Answer::status(503).header("Retry-After", "0"));
     house.gitlab.queue(job(161));
     let running = house.start("", &[(RUNNER_TOKEN, "unhealthy_requests_limit = 1")]);
     house.gitlab.finished(161).await;
@@ -414,9 +385,7 @@ async fn an_outage_is_no_reason_to_rest() {
 #[tokio::test]
 async fn a_refused_runner_rests_and_comes_back() {
     let house = House::new().await;
-    house
-        .gitlab
-        .answer_times(Endpoint::JobRequest, 2, Answer::status(403));
+    house.gitlab.answer_times(Endpoint::JobRequest, 2, Answer::status(403));
     house.gitlab.queue(job(162));
     let running = house.start(
         "",
@@ -428,10 +397,7 @@ async fn a_refused_runner_rests_and_comes_back() {
     house.gitlab.finished(162).await;
     house.stop(running).await;
     let record = house.gitlab.record();
-    let asked: Vec<_> = record
-        .calls(Endpoint::JobRequest)
-        .map(|c| c.received)
-        .collect();
+    let asked: Vec<_> = record.calls(Endpoint::JobRequest).map(|c| c.received).collect();
     let pauses = [asked[1] - asked[0], asked[2] - asked[0]];
     // Two refusals a check_interval apart; then nothing until the rest is over, where the third would have been after 2 s.
     assert!(
@@ -444,10 +410,9 @@ async fn a_refused_runner_rests_and_comes_back() {
 async fn a_graceful_stop_waits_for_the_job_and_takes_no_more() {
     let house = House::new().await;
     let gate = Gate::closed();
-    house.podman.on_stage(
-        "step_script",
-        [Act::WaitFor(gate.clone()), Act::out("done\n")],
-    );
+    house
+        .podman
+        .on_stage("step_script", [Act::WaitFor(gate.clone()), Act::out("done\n")]);
     house.gitlab.queue(job(170));
     let running = house.start("concurrent = 4", &[(RUNNER_TOKEN, "")]);
     house.scripts_begun(1).await;
@@ -464,9 +429,7 @@ async fn a_graceful_stop_waits_for_the_job_and_takes_no_more() {
 #[tokio::test]
 async fn a_forceful_stop_ends_jobs_and_says_so() {
     let house = House::new().await;
-    house
-        .podman
-        .on_stage("step_script", [Act::out("working\n"), Act::Hang]);
+    house.podman.on_stage("step_script", [Act::out("working\n"), Act::Hang]);
     house.gitlab.queue(job(172));
     house.gitlab.queue(job(173));
     let running = house.start("concurrent = 2", &[(RUNNER_TOKEN, "")]);
@@ -480,9 +443,7 @@ async fn a_forceful_stop_ends_jobs_and_says_so() {
             "{id}"
         );
         assert!(
-            ended
-                .text()
-                .contains("ERROR: Job failed: aborted: terminated"),
+            ended.text().contains("ERROR: Job failed: aborted: terminated"),
             "{}",
             ended.text()
         );
@@ -496,12 +457,9 @@ async fn a_forceful_stop_does_not_wait_for_ever() {
     let house = House::new().await;
     house.podman.on_stage("step_script", [Act::Hang]);
     house.gitlab.queue(job(174));
-    house.gitlab.answer_if(
-        Endpoint::JobUpdate,
-        99,
-        |r| r.state() == "failed",
-        Answer::status(202),
-    );
+    house
+        .gitlab
+        .answer_if(Endpoint::JobUpdate, 99, |r| r.state() == "failed", Answer::status(202));
     let running = house.start("shutdown_timeout = 1", &[(RUNNER_TOKEN, "")]);
     house.scripts_begun(1).await;
     house.shutdown.request(ShutdownLevel::Forceful);
@@ -542,13 +500,9 @@ async fn leftovers_of_an_earlier_process_are_reaped_and_nothing_else() {
     house.podman.leave_container("leftover", &[ours]);
     house.podman.leave_container("of another manager", &[other]);
     house.podman.leave_container("of a person", &[]);
-    house
-        .podman
-        .leave_volume("temporary of ours", &[ours, temporary]);
+    house.podman.leave_volume("temporary of ours", &[ours, temporary]);
     house.podman.leave_volume("kept by us", &[ours]);
-    house
-        .podman
-        .leave_volume("temporary of another", &[other, temporary]);
+    house.podman.leave_volume("temporary of another", &[other, temporary]);
     let running = house.start("", &[(RUNNER_TOKEN, "")]);
     house
         .gitlab
@@ -556,10 +510,7 @@ async fn leftovers_of_an_earlier_process_are_reaped_and_nothing_else() {
         .await;
     house.shutdown.request(ShutdownLevel::Graceful);
     assert_eq!(ended(running).await, Ended::Clean);
-    assert_eq!(
-        house.podman.containers(),
-        ["of another manager", "of a person"]
-    );
+    assert_eq!(house.podman.containers(), ["of another manager", "of a person"]);
     let volumes: Vec<String> = house.podman.volumes().into_keys().collect();
     assert_eq!(volumes, ["kept by us", "temporary of another"]);
 }

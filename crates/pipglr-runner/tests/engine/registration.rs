@@ -4,9 +4,7 @@ use crate::support::SYSTEM_ID;
 use pipglr_protocol::Secret;
 use pipglr_protocol::registration::RegisterRequest;
 use pipglr_runner::config::RunnerConfig;
-use pipglr_runner::registration::{
-    self, RegisterError, RegisterRequestFields, Registered, register,
-};
+use pipglr_runner::registration::{self, RegisterError, RegisterRequestFields, Registered, register};
 use pipglr_testkit::Gate;
 use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, REGISTRATION_TOKEN, RUNNER_TOKEN};
 use std::collections::BTreeMap;
@@ -38,10 +36,7 @@ impl Office {
                 locked: true,
                 ..RegisterRequest::default()
             },
-            options: options(&[
-                ("executor", &["docker"]),
-                ("docker-image", &["alpine:3.20"]),
-            ]),
+            options: options(&[("executor", &["docker"]), ("docker-image", &["alpine:3.20"])]),
             ..RegisterRequestFields::default()
         }
     }
@@ -69,11 +64,7 @@ impl Office {
         let text = std::fs::read_to_string(self.path()).unwrap();
         let line = |line: &str| match line.split_once("token_obtained_at = ") {
             Some((indent, time)) => {
-                assert_eq!(
-                    time.len(),
-                    "2026-01-01T00:00:00Z".len(),
-                    "whole seconds in UTC: {time}"
-                );
+                assert_eq!(time.len(), "2026-01-01T00:00:00Z".len(), "whole seconds in UTC: {time}");
                 format!("{indent}token_obtained_at = NOW\n")
             }
             None => format!("{line}\n"),
@@ -102,23 +93,13 @@ fn options(given: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
 #[tokio::test]
 async fn a_created_runner_is_verified_and_written_down() {
     let office = Office::open().await;
-    let registered = office
-        .register(&office.with_token(RUNNER_TOKEN))
-        .await
-        .unwrap();
+    let registered = office.register(&office.with_token(RUNNER_TOKEN)).await.unwrap();
     assert_eq!(
-        (
-            registered.id,
-            registered.token.expose(),
-            registered.warnings
-        ),
+        (registered.id, registered.token.expose(), registered.warnings),
         (7, RUNNER_TOKEN, vec![])
     );
     assert_eq!(office.asked(), ["POST runners/verify"]);
-    assert_eq!(
-        office.gitlab.record().requests[0].json()["system_id"],
-        SYSTEM_ID
-    );
+    assert_eq!(office.gitlab.record().requests[0].json()["system_id"], SYSTEM_ID);
     assert_eq!(
         office.file(),
         format!(
@@ -137,10 +118,7 @@ async fn a_registration_token_is_exchanged_for_a_runner() {
     fields.server_side.tag_list = "a,b".to_owned();
     fields.server_side.maximum_timeout = Some(600);
     let registered = office.register(&fields).await.unwrap();
-    assert_eq!(
-        (registered.id, registered.token.expose()),
-        (8, "fakeruntok1")
-    );
+    assert_eq!((registered.id, registered.token.expose()), (8, "fakeruntok1"));
     assert_eq!(
         registered.warnings.len(),
         1,
@@ -172,27 +150,17 @@ async fn without_tags_a_runner_takes_untagged_jobs() {
         .register(&office.with_registration_token(REGISTRATION_TOKEN))
         .await
         .unwrap();
-    assert_eq!(
-        office.gitlab.record().requests[0].json()["run_untagged"],
-        true
-    );
+    assert_eq!(office.gitlab.record().requests[0].json()["run_untagged"], true);
 }
 
 #[tokio::test]
 async fn an_expiry_is_written_down() {
     let office = Office::open().await;
     let body = serde_json::json!({"id": 7, "token": RUNNER_TOKEN, "token_expires_at": "2031-02-03T04:05:06.789Z"});
-    office
-        .gitlab
-        .answer(Endpoint::Verify, Answer::status(200).json(&body));
-    office
-        .register(&office.with_token(RUNNER_TOKEN))
-        .await
-        .unwrap();
+    office.gitlab.answer(Endpoint::Verify, Answer::status(200).json(&body));
+    office.register(&office.with_token(RUNNER_TOKEN)).await.unwrap();
     assert!(
-        office
-            .file()
-            .contains("token_expires_at = 2031-02-03T04:05:06.789Z\n"),
+        office.file().contains("token_expires_at = 2031-02-03T04:05:06.789Z\n"),
         "{}",
         office.file()
     );
@@ -201,12 +169,10 @@ async fn an_expiry_is_written_down() {
 #[tokio::test]
 async fn the_rest_of_the_file_stays_as_it_is() {
     let office = Office::open().await;
-    let before = "# all mine\nconcurrent = 4 # cores\nodd = [1,  2]\n\n[[runners]]\n  name = \"old\" # keep\n  token = \"x\"\n";
+    let before =
+        "# all mine\nconcurrent = 4 # cores\nodd = [1,  2]\n\n[[runners]]\n  name = \"old\" # keep\n  token = \"x\"\n";
     std::fs::write(office.path(), before).unwrap();
-    office
-        .register(&office.with_token(RUNNER_TOKEN))
-        .await
-        .unwrap();
+    office.register(&office.with_token(RUNNER_TOKEN)).await.unwrap();
     assert_eq!(
         office.file(),
         format!(
@@ -240,10 +206,7 @@ async fn options_become_values_of_their_kind() {
     assert_eq!(runner.environment, ["A=1", "B=2"]);
     assert_eq!(runner.docker.pull_policy, ["always", "if-not-present"]);
     assert_eq!(runner.docker.volumes, ["/cache", "/a:/b"]);
-    assert_eq!(
-        runner.feature_flags,
-        [("FF_TIMESTAMPS".to_owned(), false)].into()
-    );
+    assert_eq!(runner.feature_flags, [("FF_TIMESTAMPS".to_owned(), false)].into());
 }
 
 #[tokio::test]
@@ -277,19 +240,14 @@ async fn what_gitlab_keeps_cannot_be_given_with_a_created_token() {
 #[tokio::test]
 async fn refusals_say_what_to_do() {
     let office = Office::open().await;
-    let wrong = office
-        .register(&office.with_token("glrt-wrong"))
-        .await
-        .unwrap_err();
+    let wrong = office.register(&office.with_token("glrt-wrong")).await.unwrap_err();
     assert!(matches!(wrong, RegisterError::WrongToken { .. }), "{wrong}");
     let wrong = office
         .register(&office.with_registration_token("wrong"))
         .await
         .unwrap_err();
     assert!(matches!(wrong, RegisterError::WrongToken { .. }), "{wrong}");
-    office
-        .gitlab
-        .answer(Endpoint::Register, Answer::status(410));
+    office.gitlab.answer(Endpoint::Register, Answer::status(410));
     let disabled = office
         .register(&office.with_registration_token(REGISTRATION_TOKEN))
         .await
@@ -298,22 +256,14 @@ async fn refusals_say_what_to_do() {
         matches!(disabled, RegisterError::RegistrationTokensDisabled { .. }),
         "{disabled}"
     );
-    office
-        .gitlab
-        .answer(Endpoint::Register, Answer::status(400));
+    office.gitlab.answer(Endpoint::Register, Answer::status(400));
     let refused = office
         .register(&office.with_registration_token(REGISTRATION_TOKEN))
         .await
         .unwrap_err();
-    assert!(
-        matches!(refused, RegisterError::Unreachable { .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, RegisterError::Unreachable { .. }), "{refused}");
     office.gitlab.answer(Endpoint::Verify, Answer::drop_read());
-    let lost = office
-        .register(&office.with_token(RUNNER_TOKEN))
-        .await
-        .unwrap_err();
+    let lost = office.register(&office.with_token(RUNNER_TOKEN)).await.unwrap_err();
     assert!(matches!(lost, RegisterError::Unreachable { .. }), "{lost}");
     for error in [wrong, disabled, refused, lost] {
         assert!(error.hint().is_some_and(|h| !h.is_empty()), "{error}");
@@ -336,10 +286,7 @@ async fn errors_never_show_the_token() {
     ] {
         let office = Office::open().await;
         office.gitlab.answer_times(Endpoint::Verify, 5, answer);
-        let error = office
-            .register(&office.with_token(RUNNER_TOKEN))
-            .await
-            .unwrap_err();
+        let error = office.register(&office.with_token(RUNNER_TOKEN)).await.unwrap_err();
         let (debug, hint) = (format!("{error:?}"), error.hint());
         let text = format!("{debug} {hint:?} {:#}", anyhow::Error::new(error));
         assert!(!text.contains("fake0runner0token"), "{text}");
@@ -353,13 +300,9 @@ async fn a_file_that_cannot_be_written_is_found_out_before_gitlab_is_asked() {
     let broken = office.directory.path().join("broken.toml");
     std::fs::write(&broken, "concurrent = [\n").unwrap();
     for path in [missing, office.directory.path().to_owned(), broken] {
-        let error = register(
-            &office.with_registration_token(REGISTRATION_TOKEN),
-            &path,
-            SYSTEM_ID,
-        )
-        .await
-        .unwrap_err();
+        let error = register(&office.with_registration_token(REGISTRATION_TOKEN), &path, SYSTEM_ID)
+            .await
+            .unwrap_err();
         assert!(matches!(error, RegisterError::File { .. }), "{error}");
         assert!(error.hint().is_some());
         let chain = format!("{:#}", anyhow::Error::new(error));
@@ -376,10 +319,7 @@ async fn a_runner_that_cannot_be_written_down_is_removed_again() {
             &["POST runners", "DELETE runners"][..],
         ),
         // It was there before; only its creator may take it away.
-        (
-            |o: &Office| o.with_token(RUNNER_TOKEN),
-            &["POST runners/verify"][..],
-        ),
+        (|o: &Office| o.with_token(RUNNER_TOKEN), &["POST runners/verify"][..]),
     ] as [(fn(&Office) -> RegisterRequestFields, &[&str]); 2]
     {
         let mut office = Office::open().await;
@@ -389,10 +329,7 @@ async fn a_runner_that_cannot_be_written_down_is_removed_again() {
         }
         let (fields, path) = (fields(&office), office.path());
         let task = tokio::spawn(async move { register(&fields, &path, SYSTEM_ID).await });
-        office
-            .gitlab
-            .wait_for("the question", |r| r.requests.len() == 1)
-            .await;
+        office.gitlab.wait_for("the question", |r| r.requests.len() == 1).await;
         std::mem::replace(&mut office.directory, tempfile::tempdir().unwrap())
             .close()
             .unwrap();
@@ -414,22 +351,12 @@ async fn a_configured_runner_is_verified_and_unregistered() {
         token: Secret::new(token),
         ..RunnerConfig::default()
     };
-    assert!(
-        registration::verify(&runner(RUNNER_TOKEN), SYSTEM_ID)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !registration::verify(&runner("unknown"), SYSTEM_ID)
-            .await
-            .unwrap()
-    );
+    assert!(registration::verify(&runner(RUNNER_TOKEN), SYSTEM_ID).await.unwrap());
+    assert!(!registration::verify(&runner("unknown"), SYSTEM_ID).await.unwrap());
     registration::unregister(&runner(RUNNER_TOKEN), SYSTEM_ID)
         .await
         .unwrap();
-    registration::unregister(&runner("oldtoken"), SYSTEM_ID)
-        .await
-        .unwrap();
+    registration::unregister(&runner("oldtoken"), SYSTEM_ID).await.unwrap();
     assert_eq!(
         office.asked(),
         [

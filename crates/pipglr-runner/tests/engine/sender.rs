@@ -91,9 +91,7 @@ impl Wire {
 
     async fn received(&self, text: &str) {
         self.gitlab
-            .wait_for(&format!("the trace {text:?}"), |r| {
-                r.jobs[&JOB].text() == text
-            })
+            .wait_for(&format!("the trace {text:?}"), |r| r.jobs[&JOB].text() == text)
             .await;
     }
 
@@ -105,17 +103,13 @@ impl Wire {
         self.gitlab
             .wait_for("a sign of life after the trace", |r| {
                 let about_job = r.calls_of(JOB);
-                about_job.last().is_some_and(|c| c == "PUT running 200")
-                    && r.jobs[&JOB].text() == text
+                about_job.last().is_some_and(|c| c == "PUT running 200") && r.jobs[&JOB].text() == text
             })
             .await;
     }
 
     fn patches(&self) -> Vec<String> {
-        self.calls()
-            .into_iter()
-            .filter(|c| c.starts_with("PATCH"))
-            .collect()
+        self.calls().into_iter().filter(|c| c.starts_with("PATCH")).collect()
     }
 
     async fn finish(&mut self, last: &FinalState) -> Delivery {
@@ -156,10 +150,7 @@ async fn what_is_new_is_sent_where_the_last_patch_ended() {
     .await;
     wire.write("ond\n");
     assert_eq!(wire.finish(&success()).await, Delivery::Delivered);
-    assert_eq!(
-        wire.patches(),
-        ["PATCH 0-5 202", "PATCH 6-8 202", "PATCH 9-12 202"]
-    );
+    assert_eq!(wire.patches(), ["PATCH 0-5 202", "PATCH 6-8 202", "PATCH 9-12 202"]);
     assert_eq!(wire.calls().last().unwrap(), "PUT success 200");
     wire.assert_delivered_whole(b"first\nsecond\n");
 }
@@ -172,11 +163,9 @@ async fn a_patch_under_way_when_the_job_ends_does_not_hold_up_the_final_state() 
     };
     let mut wire = Wire::with(pace).await;
     let gate = Gate::closed();
-    wire.gitlab
-        .answer(Endpoint::Trace, Answer::usual().answer_held(&gate));
+    wire.gitlab.answer(Endpoint::Trace, Answer::usual().answer_held(&gate));
     wire.write("hello\n");
-    wire.sending(async |wire| wire.received("hello\n").await)
-        .await;
+    wire.sending(async |wire| wire.received("hello\n").await).await;
     gate.open();
     wire.write("world\n");
     let began = std::time::Instant::now();
@@ -222,11 +211,7 @@ async fn more_than_a_mebibyte_goes_in_chunks() {
     assert_eq!(wire.finish(&success()).await, Delivery::Delivered);
     assert_eq!(
         wire.calls(),
-        [
-            "PATCH 0-1048575 202",
-            "PATCH 1048576-1119999 202",
-            "PUT success 200"
-        ]
+        ["PATCH 0-1048575 202", "PATCH 1048576-1119999 202", "PUT success 200"]
     );
     wire.assert_delivered_whole(text.as_bytes());
 }
@@ -237,8 +222,7 @@ async fn a_patch_gitlab_kept_without_our_hearing_is_not_sent_twice() {
         let mut wire = Wire::with(TOUCHING).await;
         wire.gitlab.answer(Endpoint::Trace, answer);
         wire.write("hello\n");
-        wire.sending(async |wire| wire.settled("hello\n").await)
-            .await;
+        wire.sending(async |wire| wire.settled("hello\n").await).await;
         wire.write("world\n");
         assert_eq!(wire.finish(&success()).await, Delivery::Delivered);
         wire.assert_delivered_whole(b"hello\nworld\n");
@@ -278,10 +262,8 @@ async fn an_unreadable_range_restarts_the_log() {
     wire.sending(async |wire| {
         wire.received("first\n").await;
         wire.gitlab.set_trace(JOB, b"");
-        wire.gitlab.answer(
-            Endpoint::Trace,
-            Answer::status(416).header("Range", "nonsense"),
-        );
+        wire.gitlab
+            .answer(Endpoint::Trace, Answer::status(416).header("Range", "nonsense"));
         wire.write("second\n");
         wire.received("first\nsecond\n").await;
     })
@@ -312,8 +294,7 @@ async fn failed_patches_are_sent_again() {
         let mut wire = Wire::new().await;
         wire.gitlab.answer_times(Endpoint::Trace, 2, answer);
         wire.write("hello\n");
-        wire.sending(async |wire| wire.received("hello\n").await)
-            .await;
+        wire.sending(async |wire| wire.received("hello\n").await).await;
         assert_eq!(wire.finish(&success()).await, Delivery::Delivered);
         wire.assert_delivered_whole(b"hello\n");
         assert!(!wire.signals.abort.is_cancelled() && !wire.signals.cancel.is_cancelled());
@@ -323,13 +304,11 @@ async fn failed_patches_are_sent_again() {
 #[tokio::test]
 async fn a_forbidden_patch_aborts_the_job() {
     let mut wire = Wire::new().await;
-    wire.gitlab
-        .answer_times(Endpoint::Trace, 2, Answer::status(403));
+    wire.gitlab.answer_times(Endpoint::Trace, 2, Answer::status(403));
     wire.gitlab.answer(Endpoint::JobUpdate, Answer::status(403));
     wire.write("hello\n");
     let signals = wire.signals.clone();
-    wire.sending(async |_| signals.abort.cancelled().await)
-        .await;
+    wire.sending(async |_| signals.abort.cancelled().await).await;
     assert!(!wire.signals.cancel.is_cancelled());
     assert_eq!(wire.finish(&success()).await, Delivery::Refused);
 }
@@ -337,8 +316,7 @@ async fn a_forbidden_patch_aborts_the_job() {
 #[tokio::test]
 async fn a_patch_that_is_not_found_ends_the_log_but_not_the_job() {
     let mut wire = Wire::new().await;
-    wire.gitlab
-        .answer_times(Endpoint::Trace, 1000, Answer::status(404));
+    wire.gitlab.answer_times(Endpoint::Trace, 1000, Answer::status(404));
     wire.write("hello\n");
     wire.sending(async |wire| {
         wire.gitlab
@@ -377,19 +355,14 @@ async fn a_silent_job_is_kept_alive() {
             "not before the silence is long enough"
         );
     }
-    assert_eq!(
-        record.count(Endpoint::Trace),
-        0,
-        "an empty patch is never sent"
-    );
+    assert_eq!(record.count(Endpoint::Trace), 0, "an empty patch is never sent");
 }
 
 #[tokio::test]
 async fn the_keep_alive_speaks_of_what_was_written() {
     let mut wire = Wire::with(TOUCHING).await;
     wire.write("123456789");
-    wire.sending(async |wire| wire.settled("123456789").await)
-        .await;
+    wire.sending(async |wire| wire.settled("123456789").await).await;
     let mut touch = wire.gitlab.record().jobs[&JOB].updates[0].clone();
     touch["info"].take();
     assert_eq!(
@@ -414,8 +387,7 @@ async fn the_coordinators_view_of_the_job_raises_the_right_signal() {
     ];
     for (endpoint, word, canceled, aborted) in cases {
         let mut wire = Wire::new().await;
-        wire.gitlab
-            .answer(endpoint, Answer::usual().header("Job-Status", word));
+        wire.gitlab.answer(endpoint, Answer::usual().header("Job-Status", word));
         if endpoint == Endpoint::Trace {
             wire.write("hello\n");
         }
@@ -427,10 +399,7 @@ async fn the_coordinators_view_of_the_job_raises_the_right_signal() {
             }
         })
         .await;
-        let raised = (
-            wire.signals.cancel.is_cancelled(),
-            wire.signals.abort.is_cancelled(),
-        );
+        let raised = (wire.signals.cancel.is_cancelled(), wire.signals.abort.is_cancelled());
         assert_eq!(raised, (canceled, aborted), "{word} on {endpoint:?}");
     }
 }
@@ -439,11 +408,8 @@ async fn the_coordinators_view_of_the_job_raises_the_right_signal() {
 async fn other_views_of_the_job_raise_no_signal() {
     for word in ["running", "pending", "success", "whatever"] {
         let mut wire = Wire::new().await;
-        wire.gitlab.answer_times(
-            Endpoint::Trace,
-            100,
-            Answer::usual().header("Job-Status", word),
-        );
+        wire.gitlab
+            .answer_times(Endpoint::Trace, 100, Answer::usual().header("Job-Status", word));
         wire.write("a\n");
         wire.sending(async |wire| {
             wire.received("a\n").await;
@@ -462,11 +428,9 @@ async fn other_views_of_the_job_raise_no_signal() {
 async fn the_keep_alive_of_a_job_that_is_gone_aborts_it() {
     for status in [403, 404] {
         let mut wire = Wire::new().await;
-        wire.gitlab
-            .answer(Endpoint::JobUpdate, Answer::status(status));
+        wire.gitlab.answer(Endpoint::JobUpdate, Answer::status(status));
         let signals = wire.signals.clone();
-        wire.sending(async |_| signals.abort.cancelled().await)
-            .await;
+        wire.sending(async |_| signals.abort.cancelled().await).await;
         assert!(!wire.signals.cancel.is_cancelled());
     }
 }
@@ -512,8 +476,7 @@ async fn an_interval_that_makes_no_sense_is_ignored() {
 async fn a_final_update_that_is_not_complete_yet_is_asked_for_again() {
     let mut wire = Wire::new().await;
     wire.write("hello\n");
-    wire.gitlab
-        .answer_times(Endpoint::JobUpdate, 3, Answer::status(202));
+    wire.gitlab.answer_times(Endpoint::JobUpdate, 3, Answer::status(202));
     assert_eq!(wire.finish(&success()).await, Delivery::Delivered);
     assert_eq!(
         wire.calls(),
@@ -531,14 +494,12 @@ async fn a_final_update_that_is_not_complete_yet_is_asked_for_again() {
 async fn a_log_that_does_not_fit_its_checksum_is_sent_again_whole() {
     let mut wire = Wire::with(TOUCHING).await;
     wire.write("hello\n");
-    wire.sending(async |wire| wire.settled("hello\n").await)
-        .await;
+    wire.sending(async |wire| wire.settled("hello\n").await).await;
     let before = wire.calls().len();
     wire.gitlab.answer(Endpoint::JobUpdate, Answer::status(412));
     let gate = Gate::closed();
     // The coordinator throws the damaged log away before it asks for it again.
-    wire.gitlab
-        .answer(Endpoint::Trace, Answer::usual().held(&gate));
+    wire.gitlab.answer(Endpoint::Trace, Answer::usual().held(&gate));
     let mut sender = wire.sender.take().unwrap();
     let finishing = tokio::spawn(async move { sender.finish(&success()).await });
     wire.gitlab
@@ -561,15 +522,11 @@ async fn a_failed_final_update_is_tried_again_with_longer_and_longer_pauses() {
         ..FAST
     };
     let mut wire = Wire::with(pace).await;
-    wire.gitlab
-        .answer_times(Endpoint::JobUpdate, 2, Answer::status(409));
+    wire.gitlab.answer_times(Endpoint::JobUpdate, 2, Answer::status(409));
     wire.gitlab.answer(Endpoint::JobUpdate, Answer::drop_read());
     assert_eq!(wire.finish(&success()).await, Delivery::Delivered);
     let record = wire.gitlab.record();
-    let tries: Vec<_> = record
-        .calls(Endpoint::JobUpdate)
-        .map(|c| c.received)
-        .collect();
+    let tries: Vec<_> = record.calls(Endpoint::JobUpdate).map(|c| c.received).collect();
     let pauses: Vec<Duration> = tries.windows(2).map(|p| p[1] - p[0]).collect();
     assert_eq!(pauses.len(), 3);
     for (pause, least) in pauses.iter().zip([40, 80, 160]) {
@@ -579,23 +536,14 @@ async fn a_failed_final_update_is_tried_again_with_longer_and_longer_pauses() {
 
 #[tokio::test]
 async fn the_final_update_is_given_up_after_its_tries() {
-    let pace = Pace {
-        final_tries: 3,
-        ..FAST
-    };
+    let pace = Pace { final_tries: 3, ..FAST };
     let mut wire = Wire::with(pace).await;
     wire.write("hello\n");
-    wire.gitlab
-        .answer_times(Endpoint::JobUpdate, 100, Answer::status(409));
+    wire.gitlab.answer_times(Endpoint::JobUpdate, 100, Answer::status(409));
     assert_eq!(wire.finish(&success()).await, Delivery::GaveUp);
     assert_eq!(
         wire.calls(),
-        [
-            "PATCH 0-5 202",
-            "PUT success 409",
-            "PUT success 409",
-            "PUT success 409"
-        ]
+        ["PATCH 0-5 202", "PUT success 409", "PUT success 409", "PUT success 409"]
     );
 }
 

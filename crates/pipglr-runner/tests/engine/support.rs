@@ -133,17 +133,9 @@ impl Bench {
         assert_eq!(self.gitlab.record().violations, Vec::<String>::new());
         assert_eq!(self.podman.record().violations, Vec::<String>::new());
         assert_eq!(self.podman.containers(), Vec::<String>::new());
-        let temporary: Vec<String> = self
-            .podman
-            .volumes()
-            .into_keys()
-            .filter(|v| !is_reusable(v))
-            .collect();
+        let temporary: Vec<String> = self.podman.volumes().into_keys().filter(|v| !is_reusable(v)).collect();
         assert_eq!(temporary, Vec::<String>::new());
-        assert_eq!(
-            files_in(&self.directory.path().join("jobs")),
-            Vec::<String>::new()
-        );
+        assert_eq!(files_in(&self.directory.path().join("jobs")), Vec::<String>::new());
     }
 }
 
@@ -156,9 +148,7 @@ fn files_in(directory: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return Vec::new();
     };
-    entries
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect()
+    entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 impl Ran {
@@ -176,19 +166,12 @@ impl Ran {
     pub(crate) fn assert_ending(&self, state: &str, reason: &str, exit_code: i64) {
         let wanted = (state.to_owned(), reason.to_owned(), exit_code);
         assert_eq!(self.ending(), wanted, "{}", self.log());
-        assert!(
-            self.at_gitlab.is_complete(),
-            "size and checksum are those of the trace"
-        );
+        assert!(self.at_gitlab.is_complete(), "size and checksum are those of the trace");
     }
 
     #[track_caller]
     pub(crate) fn assert_log_has(&self, part: &str) {
-        assert!(
-            self.log().contains(part),
-            "{part:?} is not in:\n{}",
-            self.log()
-        );
+        assert!(self.log().contains(part), "{part:?} is not in:\n{}", self.log());
     }
 }
 
@@ -198,9 +181,7 @@ pub(crate) fn readable(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find("\x1b[") {
         plain.push_str(&rest[..at]);
-        let end = rest[at + 2..]
-            .find(|c: char| c.is_ascii_alphabetic())
-            .unwrap();
+        let end = rest[at + 2..].find(|c: char| c.is_ascii_alphabetic()).unwrap();
         rest = &rest[at + 2 + end + 1..];
     }
     plain.push_str(rest);
@@ -209,10 +190,7 @@ pub(crate) fn readable(text: &str) -> String {
 
 /// Replaces the host's name and the version.
 pub(crate) fn anonymous(text: &str) -> String {
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let version = format!(
         "{} {} ({})",
         pipglr_runner::NAME,

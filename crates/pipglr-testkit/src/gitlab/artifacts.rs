@@ -15,19 +15,14 @@ pub(super) async fn upload(state: &Watched<State>, request: &Request) -> Reply {
     let part = read_part(request).await;
     state.change(|s| {
         let id = request.job.unwrap_or_default();
-        if s.jobs
-            .get(&id)
-            .is_none_or(|j| j.token != request.header("job-token"))
-        {
+        if s.jobs.get(&id).is_none_or(|j| j.token != request.header("job-token")) {
             s.violation(format!("{}: no such job, or not its token", request.line()));
             return Reply::refusal(403, "403 Forbidden");
         }
         let mut check = Check::of(request);
         let query = query_of(request);
         check.expect(
-            query
-                .iter()
-                .all(|(k, v)| QUERY.contains(&k.as_str()) && !v.is_empty()),
+            query.iter().all(|(k, v)| QUERY.contains(&k.as_str()) && !v.is_empty()),
             "unknown or empty query parameter",
         );
         let (file_name, content) = part.unwrap_or_else(|wrong| {
@@ -54,20 +49,10 @@ async fn read_part(request: &Request) -> Result<(String, Vec<u8>), String> {
         .header("content-type", request.header("content-type"))
         .body(Body::from(request.body.clone()))
         .map_err(|e| e.to_string())?;
-    let mut parts = Multipart::from_request(http, &())
-        .await
-        .map_err(|e| e.to_string())?;
-    let part = parts
-        .next_field()
-        .await
-        .map_err(|e| e.to_string())?
-        .ok_or("no part")?;
+    let mut parts = Multipart::from_request(http, &()).await.map_err(|e| e.to_string())?;
+    let part = parts.next_field().await.map_err(|e| e.to_string())?.ok_or("no part")?;
     if (part.name(), part.content_type()) != (Some("file"), Some("application/octet-stream")) {
-        return Err(format!(
-            "part {:?} of type {:?}",
-            part.name(),
-            part.content_type()
-        ));
+        return Err(format!("part {:?} of type {:?}", part.name(), part.content_type()));
     }
     let name = part.file_name().ok_or("no file name")?.to_owned();
     let content = part.bytes().await.map_err(|e| e.to_string())?.to_vec();
@@ -86,9 +71,7 @@ pub(super) fn download(state: &mut State, request: &Request) -> Reply {
     if request.header("job-token") != token {
         return Reply::refusal(403, "403 Forbidden");
     }
-    let direct = query_of(request)
-        .get("direct_download")
-        .is_some_and(|v| v == "true");
+    let direct = query_of(request).get("direct_download").is_some_and(|v| v == "true");
     if direct && state.redirect_downloads {
         return Reply::empty(302).header("location", format!("{}/storage/{id}", state.url));
     }

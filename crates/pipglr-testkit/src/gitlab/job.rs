@@ -23,11 +23,7 @@ pub(super) async fn request(state: &Watched<State>, request: &Request) -> Reply 
     }
     let echoed = body["last_update"].as_str();
     let hold = echoed.is_some() && echoed == state.read().last_update.as_deref();
-    let is_for_us = |s: &State| {
-        s.queue
-            .iter()
-            .any(|h| h.runner.as_deref().is_none_or(|r| r == token))
-    };
+    let is_for_us = |s: &State| s.queue.iter().any(|h| h.runner.as_deref().is_none_or(|r| r == token));
     if hold {
         state.wait_forever(|s| is_for_us(s).then_some(())).await;
     }
@@ -49,11 +45,7 @@ pub(super) fn update(state: &mut State, request: &Request) -> Reply {
     };
     let body = read_update(state, request, id);
     if !remote.is_open() {
-        return about(
-            state,
-            id,
-            Reply::refusal(403, "403 Forbidden - Job is not running"),
-        );
+        return about(state, id, Reply::refusal(403, "403 Forbidden - Job is not running"));
     }
     let job = state.jobs.get_mut(&id).expect("admitted");
     let reply = match body["state"].as_str() {
@@ -98,11 +90,7 @@ pub(super) fn trace(state: &mut State, request: &Request) -> Reply {
         return Reply::refusal(400, "400 Bad Request");
     };
     if !remote.is_open() {
-        return about(
-            state,
-            id,
-            Reply::refusal(403, "403 Forbidden - Job is not running"),
-        );
+        return about(state, id, Reply::refusal(403, "403 Forbidden - Job is not running"));
     }
     let trace = &mut state.record.jobs.entry(id).or_default().trace;
     let accepted = start == trace.len() as u64;
@@ -149,13 +137,7 @@ fn read_update(state: &mut State, request: &Request, id: u64) -> serde_json::Val
         "the body's token is not the job's",
     );
     state.record.violations.extend(check.violations());
-    state
-        .record
-        .jobs
-        .entry(id)
-        .or_default()
-        .updates
-        .push(body.clone());
+    state.record.jobs.entry(id).or_default().updates.push(body.clone());
     body
 }
 

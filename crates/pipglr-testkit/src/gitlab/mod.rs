@@ -54,11 +54,7 @@ impl FakeGitLab {
         let state = Arc::new(Watched::new(State::new()));
         let (address, server) = server::serve(state.clone()).await;
         state.change(|s| s.url = format!("http://{address}"));
-        Self {
-            address,
-            state,
-            server,
-        }
+        Self { address, state, server }
     }
 
     /// Base URL, as config.toml has it.
@@ -82,18 +78,14 @@ impl FakeGitLab {
     pub fn queue(&self, payload: impl Into<Value>) {
         let payload = payload.into();
         self.state.change(|s| {
-            s.queue.push_back(Handout {
-                runner: None,
-                payload,
-            });
+            s.queue.push_back(Handout { runner: None, payload });
         });
     }
 
     /// Queues a job for one runner.
     pub fn queue_for(&self, token: &str, payload: impl Into<Value>) {
         let (runner, payload) = (Some(token.to_owned()), payload.into());
-        self.state
-            .change(|s| s.queue.push_back(Handout { runner, payload }));
+        self.state.change(|s| s.queue.push_back(Handout { runner, payload }));
     }
 
     /// Counts a job as handed out, for tests that do without polling. Gives the payload back.
@@ -106,8 +98,7 @@ impl FakeGitLab {
     /// As [`FakeGitLab::assign`], with the acknowledgement done as well.
     pub fn assign_running(&self, payload: impl Into<Value>) -> Value {
         let payload = self.assign(payload);
-        self.state
-            .change(|s| s.job_of(&payload).remote = RemoteState::Running);
+        self.state.change(|s| s.job_of(&payload).remote = RemoteState::Running);
         payload
     }
 
@@ -147,8 +138,7 @@ impl FakeGitLab {
     /// Answers to job requests carry this `X-GitLab-Last-Update`; a request that echoes it while there is no job is
     /// held until there is one.
     pub fn set_last_update(&self, value: &str) {
-        self.state
-            .change(|s| s.last_update = Some(value.to_owned()));
+        self.state.change(|s| s.last_update = Some(value.to_owned()));
     }
 
     /// A user cancels a job: answers about it say `canceling`.
@@ -163,21 +153,14 @@ impl FakeGitLab {
 
     fn set_remote(&self, id: u64, remote: RemoteState) {
         self.state.change(|s| {
-            s.jobs
-                .get_mut(&id)
-                .expect("a job that was handed out")
-                .remote = remote;
+            s.jobs.get_mut(&id).expect("a job that was handed out").remote = remote;
         });
     }
 
     /// GitLab has only the first `len` bytes of a job's trace, or more than it was sent.
     pub fn set_trace(&self, id: u64, bytes: &[u8]) {
         self.state.change(|s| {
-            s.record
-                .jobs
-                .get_mut(&id)
-                .expect("a job that was handed out")
-                .trace = bytes.to_vec();
+            s.record.jobs.get_mut(&id).expect("a job that was handed out").trace = bytes.to_vec();
         });
     }
 
@@ -203,8 +186,7 @@ impl FakeGitLab {
     /// # Panics
     /// It does not come true.
     pub async fn wait_for(&self, what: &str, condition: impl Fn(&Record) -> bool) {
-        self.wait_some(what, |record| condition(record).then_some(()))
-            .await;
+        self.wait_some(what, |record| condition(record).then_some(())).await;
     }
 
     /// Waits until `find` gives something.
@@ -212,9 +194,7 @@ impl FakeGitLab {
     /// # Panics
     /// It does not.
     pub async fn wait_some<T>(&self, what: &str, find: impl Fn(&Record) -> Option<T>) -> T {
-        self.state
-            .wait(what, |s| s.record.summary(), |s| find(&s.record))
-            .await
+        self.state.wait(what, |s| s.record.summary(), |s| find(&s.record)).await
     }
 
     /// Waits until a job has its final state and gives what is known about it.
@@ -223,12 +203,7 @@ impl FakeGitLab {
     /// It gets none.
     pub async fn finished(&self, id: u64) -> JobRecord {
         let what = format!("the end of job {id}");
-        self.wait_some(&what, |r| {
-            r.jobs
-                .get(&id)
-                .filter(|j| j.final_update.is_some())
-                .cloned()
-        })
-        .await
+        self.wait_some(&what, |r| r.jobs.get(&id).filter(|j| j.final_update.is_some()).cloned())
+            .await
     }
 }

@@ -67,7 +67,8 @@ impl JobBuilder {
     /// A step of any name.
     #[must_use]
     pub fn step(self, name: &str, commands: &[&str], when: &str, allow_failure: bool) -> Self {
-        let step = json!({"name": name, "script": commands, "timeout": 3600, "when": when, "allow_failure": allow_failure});
+        let step =
+            json!({"name": name, "script": commands, "timeout": 3600, "when": when, "allow_failure": allow_failure});
         self.push("steps", step)
     }
 
@@ -173,10 +174,7 @@ impl JobBuilder {
     }
 
     fn push(mut self, list: &str, item: Value) -> Self {
-        self.0[list]
-            .as_array_mut()
-            .expect("a list of the payload")
-            .push(item);
+        self.0[list].as_array_mut().expect("a list of the payload").push(item);
         self
     }
 }

@@ -106,11 +106,7 @@ impl<'a> Check<'a> {
     pub(super) fn info(&mut self, body: &Value) {
         let info = &body["info"];
         let texts = ["name", "version", "revision", "platform", "architecture"];
-        let required: Vec<&str> = texts
-            .iter()
-            .copied()
-            .chain(["features", "config"])
-            .collect();
+        let required: Vec<&str> = texts.iter().copied().chain(["features", "config"]).collect();
         self.keys("info", info, &required, &["executor", "shell", "labels"]);
         for key in texts {
             self.expect(
@@ -122,10 +118,7 @@ impl<'a> Check<'a> {
         let switches = info["features"].as_object().into_iter().flatten();
         let all_boolean = switches.into_iter().all(|(_, v)| v.is_boolean());
         self.expect(all_boolean, "info.features has a value that is no boolean");
-        self.expect(
-            info["config"]["gpus"].is_string(),
-            "info.config.gpus is no text",
-        );
+        self.expect(info["config"]["gpus"].is_string(), "info.config.gpus is no text");
     }
 
     /// `s_` or `r_` and twelve letters or digits.
@@ -136,10 +129,7 @@ impl<'a> Check<'a> {
             .or_else(|| id.strip_prefix("r_"))
             .unwrap_or_default();
         let right = rest.len() == 12 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
-        self.expect(
-            right,
-            "system_id is not `s_` or `r_` and twelve letters or digits",
-        );
+        self.expect(right, "system_id is not `s_` or `r_` and twelve letters or digits");
     }
 
     /// A state update's own fields.
@@ -173,24 +163,15 @@ impl<'a> Check<'a> {
                 .as_str()
                 .and_then(|c| c.strip_prefix("crc32:"))
                 .unwrap_or_default();
-            let hex = digits.len() == 8
-                && digits
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-            self.expect(
-                hex,
-                "checksum is not crc32: and eight lower-case hex digits",
-            );
+            let hex = digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+            self.expect(hex, "checksum is not crc32: and eight lower-case hex digits");
         }
     }
 
     /// A patch's headers and size. Gives the offset.
     pub(super) fn patch(&mut self) -> Option<u64> {
         self.header("content-type", "text/plain");
-        let (length, range) = (
-            self.request.body.len(),
-            self.request.header("content-range").to_owned(),
-        );
+        let (length, range) = (self.request.body.len(), self.request.header("content-range").to_owned());
         self.expect(length > 0, "empty patch");
         self.expect(length <= LARGEST_PATCH, "patch of more than 1 MiB");
         let query = self.request.path.split_once('?').map(|(_, q)| q);
@@ -202,8 +183,7 @@ impl<'a> Check<'a> {
             .split_once('-')
             .and_then(|(start, end)| Some((number(start)?, number(end)?)));
         let Some((start, end)) = numbers else {
-            self.wrong
-                .push(format!("Content-Range {range:?} is not <start>-<end>"));
+            self.wrong.push(format!("Content-Range {range:?} is not <start>-<end>"));
             return None;
         };
         self.expect(
@@ -216,10 +196,7 @@ impl<'a> Check<'a> {
     /// What is wrong, as sentences that name the request.
     pub(super) fn violations(self) -> Vec<String> {
         let line = self.request.line();
-        self.wrong
-            .into_iter()
-            .map(|text| format!("{line}: {text}"))
-            .collect()
+        self.wrong.into_iter().map(|text| format!("{line}: {text}")).collect()
     }
 }
 

@@ -144,16 +144,10 @@ impl Record {
                 Endpoint::JobUpdate => r.state(),
                 _ => r.path.clone(),
             };
-            let status = r
-                .status
-                .map_or_else(|| "dropped".to_owned(), |s| s.to_string());
+            let status = r.status.map_or_else(|| "dropped".to_owned(), |s| s.to_string());
             format!("{} {detail} {status}", r.method)
         };
-        self.requests
-            .iter()
-            .filter(|r| r.job == Some(job))
-            .map(line)
-            .collect()
+        self.requests.iter().filter(|r| r.job == Some(job)).map(line).collect()
     }
 
     pub(super) fn summary(&self) -> String {

@@ -28,10 +28,7 @@ pub(super) fn register(state: &mut State, request: &Request) -> Reply {
     }
     let created = format!("fakeruntok{}", state.runners.len());
     let id = state.add_runner(&created);
-    Reply::json(
-        201,
-        &json!({"id": id, "token": created, "token_expires_at": null}),
-    )
+    Reply::json(201, &json!({"id": id, "token": created, "token_expires_at": null}))
 }
 
 pub(super) fn verify(state: &mut State, request: &Request) -> Reply {
@@ -42,10 +39,7 @@ pub(super) fn verify(state: &mut State, request: &Request) -> Reply {
     let token = token_of(&mut check, request, &body);
     state.record.violations.extend(check.violations());
     match state.runners.get(&token) {
-        Some(id) => Reply::json(
-            200,
-            &json!({"id": id, "token": token, "token_expires_at": null}),
-        ),
+        Some(id) => Reply::json(200, &json!({"id": id, "token": token, "token_expires_at": null})),
         None => Reply::refusal(403, "403 Forbidden"),
     }
 }
@@ -53,14 +47,7 @@ pub(super) fn verify(state: &mut State, request: &Request) -> Reply {
 pub(super) fn unregister(state: &mut State, request: &Request) -> Reply {
     let mut check = Check::of(request);
     let managers = request.path.starts_with("runners/managers");
-    let body = check.json_body(
-        if managers {
-            &["token", "system_id"]
-        } else {
-            &["token"]
-        },
-        &[],
-    );
+    let body = check.json_body(if managers { &["token", "system_id"] } else { &["token"] }, &[]);
     if managers {
         check.system_id(&body);
     }

@@ -67,9 +67,7 @@ pub(super) async fn serve(state: Shared) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a free port on the loopback interface");
-    let address = listener
-        .local_addr()
-        .expect("a bound socket has an address");
+    let address = listener.local_addr().expect("a bound socket has an address");
     let app = Router::new().fallback(handle).with_state(state);
     let service = app.into_make_service_with_connect_info::<KillSwitch>();
     let server = tokio::spawn(async move {
@@ -146,10 +144,7 @@ async fn process(state: &Shared, request: &Request, answer: &Answer) -> Reply {
             Endpoint::Download => artifacts::download(s, request),
             Endpoint::Storage => artifacts::storage(s, request),
             Endpoint::JobRequest | Endpoint::Upload | Endpoint::Unknown => {
-                s.violation(format!(
-                    "{}: no such call in the runner API",
-                    request.line()
-                ));
+                s.violation(format!("{}: no such call in the runner API", request.line()));
                 Reply::refusal(404, "404 Not Found")
             }
         }),
@@ -179,8 +174,7 @@ fn to_http(reply: Reply) -> Response {
         headers.push(("content-type".to_owned(), reply.content_type));
     }
     for (name, value) in headers {
-        let name =
-            HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()).expect("a header name");
+        let name = HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()).expect("a header name");
         response
             .headers_mut()
             .insert(name, HeaderValue::from_str(&value).expect("a header value"));
@@ -190,13 +184,8 @@ fn to_http(reply: Reply) -> Response {
 
 fn head_of(parts: &Parts) -> Request {
     let path_and_query = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    let path = path_and_query
-        .strip_prefix("/api/v4/")
-        .unwrap_or(path_and_query);
-    let (endpoint, job) = classify(
-        parts.method.as_str(),
-        path.split('?').next().unwrap_or_default(),
-    );
+    let path = path_and_query.strip_prefix("/api/v4/").unwrap_or(path_and_query);
+    let (endpoint, job) = classify(parts.method.as_str(), path.split('?').next().unwrap_or_default());
     let headers = parts.headers.iter().map(|(n, v)| {
         (
             n.as_str().to_owned(),
@@ -291,22 +280,14 @@ struct Killable {
 }
 
 impl AsyncRead for Killable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.switch.check()?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Killable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.switch.check()?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -107,10 +107,7 @@ impl State {
 
     /// The answer written down for this endpoint, if it is to lose the connection before anything is read.
     pub(super) fn take_drop_unread(&mut self, endpoint: Endpoint) -> bool {
-        let rule = self
-            .rules
-            .iter_mut()
-            .find(|r| r.left > 0 && r.endpoint == endpoint);
+        let rule = self.rules.iter_mut().find(|r| r.left > 0 && r.endpoint == endpoint);
         let drops = rule.filter(|r| r.answer.fault == Some(super::answer::Fault::Unread));
         drops.is_some_and(|rule| {
             rule.left -= 1;
@@ -131,10 +128,7 @@ impl State {
 
     pub(super) fn hand_out(&mut self, payload: &Value, runner: Option<&str>) {
         let id = payload["id"].as_u64().expect("a job has a number");
-        let token = payload["token"]
-            .as_str()
-            .expect("a job has a token")
-            .to_owned();
+        let token = payload["token"].as_str().expect("a job has a token").to_owned();
         let job = Job {
             token,
             runner: runner.map(str::to_owned),
@@ -149,9 +143,7 @@ impl State {
     fn count_active(&mut self) {
         let mut each: BTreeMap<String, usize> = BTreeMap::new();
         for job in self.jobs.values().filter(|j| j.active) {
-            *each
-                .entry(job.runner.clone().unwrap_or_default())
-                .or_default() += 1;
+            *each.entry(job.runner.clone().unwrap_or_default()).or_default() += 1;
         }
         self.record.most_jobs = self.record.most_jobs.max(each.values().sum());
         for (runner, count) in each {

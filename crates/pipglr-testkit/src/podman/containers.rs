@@ -75,9 +75,7 @@ pub(super) fn start(state: &Arc<Watched<State>>, name: &str) -> Reply {
             return missing(name);
         };
         let container = s.containers.get_mut(&id).expect("found");
-        let (Some(input), Some(signals)) =
-            (container.input_end.take(), container.signals_end.take())
-        else {
+        let (Some(input), Some(signals)) = (container.input_end.take(), container.signals_end.take()) else {
             return Reply::empty(304);
         };
         container.status = Status::Running;
@@ -92,19 +90,13 @@ pub(super) fn kill(state: &mut State, name: &str, request: &HttpRequest) -> Repl
     let Some(id) = state.find(name) else {
         return missing(name);
     };
-    let signal = request
-        .parameter("signal")
-        .unwrap_or_else(|| "SIGKILL".to_owned());
+    let signal = request.parameter("signal").unwrap_or_else(|| "SIGKILL".to_owned());
     let container = &state.containers[&id];
     if container.status != Status::Running {
-        let message = format!(
-            "can only kill running containers. {id} is in state exited: container state improper"
-        );
+        let message = format!("can only kill running containers. {id} is in state exited: container state improper");
         return Reply::refusal(409, "container state improper", &message);
     }
-    state.record.created[container.index]
-        .signals
-        .push(signal.clone());
+    state.record.created[container.index].signals.push(signal.clone());
     if signal == "SIGKILL" {
         stop_process(state, &id);
     } else {
@@ -152,8 +144,7 @@ fn word(status: Status) -> &'static str {
 
 pub(super) fn list(state: &State, request: &HttpRequest) -> Reply {
     let all = request.parameter("all").is_some_and(|v| v == "true");
-    let wanted =
-        |c: &Container| (all || c.status == Status::Running) && matches_filters(request, &c.labels);
+    let wanted = |c: &Container| (all || c.status == Status::Running) && matches_filters(request, &c.labels);
     let found = state.containers.iter().filter(|(_, c)| wanted(c)).map(|(id, c)| {
         json!({"Id": id, "Names": [c.name], "Labels": c.labels, "State": word(c.status), "ExitCode": c.exit_code})
     });
@@ -198,8 +189,7 @@ pub(super) fn remove(state: &mut State, name: &str, request: &HttpRequest) -> Re
     };
     let force = request.parameter("force").is_some_and(|v| v == "true");
     if state.containers[&id].status == Status::Running && !force {
-        let message =
-            format!("cannot remove container {id} as it is running: container state improper");
+        let message = format!("cannot remove container {id} as it is running: container state improper");
         return Reply::refusal(409, "container state improper", &message);
     }
     stop_process(state, &id);

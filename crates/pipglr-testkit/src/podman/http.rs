@@ -69,10 +69,7 @@ impl Reply {
 impl HttpRequest {
     /// A parameter of the query, decoded.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        self.parameters()
-            .into_iter()
-            .find(|(k, _)| k == name)
-            .map(|(_, v)| v)
+        self.parameters().into_iter().find(|(k, _)| k == name).map(|(_, v)| v)
     }
 
     pub(super) fn parameters(&self) -> Vec<(String, String)> {
@@ -140,9 +137,7 @@ async fn stream_chunks(
         let Piece::Bytes(bytes) = piece else {
             return Err(io::ErrorKind::ConnectionAborted.into());
         };
-        write
-            .write_all(format!("{:x}\r\n", bytes.len()).as_bytes())
-            .await?;
+        write.write_all(format!("{:x}\r\n", bytes.len()).as_bytes()).await?;
         write.write_all(&bytes).await?;
         write.write_all(b"\r\n").await?;
     }
@@ -196,20 +191,14 @@ async fn read_request(read: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines = head.trim_end().split("\r\n");
     let mut first = lines.next().unwrap_or_default().split(' ');
-    let (method, target) = (
-        first.next().unwrap_or_default(),
-        first.next().unwrap_or_default(),
-    );
+    let (method, target) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let below = path.split_once("/libpod").map_or(path, |(_, rest)| rest);
     let headers: BTreeMap<String, String> = lines
         .filter_map(|l| l.split_once(": "))
         .map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned()))
         .collect();
-    let length = headers
-        .get("content-length")
-        .and_then(|l| l.parse().ok())
-        .unwrap_or(0);
+    let length = headers.get("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     read.read_exact(&mut body).await?;
     Ok(Some(HttpRequest {

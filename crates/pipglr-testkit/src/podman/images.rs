@@ -61,11 +61,7 @@ pub(super) async fn pull(state: &Watched<State>, request: &HttpRequest) -> Reply
     let mut query = request.parameters();
     query.retain(|(key, _)| key != "reference");
     let reference = request.parameter("reference").unwrap_or_default();
-    let auth = request
-        .headers
-        .get("x-registry-auth")
-        .cloned()
-        .unwrap_or_default();
+    let auth = request.headers.get("x-registry-auth").cloned().unwrap_or_default();
     let gate = state.change(|s| {
         s.record.pulls.push(Pull {
             reference: reference.clone(),
@@ -83,10 +79,7 @@ pub(super) async fn pull(state: &Watched<State>, request: &HttpRequest) -> Reply
         Ok(id) => json!({"images": [id], "id": id}),
         Err(message) => json!({"error": message}),
     };
-    for line in [
-        json!({"stream": format!("Trying to pull {reference}...\n")}),
-        last,
-    ] {
+    for line in [json!({"stream": format!("Trying to pull {reference}...\n")}), last] {
         sender
             .send(Piece::Bytes(format!("{line}\n").into_bytes()))
             .expect("the receiver is right here");

@@ -73,14 +73,12 @@ impl FakePodman {
 
     /// An image that is there already.
     pub fn add_image(&self, reference: &str, image: Image) {
-        self.state
-            .change(|s| s.images.insert(reference.to_owned(), image));
+        self.state.change(|s| s.images.insert(reference.to_owned(), image));
     }
 
     /// An image a registry has.
     pub fn pullable(&self, reference: &str, image: Image) {
-        self.state
-            .change(|s| s.registry.insert(reference.to_owned(), image));
+        self.state.change(|s| s.registry.insert(reference.to_owned(), image));
     }
 
     /// The next `times` pulls of `reference` fail with podman's `message`.
@@ -101,17 +99,14 @@ impl FakePodman {
     /// What a stage (`step_script`, `get_sources`, …) does in every job that has nothing written down for itself.
     pub fn on_stage(&self, stage: &str, acts: impl IntoIterator<Item = Act>) {
         let acts = acts.into_iter().collect();
-        self.state
-            .change(|s| s.scripts.insert((None, stage.to_owned()), acts));
+        self.state.change(|s| s.scripts.insert((None, stage.to_owned()), acts));
     }
 
     /// What a stage does in one job, known by the label `pipglr.job`.
     pub fn on_stage_of(&self, job: u64, stage: &str, acts: impl IntoIterator<Item = Act>) {
         let acts = acts.into_iter().collect();
-        self.state.change(|s| {
-            s.scripts
-                .insert((Some(job.to_string()), stage.to_owned()), acts)
-        });
+        self.state
+            .change(|s| s.scripts.insert((Some(job.to_string()), stage.to_owned()), acts));
     }
 
     /// The next `times` calls whose `METHOD path` contains `part` are refused with this status and podman's message.
@@ -142,12 +137,8 @@ impl FakePodman {
 
     /// A volume another process left here.
     pub fn leave_volume(&self, name: &str, labels: &[(&str, &str)]) {
-        let labels = labels
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
-        self.state
-            .change(|s| s.volumes.insert(name.to_owned(), labels));
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.state.change(|s| s.volumes.insert(name.to_owned(), labels));
     }
 
     /// Everything so far.
@@ -159,12 +150,7 @@ impl FakePodman {
     /// Names of the containers there are.
     #[must_use]
     pub fn containers(&self) -> Vec<String> {
-        self.state
-            .read()
-            .containers
-            .values()
-            .map(|c| c.name.clone())
-            .collect()
+        self.state.read().containers.values().map(|c| c.name.clone()).collect()
     }
 
     /// Volumes there are, with their labels.
@@ -178,8 +164,7 @@ impl FakePodman {
     /// # Panics
     /// It does not come true.
     pub async fn wait_for(&self, what: &str, condition: impl Fn(&Record) -> bool) {
-        self.wait_some(what, |record| condition(record).then_some(()))
-            .await;
+        self.wait_some(what, |record| condition(record).then_some(())).await;
     }
 
     /// Waits until `find` gives something.
@@ -187,9 +172,7 @@ impl FakePodman {
     /// # Panics
     /// It does not.
     pub async fn wait_some<T>(&self, what: &str, find: impl Fn(&Record) -> Option<T>) -> T {
-        self.state
-            .wait(what, |s| s.record.summary(), |s| find(&s.record))
-            .await
+        self.state.wait(what, |s| s.record.summary(), |s| find(&s.record)).await
     }
 
     /// Waits until no container is left.

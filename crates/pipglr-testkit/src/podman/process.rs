@@ -86,9 +86,7 @@ impl Process {
     async fn scripts(&mut self, plan: &Value, steps: &[Value]) -> Result<i32, Dead> {
         let mut end = End::Exited(0);
         for step in steps {
-            end = self
-                .stage(step["stage"].as_str().unwrap_or_default(), true)
-                .await?;
+            end = self.stage(step["stage"].as_str().unwrap_or_default(), true).await?;
             if end != End::Exited(0) {
                 break;
             }
@@ -121,9 +119,7 @@ impl Process {
         let acts = {
             let state = self.state.read();
             let of = |job: Option<String>| state.scripts.get(&(job, stage.to_owned())).cloned();
-            of(self.job.clone())
-                .or_else(|| of(None))
-                .unwrap_or_default()
+            of(self.job.clone()).or_else(|| of(None)).unwrap_or_default()
         };
         let end = self.play(acts, cancelable).await?;
         self.announce(&match &end {

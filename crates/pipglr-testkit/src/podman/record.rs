@@ -73,9 +73,7 @@ impl Record {
     /// Whether a stage began in some container.
     #[must_use]
     pub fn has_begun(&self, stage: &str) -> bool {
-        self.created
-            .iter()
-            .any(|c| c.stages.iter().any(|s| s == stage))
+        self.created.iter().any(|c| c.stages.iter().any(|s| s == stage))
     }
 
     pub(super) fn summary(&self) -> String {
@@ -92,10 +90,7 @@ impl Record {
                 c.name, c.stages, c.signals, c.exit_code
             )
         });
-        let wrong = self
-            .violations
-            .iter()
-            .map(|v| format!("  violation: {v}\n"));
+        let wrong = self.violations.iter().map(|v| format!("  violation: {v}\n"));
         calls.chain(made).chain(wrong).collect()
     }
 }

@@ -18,10 +18,7 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
             body: request.body.clone(),
             received: Instant::now(),
         });
-        let fault = s
-            .faults
-            .iter_mut()
-            .find(|f| f.left > 0 && line.contains(&f.part))?;
+        let fault = s.faults.iter_mut().find(|f| f.left > 0 && line.contains(&f.part))?;
         fault.left -= 1;
         Some(fault.answer.clone())
     });
@@ -30,18 +27,10 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
         Some(None) => return Reply::Lost,
         None => {}
     }
-    if let Some(reference) = line
-        .strip_prefix("GET /images/")
-        .and_then(|r| r.strip_suffix("/json"))
-    {
+    if let Some(reference) = line.strip_prefix("GET /images/").and_then(|r| r.strip_suffix("/json")) {
         return images::inspect(&state.read(), reference);
     }
-    let segments: Vec<String> = request
-        .path
-        .trim_start_matches('/')
-        .split('/')
-        .map(decode)
-        .collect();
+    let segments: Vec<String> = request.path.trim_start_matches('/').split('/').map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["_ping"]) => Reply::Whole {
@@ -56,9 +45,7 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
         ("GET", ["containers", "json"]) => containers::list(&state.read(), &request),
         ("POST", ["containers", name, "attach"]) => state.change(|s| containers::attach(s, name)),
         ("POST", ["containers", name, "start"]) => containers::start(state, name),
-        ("POST", ["containers", name, "kill"]) => {
-            state.change(|s| containers::kill(s, name, &request))
-        }
+        ("POST", ["containers", name, "kill"]) => state.change(|s| containers::kill(s, name, &request)),
         ("GET", ["containers", name, "json"]) => containers::inspect(&state.read(), name),
         ("GET", ["containers", name, "logs"]) => containers::logs(state, name, &request),
         ("DELETE", ["containers", name]) => state.change(|s| containers::remove(s, name, &request)),
@@ -70,10 +57,7 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
 }
 
 /// Whether labels satisfy the `label` filters of a list call.
-pub(super) fn matches_filters(
-    request: &HttpRequest,
-    labels: &std::collections::BTreeMap<String, String>,
-) -> bool {
+pub(super) fn matches_filters(request: &HttpRequest, labels: &std::collections::BTreeMap<String, String>) -> bool {
     let filters = request.parameter("filters").unwrap_or_default();
     let filters: serde_json::Value = serde_json::from_str(&filters).unwrap_or_default();
     filters["label"]

@@ -109,10 +109,7 @@ impl State {
     }
 
     pub(super) fn leave_container(&mut self, name: &str, labels: &[(&str, &str)]) {
-        let labels: serde_json::Map<String, Value> = labels
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), json!(v)))
-            .collect();
+        let labels: serde_json::Map<String, Value> = labels.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
         self.add_container(name, json!({"name": name, "labels": labels}));
     }
 
@@ -134,10 +131,9 @@ impl State {
                 .split_inclusive(|b| *b == b'\n')
                 .map(|line| (stream, line.to_vec())),
         );
-        container.attached.retain(|a| {
-            a.send(Piece::Bytes(super::http::frame(stream, bytes)))
-                .is_ok()
-        });
+        container
+            .attached
+            .retain(|a| a.send(Piece::Bytes(super::http::frame(stream, bytes))).is_ok());
     }
 
     /// Ends the attach connections of a container.

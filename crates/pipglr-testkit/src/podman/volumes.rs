@@ -13,10 +13,7 @@ fn as_json(name: &str, labels: &BTreeMap<String, String>) -> Value {
 pub(super) fn create(state: &mut State, request: &HttpRequest) -> Reply {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let Some(name) = body["Name"].as_str().filter(|n| !n.is_empty()) else {
-        state
-            .record
-            .violations
-            .push("a volume without a name".to_owned());
+        state.record.violations.push("a volume without a name".to_owned());
         return Reply::refusal(500, "no name", "a volume needs a name");
     };
     if let Some(labels) = state.volumes.get(name) {
@@ -42,10 +39,7 @@ pub(super) fn list(state: &State, request: &HttpRequest) -> Reply {
         .volumes
         .iter()
         .filter(|(_, labels)| matches_filters(request, labels));
-    Reply::json(
-        200,
-        &found.map(|(name, labels)| as_json(name, labels)).collect(),
-    )
+    Reply::json(200, &found.map(|(name, labels)| as_json(name, labels)).collect())
 }
 
 pub(super) fn remove(state: &mut State, name: &str) -> Reply {

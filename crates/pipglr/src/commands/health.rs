@@ -35,14 +35,20 @@ async fn ask_once(args: &HealthArgs) -> Outcome {
     }
     let ask = async {
         let mut answer = String::new();
-        UnixStream::connect(&args.socket).await?.read_to_string(&mut answer).await?;
+        UnixStream::connect(&args.socket)
+            .await?
+            .read_to_string(&mut answer)
+            .await?;
         Ok::<String, std::io::Error>(answer)
     };
     let answer = match tokio::time::timeout(PATIENCE, ask).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             let source = anyhow::anyhow!("the runner does not answer on {}: {error}", args.socket.display());
-            return Err(CliError::with_hint(source, "look at the container's log: is runner.service running?"));
+            return Err(CliError::with_hint(
+                source,
+                "look at the container's log: is runner.service running?",
+            ));
         }
         Err(_) => return Err(anyhow::anyhow!("the runner did not answer within {} s", PATIENCE.as_secs()).into()),
     };
@@ -57,12 +63,18 @@ async fn ask_once(args: &HealthArgs) -> Outcome {
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
 async fn ask_systemd() -> Outcome {
-    let status = tokio::process::Command::new("systemctl").args(["is-active", "--quiet", "runner.service"]).status().await?;
+    let status = tokio::process::Command::new("systemctl")
+        .args(["is-active", "--quiet", "runner.service"])
+        .status()
+        .await?;
     if !status.success() {
         return Err(anyhow::anyhow!("runner.service does not run").into());
     }
     let engine = pipglr_runner::containers::Engine::new(pipglr_runner::containers::EngineSettings::default());
-    engine.ping().await.map_err(|error| anyhow::anyhow!("the runner runs, the engine does not answer: {error}"))?;
+    engine
+        .ping()
+        .await
+        .map_err(|error| anyhow::anyhow!("the runner runs, the engine does not answer: {error}"))?;
     println!("runner and engine answer");
     Ok(0)
 }
@@ -81,7 +93,10 @@ pub(super) fn serve(path: &std::path::Path, engine: pipglr_runner::containers::E
         loop {
             match listener.accept().await {
                 Ok((mut stream, _)) => {
-                    let answer = engine.ping().await.map_or_else(|error| error.to_string(), |()| "ok".to_owned());
+                    let answer = engine
+                        .ping()
+                        .await
+                        .map_or_else(|error| error.to_string(), |()| "ok".to_owned());
                     if let Err(error) = tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await {
                         tracing::debug!(%error, "health answer was not taken");
                     }

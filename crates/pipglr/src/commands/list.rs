@@ -10,7 +10,13 @@ pub(super) fn run(args: &ConfigArgs) -> Outcome {
     let parsed = config::load_config(&args.config)?;
     eprintln!("Listing configured runners ConfigFile={}", args.config.display());
     for runner in parsed.config.runners {
-        eprintln!("{} Executor={} Token={} URL={}", runner.name, runner.executor, runner.token.short(), runner.url);
+        eprintln!(
+            "{} Executor={} Token={} URL={}",
+            runner.name,
+            runner.executor,
+            runner.token.short(),
+            runner.url
+        );
     }
     Ok(0)
 }

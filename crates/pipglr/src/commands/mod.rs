@@ -19,7 +19,9 @@ type Outcome = Result<u8, CliError>;
 pub(crate) fn run(command: Command) -> Outcome {
     match command {
         Command::JobInit(args) => job_init::run(&args),
-        Command::Helper => single_threaded()?.block_on(async { Ok(exit_code(pipglr_runner::container_side::helper::run().await)) }),
+        Command::Helper => {
+            single_threaded()?.block_on(async { Ok(exit_code(pipglr_runner::container_side::helper::run().await)) })
+        }
         Command::Health(args) => single_threaded()?.block_on(health::run(&args)),
         Command::Serve(args) => {
             observability::init(&LogOptions::default());
@@ -30,8 +32,15 @@ pub(crate) fn run(command: Command) -> Outcome {
 }
 
 fn runner(log: &LogArgs, command: RunnerCommand) -> Outcome {
-    let level = if log.debug { Some("debug".to_owned()) } else { log.log_level.clone() };
-    let mut options = LogOptions { level, format: log.log_format.clone() };
+    let level = if log.debug {
+        Some("debug".to_owned())
+    } else {
+        log.log_level.clone()
+    };
+    let mut options = LogOptions {
+        level,
+        format: log.log_format.clone(),
+    };
     if let RunnerCommand::Run(args) = command {
         return run::run(args, &mut options);
     }
@@ -52,7 +61,10 @@ fn single_threaded() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn multi_threaded() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
 }
 
 /// A process's exit code; what does not fit is reported as failure.

@@ -16,25 +16,45 @@ pub(super) async fn run(mut args: RegisterArgs) -> Outcome {
     // Sharing the state volume with the running manager keeps GitLab's list of managers short.
     let system_id = config::load_or_create_system_id(&args.config.state_dir()).unwrap_or_else(|error| {
         tracing::debug!(%error, "registering without a lasting system ID");
-        "r_000000000000".to_owned()
+        config::temporary_system_id()
     });
-    let registered = register(&fields, &args.config.config, &system_id).await.map_err(cli_error)?;
+    let registered = register(&fields, &args.config.config, &system_id)
+        .await
+        .map_err(cli_error)?;
     for warning in &registered.warnings {
         tracing::warn!("{warning}");
     }
-    println!("Runner {:?} ({}) registered successfully.", fields.name, registered.token.short());
+    println!(
+        "Runner {:?} ({}) registered successfully.",
+        fields.name,
+        registered.token.short()
+    );
     Ok(0)
 }
 
 fn cli_error(error: RegisterError) -> CliError {
-    let kind = if matches!(error, RegisterError::Usage(_)) { Kind::Usage } else { Kind::Failed };
-    CliError { kind, hints: error.hint().into_iter().collect(), source: error.into() }
+    let kind = if matches!(error, RegisterError::Usage(_)) {
+        Kind::Usage
+    } else {
+        Kind::Failed
+    };
+    CliError {
+        kind,
+        hints: error.hint().into_iter().collect(),
+        source: error.into(),
+    }
 }
 
 fn fields(args: &RegisterArgs) -> Result<RegisterRequestFields, CliError> {
-    let url = args.url.clone().filter(|u| !u.is_empty()).ok_or_else(|| CliError::usage("no GitLab URL: give --url or CI_SERVER_URL"))?;
+    let url = args
+        .url
+        .clone()
+        .filter(|u| !u.is_empty())
+        .ok_or_else(|| CliError::usage("no GitLab URL: give --url or CI_SERVER_URL"))?;
     if !args.options.contains_key("executor") {
-        return Err(CliError::usage("no executor: give --executor docker or RUNNER_EXECUTOR=docker"));
+        return Err(CliError::usage(
+            "no executor: give --executor docker or RUNNER_EXECUTOR=docker",
+        ));
     }
     if !args.options.contains_key("docker-image") {
         return Err(CliError::usage("no default image: give --docker-image or DOCKER_IMAGE"));
@@ -72,9 +92,15 @@ fn ask_for_missing(args: &mut RegisterArgs) -> std::io::Result<()> {
         args.registration_token = Some(ask("Registration or authentication token", "")?);
     }
     if args.name.is_none() {
-        args.name = Some(ask("Name of the runner", &rustix::system::uname().nodename().to_string_lossy())?);
+        args.name = Some(ask(
+            "Name of the runner",
+            &rustix::system::uname().nodename().to_string_lossy(),
+        )?);
     }
-    for (flag, question, default) in [("executor", "Executor", "docker"), ("docker-image", "Default image of jobs", "debian:stable")] {
+    for (flag, question, default) in [
+        ("executor", "Executor", "docker"),
+        ("docker-image", "Default image of jobs", "debian:stable"),
+    ] {
         if !args.options.contains_key(flag) {
             args.options.insert(flag.to_owned(), vec![ask(question, default)?]);
         }
@@ -84,11 +110,19 @@ fn ask_for_missing(args: &mut RegisterArgs) -> std::io::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "a prompt")]
 fn ask(question: &str, default: &str) -> std::io::Result<String> {
-    let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+    let shown = if default.is_empty() {
+        String::new()
+    } else {
+        format!(" [{default}]")
+    };
     print!("{question}{shown}: ");
     std::io::stdout().flush()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     let answer = line.trim();
-    Ok(if answer.is_empty() { default.to_owned() } else { answer.to_owned() })
+    Ok(if answer.is_empty() {
+        default.to_owned()
+    } else {
+        answer.to_owned()
+    })
 }

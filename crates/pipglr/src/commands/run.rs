@@ -21,7 +21,10 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
     }
     let path = &args.config.config;
     let Parsed { config, warnings } = config::load_config(path).map_err(|error| {
-        let hint = format!("create it with `register`, or store it as podman secret config.toml ({} is read)", path.display());
+        let hint = format!(
+            "create it with `register`, or store it as podman secret config.toml ({} is read)",
+            path.display()
+        );
         CliError::with_hint(error, hint)
     })?;
     // The command line and the environment win over the file.
@@ -37,8 +40,12 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
 
 async fn serve(args: &RunArgs, config: Config) -> Outcome {
     let state_dir = args.config.state_dir();
-    let system_id = config::load_or_create_system_id(&state_dir)
-        .map_err(|error| CliError::with_hint(error, "the state directory must be writable: is volume pipglr-state mounted?"))?;
+    let system_id = config::load_or_create_system_id(&state_dir).map_err(|error| {
+        CliError::with_hint(
+            error,
+            "the state directory must be writable: is volume pipglr-state mounted?",
+        )
+    })?;
     let engine = Engine::new(EngineSettings {
         socket: socket(args, &config),
         program: args.program.clone(),
@@ -67,14 +74,26 @@ async fn serve(args: &RunArgs, config: Config) -> Outcome {
 
 /// The socket of podman: command line, then config.toml, then the image's own.
 fn socket(args: &RunArgs, config: &Config) -> PathBuf {
-    let from_host = |host: &str| host.strip_prefix("unix://").filter(|p| !p.is_empty()).map(PathBuf::from);
-    let configured = config.runners.iter().find_map(|r| r.podman.socket.clone().or_else(|| from_host(&r.docker.host)));
-    args.podman_socket.clone().or(configured).unwrap_or_else(|| EngineSettings::default().socket)
+    let from_host = |host: &str| {
+        host.strip_prefix("unix://")
+            .filter(|p| !p.is_empty())
+            .map(PathBuf::from)
+    };
+    let configured = config
+        .runners
+        .iter()
+        .find_map(|r| r.podman.socket.clone().or_else(|| from_host(&r.docker.host)));
+    args.podman_socket
+        .clone()
+        .or(configured)
+        .unwrap_or_else(|| EngineSettings::default().socket)
 }
 
 /// Tells systemd that the service is up (`Type=notify`), if it asked.
 fn notify_ready() {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
     let sent = UnixDatagram::unbound().and_then(|socket| socket.send_to(b"READY=1\n", Path::new(&path)));
     if let Err(error) = sent {
         tracing::warn!(%error, "systemd could not be notified");

@@ -16,16 +16,25 @@ pub(super) async fn run(args: &UnregisterArgs) -> Outcome {
             || args.name.as_ref().is_some_and(|n| *n == r.name)
             || args.token.as_ref().is_some_and(|t| t == r.token.expose())
     };
-    let selected: Vec<_> = runners.iter().filter(wanted).take(if args.all_runners { usize::MAX } else { 1 }).collect();
+    let selected: Vec<_> = runners
+        .iter()
+        .filter(wanted)
+        .take(if args.all_runners { usize::MAX } else { 1 })
+        .collect();
     if selected.is_empty() {
-        return Err(CliError::usage("no runner selected: give --name, --token or --all-runners"));
+        return Err(CliError::usage(
+            "no runner selected: give --name, --token or --all-runners",
+        ));
     }
     let mut gone = Vec::new();
     let mut failed = 0;
     for runner in selected {
         match registration::unregister(runner, &system_id).await {
             Ok(()) => {
-                println!("Unregistering runner from GitLab succeeded runner={}", runner.token.short());
+                println!(
+                    "Unregistering runner from GitLab succeeded runner={}",
+                    runner.token.short()
+                );
                 gone.push(runner.token.clone());
             }
             Err(error) => {

@@ -10,7 +10,10 @@ pub(super) async fn run(args: &VerifyArgs) -> Outcome {
     let path = &args.config.config;
     let runners = config::load_config(path)?.config.runners;
     let system_id = config::load_or_create_system_id(&args.config.state_dir())?;
-    let selected: Vec<_> = runners.iter().filter(|r| args.name.as_ref().is_none_or(|n| *n == r.name)).collect();
+    let selected: Vec<_> = runners
+        .iter()
+        .filter(|r| args.name.as_ref().is_none_or(|n| *n == r.name))
+        .collect();
     if selected.is_empty() && args.name.is_some() {
         return Err(anyhow::anyhow!("no runner matches the filtering parameters").into());
     }

@@ -136,11 +136,9 @@ mod tests {
 
     #[test]
     fn mirror_is_debians_own() {
-        let targets = "http://a.test/node nodistro\nhttp://a.test/security/ Debian-Security\nhttp://a.test/debian/ Debian\n";
-        assert_eq!(
-            debian_mirror(targets).as_deref(),
-            Some("http://a.test/debian/")
-        );
+        let targets =
+            "http://a.test/node nodistro\nhttp://a.test/security/ Debian-Security\nhttp://a.test/debian/ Debian\n";
+        assert_eq!(debian_mirror(targets).as_deref(), Some("http://a.test/debian/"));
         assert_eq!(debian_mirror(""), None);
     }
 

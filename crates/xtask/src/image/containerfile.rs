@@ -21,10 +21,7 @@ const RUNLABELS: [&str; 6] = [
 ];
 
 /// Write image/seccomp.json, when `default_seccomp` is given, and the generated lines of the Containerfile.
-pub(super) fn write_generated(
-    repository: &Path,
-    default_seccomp: Option<&Path>,
-) -> anyhow::Result<()> {
+pub(super) fn write_generated(repository: &Path, default_seccomp: Option<&Path>) -> anyhow::Result<()> {
     if let Some(path) = default_seccomp {
         let derived = seccomp::with_sethostname(serde_json::from_str(&read(path)?)?)?;
         let to = repository.join("image/seccomp.json");
@@ -41,8 +38,7 @@ fn generated(repository: &Path) -> anyhow::Result<String> {
     let mut lines = String::new();
     for name in RUNLABELS {
         let path = repository.join(format!("image/runlabels/{name}.sh"));
-        let text =
-            runlabel::text(&read(&path)?).with_context(|| format!("in {}", path.display()))?;
+        let text = runlabel::text(&read(&path)?).with_context(|| format!("in {}", path.display()))?;
         lines.push_str(&label(name, &text));
     }
     let profile: Value = serde_json::from_str(&read(&repository.join("image/seccomp.json"))?)?;
@@ -69,10 +65,7 @@ fn replace_generated(containerfile: &str, generated: &str) -> anyhow::Result<Str
     let (_, after) = rest
         .split_once(END)
         .context("the generated part of the Containerfile has no end")?;
-    ensure!(
-        !after.contains(BEGIN),
-        "the Containerfile has two generated parts"
-    );
+    ensure!(!after.contains(BEGIN), "the Containerfile has two generated parts");
     Ok(format!("{before}{BEGIN}{generated}{END}{after}"))
 }
 
@@ -89,31 +82,19 @@ mod tests {
         let repository = super::super::repository().unwrap();
         let containerfile = read(&repository.join("Containerfile")).unwrap();
         let expected = replace_generated(&containerfile, &generated(&repository).unwrap()).unwrap();
-        assert!(
-            containerfile == expected,
-            "cargo xtask image --write-labels"
-        );
+        assert!(containerfile == expected, "cargo xtask image --write-labels");
     }
 
     #[test]
     fn what_a_containerfile_would_expand_is_escaped() {
-        assert_eq!(
-            label("x", r#"a "$b" \c 'd'"#),
-            "LABEL x=\"a \\\"\\$b\\\" \\\\c 'd'\"\n"
-        );
+        assert_eq!(label("x", r#"a "$b" \c 'd'"#), "LABEL x=\"a \\\"\\$b\\\" \\\\c 'd'\"\n");
     }
 
     #[test]
     fn the_outer_container_has_no_privilege() {
         let repository = super::super::repository().unwrap();
         let run = read(&repository.join("image/runlabels/run.sh")).unwrap();
-        for forbidden in [
-            "--privileged",
-            "cap-add",
-            "seccomp=unconfined",
-            "unmask=ALL",
-            "=host",
-        ] {
+        for forbidden in ["--privileged", "cap-add", "seccomp=unconfined", "unmask=ALL", "=host"] {
             assert!(!run.contains(forbidden), "{forbidden}");
         }
     }

@@ -67,11 +67,7 @@ pub(crate) fn build(args: &Args) -> anyhow::Result<()> {
         Some(path) => path.clone(),
         None => program::compile(&repository, &arch)?,
     };
-    let context = assemble_context(
-        &repository,
-        &cache.join(format!("context-{}", arch.debian)),
-        &program,
-    )?;
+    let context = assemble_context(&repository, &cache.join(format!("context-{}", arch.debian)), &program)?;
 
     let mut build = podman.command();
     build.arg("build").arg("--tag").arg(&args.tag);
@@ -96,12 +92,11 @@ fn check_seccomp(podman: &Podman, image: &str) -> anyhow::Result<()> {
             .args(["run", "--rm", "--network=none", image, "cat"])
             .arg(seccomp::DEFAULT_PATH),
     )?;
-    let label =
-        output(
-            podman
-                .command()
-                .args(["image", "inspect", "--format", "{{json .Labels}}", image]),
-        )?;
+    let label = output(
+        podman
+            .command()
+            .args(["image", "inspect", "--format", "{{json .Labels}}", image]),
+    )?;
     let labels: serde_json::Value = serde_json::from_str(&label)?;
     let label = labels[seccomp::LABEL]
         .as_str()
@@ -136,10 +131,7 @@ impl Arch {
 
     /// `TARGETARCH` among the build arguments, this machine's otherwise.
     fn of(build_args: &[String]) -> anyhow::Result<Self> {
-        let named = build_args
-            .iter()
-            .rev()
-            .find_map(|arg| arg.strip_prefix("TARGETARCH="));
+        let named = build_args.iter().rev().find_map(|arg| arg.strip_prefix("TARGETARCH="));
         match named {
             None => Self::ALL
                 .into_iter()
@@ -182,12 +174,10 @@ fn repository() -> anyhow::Result<PathBuf> {
 /// A build context of the files that the prebuilt program's build uses, so that other changes do not upset podman's cache.
 fn assemble_context(repository: &Path, context: &Path, program: &Path) -> anyhow::Result<PathBuf> {
     if context.exists() {
-        std::fs::remove_dir_all(context)
-            .with_context(|| format!("removing {}", context.display()))?;
+        std::fs::remove_dir_all(context).with_context(|| format!("removing {}", context.display()))?;
     }
     let prebuilt = context.join("prebuilt");
-    std::fs::create_dir_all(&prebuilt)
-        .with_context(|| format!("creating {}", prebuilt.display()))?;
+    std::fs::create_dir_all(&prebuilt).with_context(|| format!("creating {}", prebuilt.display()))?;
     let mut copy = Command::new("cp");
     copy.arg("--recursive")
         .args(["Containerfile", ".containerignore", "image"])
@@ -195,19 +185,14 @@ fn assemble_context(repository: &Path, context: &Path, program: &Path) -> anyhow
         .current_dir(repository);
     run(&mut copy)?;
     let to = prebuilt.join("pipglr");
-    std::fs::copy(program, &to)
-        .with_context(|| format!("copying {} to {}", program.display(), to.display()))?;
+    std::fs::copy(program, &to).with_context(|| format!("copying {} to {}", program.display(), to.display()))?;
     // The account that runs podman is often another one.
-    run(Command::new("chmod")
-        .args(["--recursive", "u=rwX,go=rX"])
-        .arg(context))?;
+    run(Command::new("chmod").args(["--recursive", "u=rwX,go=rX"]).arg(context))?;
     Ok(context.to_owned())
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("starting {command:?}"))?;
+    let status = command.status().with_context(|| format!("starting {command:?}"))?;
     ensure!(status.success(), "{command:?}: {status}");
     Ok(())
 }
@@ -235,10 +220,7 @@ mod tests {
             assert_eq!(found, expected.map_err(str::to_owned), "{args:?}");
         };
         check(&["TARGETARCH=arm64"], Ok("arm64"));
-        check(
-            &["TARGETARCH=arm64", "X=y", "TARGETARCH=amd64"],
-            Ok("amd64"),
-        );
+        check(&["TARGETARCH=arm64", "X=y", "TARGETARCH=amd64"], Ok("amd64"));
         check(
             &["TARGETARCH=riscv64"],
             Err("TARGETARCH=riscv64: must be amd64 or arm64"),

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 /// The Rust target of the program for this machine.
 pub(crate) fn native_target() -> &'static str {
-    Arch::ALL.iter().find(|arch| arch.is_here()).map_or("x86_64-unknown-linux-musl", |arch| arch.target)
+    Arch::ALL
+        .iter()
+        .find(|arch| arch.is_here())
+        .map_or("x86_64-unknown-linux-musl", |arch| arch.target)
 }
 
 /// What builds images in an account.
@@ -32,10 +35,21 @@ impl Builder {
         account.write_wrapper(&wrapper)?;
         let podman = Podman(vec![wrapper.display().to_string(), "podman".to_owned()]);
         say("getting the base image ready");
-        let base = base::provide(&containerfile::read(&repository.join("Containerfile"))?, &cache, &arch, &podman, false)?;
+        let base = base::provide(
+            &containerfile::read(&repository.join("Containerfile"))?,
+            &cache,
+            &arch,
+            &podman,
+            false,
+        )?;
         let local = assemble_context(&repository, &cache.join(format!("context-{}", arch.debian)), &program)?;
         let context = hand_over(&local, account)?;
-        Ok(Self { podman, context, base, program })
+        Ok(Self {
+            podman,
+            context,
+            base,
+            program,
+        })
     }
 
     /// A `podman build` of the context, as the account, without tag and context. It shares the host's network, so that
@@ -43,14 +57,19 @@ impl Builder {
     pub(crate) fn variant_command(&self) -> std::process::Command {
         let mut build = self.podman.command();
         build.args(["build", "--network=host"]).current_dir(&self.context);
-        build.arg(format!("--build-arg=TOOLCHAIN_IMAGE={}", self.base)).arg("--build-arg=PROGRAM=prebuilt");
+        build
+            .arg(format!("--build-arg=TOOLCHAIN_IMAGE={}", self.base))
+            .arg("--build-arg=PROGRAM=prebuilt");
         build
     }
 
     /// Builds the image `tag`.
     pub(crate) fn build(&self, tag: &str, build_args: &[&str]) -> anyhow::Result<()> {
         let mut build = self.variant_command();
-        build.args(["--quiet", "--tag", tag]).args(build_args.iter().map(|a| format!("--build-arg={a}"))).arg(".");
+        build
+            .args(["--quiet", "--tag", tag])
+            .args(build_args.iter().map(|a| format!("--build-arg={a}")))
+            .arg(".");
         pipglr_e2e::command::CommandExt::run_text(&mut build)?;
         check_seccomp(&self.podman, tag)
     }
@@ -62,7 +81,12 @@ fn hand_over(context: &Path, account: &Account) -> anyhow::Result<PathBuf> {
     if target.exists() {
         std::fs::remove_dir_all(&target).with_context(|| format!("remove {}", target.display()))?;
     }
-    run(std::process::Command::new("cp").arg("--recursive").arg(context).arg(&target))?;
-    run(std::process::Command::new("chmod").args(["--recursive", "u=rwX,go=rX"]).arg(&target))?;
+    run(std::process::Command::new("cp")
+        .arg("--recursive")
+        .arg(context)
+        .arg(&target))?;
+    run(std::process::Command::new("chmod")
+        .args(["--recursive", "u=rwX,go=rX"])
+        .arg(&target))?;
     Ok(target)
 }

@@ -76,10 +76,7 @@ mod tests {
     /// pkg/domain/infra/abi/containers_runlabel.go.
     fn as_podman(label: &str, image: &str, arguments: &[&str]) -> Vec<String> {
         let line = [&[label], arguments].concat().join(" ");
-        let words: Vec<String> = shlex(&line)
-            .iter()
-            .map(|word| word.replace("$IMAGE", image))
-            .collect();
+        let words: Vec<String> = shlex(&line).iter().map(|word| word.replace("$IMAGE", image)).collect();
         shlex(&expand_to_nothing(&words.join(" ")))
     }
 
@@ -100,10 +97,7 @@ mod tests {
         );
         for shell in ["sh", "bash"] {
             let mut eval = Command::new(shell);
-            let line = format!(
-                "IMAGE=img:1; eval $(printf %s \"$LABEL\") {}",
-                arguments.join(" ")
-            );
+            let line = format!("IMAGE=img:1; eval $(printf %s \"$LABEL\") {}", arguments.join(" "));
             assert_eq!(
                 standard_output(eval.arg("-c").arg(line).env("LABEL", &label)),
                 expected,
@@ -115,11 +109,7 @@ mod tests {
     #[test]
     fn both_readers_agree() {
         check("echo a", &[], "a\n");
-        check(
-            "# comment\ni=$1; shift;\necho \"$i\" $#",
-            &["x", "y"],
-            "img:1 2\n",
-        );
+        check("# comment\ni=$1; shift;\necho \"$i\" $#", &["x", "y"], "img:1 2\n");
         check(
             "for a in \"$@\"; do echo \"<$a>\"; done",
             &["x", "--y=z"],
@@ -151,9 +141,7 @@ mod tests {
 
     #[test]
     fn every_runlabel_is_a_script_for_both() {
-        for entry in
-            std::fs::read_dir(super::super::repository().unwrap().join("image/runlabels")).unwrap()
-        {
+        for entry in std::fs::read_dir(super::super::repository().unwrap().join("image/runlabels")).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "sh") {
                 let label = text(&std::fs::read_to_string(&path).unwrap()).unwrap();

@@ -21,13 +21,8 @@ pub(super) fn with_sethostname(mut default: Value) -> anyhow::Result<Value> {
         .as_array_mut()
         .context("a seccomp profile has syscalls")?;
     let mut denied = 0;
-    for entry in entries
-        .iter_mut()
-        .filter(|entry| entry["action"] == "SCMP_ACT_ERRNO")
-    {
-        let names = entry["names"]
-            .as_array_mut()
-            .context("an entry has names")?;
+    for entry in entries.iter_mut().filter(|entry| entry["action"] == "SCMP_ACT_ERRNO") {
+        let names = entry["names"].as_array_mut().context("an entry has names")?;
         let before = names.len();
         names.retain(|name| name != SYSCALL);
         denied += before - names.len();
@@ -51,7 +46,8 @@ mod tests {
     fn only_sethostname_changes() {
         let names = ["bpf", SYSCALL, "setns"];
         let allow = entry(&names, "SCMP_ACT_ALLOW", "includes");
-        let default = json!({"defaultErrnoRet": 38, "syscalls": [allow.clone(), entry(&names, "SCMP_ACT_ERRNO", "excludes")]});
+        let default =
+            json!({"defaultErrnoRet": 38, "syscalls": [allow.clone(), entry(&names, "SCMP_ACT_ERRNO", "excludes")]});
         let added = json!({
             "names": [SYSCALL], "action": "SCMP_ACT_ALLOW", "args": [], "comment": "", "includes": {}, "excludes": {},
         });

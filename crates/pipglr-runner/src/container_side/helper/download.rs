@@ -31,7 +31,10 @@ pub(super) async fn run(plan: &DownloadsPlan) -> Result<(), PhaseFailed> {
         return Err(PhaseFailed(1));
     }
     for download in &plan.downloads {
-        notice::info(&format!("Downloading artifacts for {} ({})...", download.name, download.job));
+        notice::info(&format!(
+            "Downloading artifacts for {} ({})...",
+            download.name, download.job
+        ));
         one(plan, download, &gitlab).await?;
     }
     Ok(())
@@ -39,8 +42,15 @@ pub(super) async fn run(plan: &DownloadsPlan) -> Result<(), PhaseFailed> {
 
 /// A client of the coordinator, from inside a helper container.
 pub(super) fn connect(access: &CoordinatorAccess) -> Result<GitLab, PhaseFailed> {
-    let tls = TlsFiles { ca_text: access.ca.clone(), ..TlsFiles::default() };
-    GitLab::connect(&Connection { url: access.url.clone(), tls }).map_err(|error| {
+    let tls = TlsFiles {
+        ca_text: access.ca.clone(),
+        ..TlsFiles::default()
+    };
+    GitLab::connect(&Connection {
+        url: access.url.clone(),
+        tls,
+    })
+    .map_err(|error| {
         notice::error(&error.to_string());
         PhaseFailed(1)
     })
@@ -96,7 +106,12 @@ async fn attempt_download(plan: &DownloadsPlan, download: &Download, gitlab: &Gi
             Err(error) => return Tried::Again(format!("{WHAT} broke off: {error}")),
         }
     }
-    notice::line(&format!("{WHAT} ok        job={} id={} token={}", download.name, download.job, download.token.short()));
+    notice::line(&format!(
+        "{WHAT} ok        job={} id={} token={}",
+        download.name,
+        download.job,
+        download.token.short()
+    ));
     match extract(file, PathBuf::from(&plan.project_dir)).await {
         Ok(()) => Tried::Done,
         Err(error) => Tried::Final(format!("unpack artifacts of {}: {error:#}", download.name)),
@@ -115,7 +130,11 @@ fn temporary_file() -> anyhow::Result<std::fs::File> {
 async fn extract(mut file: std::fs::File, project: PathBuf) -> anyhow::Result<()> {
     let unpack = move || -> anyhow::Result<()> {
         file.rewind()?;
-        let extracted = pipglr_archive::extract(Path::new(&project), std::io::BufReader::new(file), &ExtractOptions::default())?;
+        let extracted = pipglr_archive::extract(
+            Path::new(&project),
+            std::io::BufReader::new(file),
+            &ExtractOptions::default(),
+        )?;
         for ExtractNote::SpecialSkipped { path } in extracted.notes {
             notice::warning(&format!("{}: not a file, directory or link; left out", path.display()));
         }

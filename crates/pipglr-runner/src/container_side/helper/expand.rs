@@ -46,10 +46,34 @@ fn parameter(inner: &str, environment: &Environment) -> Result<String, &'static 
         return Ok(value.to_owned());
     }
     let forms: [(&str, Form); 8] = [
-        (":-", |value, word| if value.is_empty() { word.to_owned() } else { value.to_owned() }),
-        ("-", |value, word| if value.is_empty() { word.to_owned() } else { value.to_owned() }),
-        (":+", |value, word| if value.is_empty() { String::new() } else { word.to_owned() }),
-        ("+", |value, word| if value.is_empty() { String::new() } else { word.to_owned() }),
+        (":-", |value, word| {
+            if value.is_empty() {
+                word.to_owned()
+            } else {
+                value.to_owned()
+            }
+        }),
+        ("-", |value, word| {
+            if value.is_empty() {
+                word.to_owned()
+            } else {
+                value.to_owned()
+            }
+        }),
+        (":+", |value, word| {
+            if value.is_empty() {
+                String::new()
+            } else {
+                word.to_owned()
+            }
+        }),
+        ("+", |value, word| {
+            if value.is_empty() {
+                String::new()
+            } else {
+                word.to_owned()
+            }
+        }),
         ("##", |value, word| value.strip_prefix(word).unwrap_or(value).to_owned()),
         ("#", |value, word| value.strip_prefix(word).unwrap_or(value).to_owned()),
         ("%%", |value, word| value.strip_suffix(word).unwrap_or(value).to_owned()),
@@ -64,8 +88,17 @@ fn parameter(inner: &str, environment: &Environment) -> Result<String, &'static 
 }
 
 fn name_length(text: &str) -> usize {
-    let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    if first { text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count() } else { 0 }
+    let first = text
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    if first {
+        text.bytes()
+            .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_')
+            .count()
+    } else {
+        0
+    }
 }
 
 #[cfg(test)]

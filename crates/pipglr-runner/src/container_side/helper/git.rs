@@ -36,8 +36,14 @@ impl Git<'_> {
 
     fn status<S: AsRef<str>>(&self, arguments: &[S], output: Output) -> Option<i32> {
         let mut command = Command::new("git");
-        command.args(arguments.iter().map(AsRef::as_ref)).current_dir(self.directory).stdin(Stdio::null());
-        command.envs(self.environment).env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "Never");
+        command
+            .args(arguments.iter().map(AsRef::as_ref))
+            .current_dir(self.directory)
+            .stdin(Stdio::null());
+        command
+            .envs(self.environment)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GCM_INTERACTIVE", "Never");
         // Checkout must not smudge file by file; LFS content comes in one go afterwards.
         if !self.environment.contains_key("GIT_LFS_SKIP_SMUDGE") {
             command.env("GIT_LFS_SKIP_SMUDGE", "1");

@@ -8,7 +8,9 @@ mod plan;
 mod sources;
 mod upload;
 
-pub use plan::{CoordinatorAccess, Download, DownloadsPlan, HelperPlan, Phase, SourcesPlan, Strategy, UploadsPlan, UrlRule};
+pub use plan::{
+    CoordinatorAccess, Download, DownloadsPlan, GitTls, HelperPlan, Phase, SourcesPlan, Strategy, UploadsPlan, UrlRule,
+};
 
 use super::marker::{Event, StageEnd};
 use super::{notice, plan_input};
@@ -48,8 +50,17 @@ pub async fn run() -> i32 {
 }
 
 async fn run_plan(plan: HelperPlan) -> i32 {
-    let environment: Environment =
-        plan.environment.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect();
+    let environment: Environment = plan
+        .environment
+        .iter()
+        .map(|(key, value)| (key.clone(), value.expose().to_owned()))
+        .collect();
+    for path in &plan.remove_first {
+        if let Err(error) = remove_whatever(Path::new(path)) {
+            notice::error(&format!("remove {path}, left by an earlier job: {error}"));
+            return CANNOT_RUN;
+        }
+    }
     for file in &plan.files {
         if let Err(error) = write_file(Path::new(&file.path), file.content.expose()) {
             notice::error(&format!("write file variable {}: {error}", file.path));
@@ -87,13 +98,35 @@ async fn with_attempts(nonce: &str, phase: &Phase, environment: &Environment) ->
             notice::warning("Retrying...");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            notice::marker(&Event::End { stage, end: StageEnd::Exited(code) }, nonce);
+            notice::marker(
+                &Event::End {
+                    stage,
+                    end: StageEnd::Exited(code),
+                },
+                nonce,
+            );
             continue;
         }
-        notice::marker(&Event::End { stage, end: StageEnd::Exited(code) }, nonce);
+        notice::marker(
+            &Event::End {
+                stage,
+                end: StageEnd::Exited(code),
+            },
+            nonce,
+        );
         return code;
     }
     unreachable!("the loop above has no end of its own")
+}
+
+/// Removes a directory with its content, or whatever else stands in its place.
+fn remove_whatever(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn write_file(path: &Path, content: &str) -> io::Result<()> {

@@ -11,6 +11,8 @@ pub struct HelperPlan {
     pub nonce: String,
     /// Environment of child processes and of path expansion; later entries win.
     pub environment: Vec<(String, Secret)>,
+    /// Directories an earlier job of this slot can have left; removed before anything else.
+    pub remove_first: Vec<String>,
     /// Files that must exist while phases run.
     pub files: Vec<crate::container_side::init::FileVariable>,
     /// Carried out in order; a failed one ends the run.
@@ -37,6 +39,8 @@ pub struct SourcesPlan {
     pub remote_url: String,
     /// `url.<with credentials>.insteadOf <without>`, in order.
     pub url_rules: Vec<UrlRule>,
+    /// Certificates to trust for the coordinator's host.
+    pub tls: Option<GitTls>,
     pub refspecs: Vec<String>,
     /// 0 is the whole history.
     pub depth: u64,
@@ -55,6 +59,15 @@ pub struct SourcesPlan {
     pub attempts: u32,
     pub pre_scripts: Vec<String>,
     pub post_scripts: Vec<String>,
+}
+
+/// `http.<base_url>.sslCAInfo`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitTls {
+    /// `scheme://host[:port]`.
+    pub base_url: String,
+    /// Inside the container.
+    pub ca_file: String,
 }
 
 /// `GIT_STRATEGY`.

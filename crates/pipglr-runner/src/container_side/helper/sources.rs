@@ -12,7 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Lock files and hooks an earlier job can have left in `.git`.
-const STALE: [&str; 5] = ["index.lock", "shallow.lock", "HEAD.lock", "config.lock", "hooks/post-checkout"];
+const STALE: [&str; 5] = [
+    "index.lock",
+    "shallow.lock",
+    "HEAD.lock",
+    "config.lock",
+    "hooks/post-checkout",
+];
 
 /// Carries out the plan; `attempt` counts from 1.
 pub(super) fn get(plan: &SourcesPlan, environment: &Environment, attempt: u32) -> Result<(), PhaseFailed> {
@@ -36,7 +42,10 @@ pub(super) fn get(plan: &SourcesPlan, environment: &Environment, attempt: u32) -
 
 fn with_git(plan: &SourcesPlan, environment: &Environment, attempt: u32) -> Result<(), PhaseFailed> {
     let project = Path::new(&plan.project_dir);
-    let anywhere = Git { environment, directory: Path::new("/") };
+    let anywhere = Git {
+        environment,
+        directory: Path::new("/"),
+    };
     anywhere.run(&["config", "--global", "--add", "safe.directory", &plan.project_dir])?;
     run_scripts(&plan.pre_scripts, environment, Path::new("/"))?;
     if attempt > 1 && project.is_dir() {
@@ -44,6 +53,9 @@ fn with_git(plan: &SourcesPlan, environment: &Environment, attempt: u32) -> Resu
         remove_tree(project)?;
     }
     let git_dir = project.join(".git");
+    if is_hijacked(&git_dir) {
+        remove_tree(project)?;
+    }
     remove_stale(&git_dir)?;
     if plan.strategy == Strategy::Clone {
         remove_tree(project)?;
@@ -58,7 +70,10 @@ fn with_git(plan: &SourcesPlan, environment: &Environment, attempt: u32) -> Resu
     announce_fetch(plan);
     create(project.parent().unwrap_or(Path::new("/")))?;
     anywhere.run(&init)?;
-    let git = Git { environment, directory: project };
+    let git = Git {
+        environment,
+        directory: project,
+    };
     if git.succeeds(&["remote", "add", "origin", &plan.remote_url]) {
         notice::info("Created fresh repository.");
     } else {
@@ -98,14 +113,26 @@ fn checkout(plan: &SourcesPlan, git: &Git<'_>) -> Result<(), PhaseFailed> {
         return Ok(());
     }
     let short = plan.sha.get(..8).unwrap_or(&plan.sha);
-    notice::info(&format!("Checking out {short} as detached HEAD (ref is {})...", plan.reference));
+    notice::info(&format!(
+        "Checking out {short} as detached HEAD (ref is {})...",
+        plan.reference
+    ));
     git.run(&["-c", "submodule.recurse=false", "checkout", "-f", "-q", &plan.sha])?;
     if let Some(flags) = &plan.clean_flags {
         let mut arguments = vec!["clean".to_owned()];
         arguments.extend(flags.iter().cloned());
         git.run(&arguments)?;
     }
-    let uses_lfs = || git.succeeds(&["grep", "--quiet", "filter=lfs", "HEAD", "--", ":(glob)**/.gitattributes"]);
+    let uses_lfs = || {
+        git.succeeds(&[
+            "grep",
+            "--quiet",
+            "filter=lfs",
+            "HEAD",
+            "--",
+            ":(glob)**/.gitattributes",
+        ])
+    };
     if !plan.skip_lfs && uses_lfs() && git.succeeds(&["lfs", "install", "--local", "--skip-smudge"]) {
         git.run(&["lfs", "pull"])?;
         notice::line("");
@@ -124,6 +151,13 @@ fn write_git_files(plan: &SourcesPlan) -> Result<PathBuf, PhaseFailed> {
             "[url {}]\n\tinsteadOf = {}\n",
             config_string(rule.with_credentials.expose()),
             config_string(&rule.plain)
+        ));
+    }
+    if let Some(tls) = &plan.tls {
+        rules.push_str(&format!(
+            "[http {}]\n\tsslCAInfo = {}\n",
+            config_string(&tls.base_url),
+            config_string(&tls.ca_file)
         ));
     }
     let template = template_dir(plan);
@@ -161,6 +195,16 @@ fn config_string(value: &str) -> String {
 
 fn template_dir(plan: &SourcesPlan) -> PathBuf {
     Path::new(&plan.temp_dir).join("git-template")
+}
+
+/// Whether an earlier job turned `.git` into something that leads elsewhere, where configuration and hooks would be
+/// found that are not removed.
+fn is_hijacked(git_dir: &Path) -> bool {
+    let metadata = fs::symlink_metadata(git_dir);
+    let elsewhere = ["commondir", "worktrees"]
+        .iter()
+        .any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok());
+    metadata.is_ok_and(|m| !m.is_dir() || elsewhere)
 }
 
 /// Removes what an earlier job can have left to disturb or hijack git.
@@ -207,7 +251,9 @@ fn remove_file(path: &Path) -> io::Result<()> {
 
 fn remove_tree(path: &Path) -> Result<(), PhaseFailed> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&format!("remove {}: {error}", path.display()))),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed(&format!("remove {}: {error}", path.display())))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -34,7 +34,12 @@ pub(super) async fn run(plan: &UploadsPlan, environment: &Environment) -> Result
     Ok(())
 }
 
-async fn upload(plan: &UploadsPlan, artifact: &Artifact, environment: &Environment, gitlab: &GitLab) -> Result<(), PhaseFailed> {
+async fn upload(
+    plan: &UploadsPlan,
+    artifact: &Artifact,
+    environment: &Environment,
+    gitlab: &GitLab,
+) -> Result<(), PhaseFailed> {
     let root = Path::new(&plan.project_dir);
     let selection = Selection {
         paths: expand_all(&artifact.paths, environment),
@@ -55,11 +60,21 @@ async fn upload(plan: &UploadsPlan, artifact: &Artifact, environment: &Environme
         artifact_format: artifact.artifact_format.clone(),
         timeout: Duration::from_secs(plan.timeout),
     };
-    let archive = Archive { root: root.to_owned(), entries: Arc::new(entries), format, level: level(&plan.compression) };
+    let archive = Archive {
+        root: root.to_owned(),
+        entries: Arc::new(entries),
+        format,
+        level: level(&plan.compression),
+    };
     send(plan, gitlab, &description, &archive).await
 }
 
-async fn send(plan: &UploadsPlan, gitlab: &GitLab, description: &UploadDescription, archive: &Archive) -> Result<(), PhaseFailed> {
+async fn send(
+    plan: &UploadsPlan,
+    gitlab: &GitLab,
+    description: &UploadDescription,
+    archive: &Archive,
+) -> Result<(), PhaseFailed> {
     let kind = &description.artifact_type;
     let what = if kind.is_empty() {
         "Uploading artifacts to coordinator...".to_owned()
@@ -85,7 +100,10 @@ async fn send(plan: &UploadsPlan, gitlab: &GitLab, description: &UploadDescripti
                     _ => (line, TRIES),
                 }
             }
-            Err(error) => (format!("{what} error: {}", failure.take().unwrap_or_else(|| error.to_string())), TRIES),
+            Err(error) => (
+                format!("{what} error: {}", failure.take().unwrap_or_else(|| error.to_string())),
+                TRIES,
+            ),
         };
         if attempt >= tries {
             return Err(give_up(&format!("{reason}; giving up after {attempt} tries")));
@@ -114,7 +132,9 @@ impl ArchiveFormat {
             "" | "zip" => Ok(Self::Zip),
             "gzip" => Ok(Self::Gzip),
             "raw" => Ok(Self::Raw),
-            other => Err(give_up(&format!("artifact format {other:?} is not supported: use zip, gzip or raw"))),
+            other => Err(give_up(&format!(
+                "artifact format {other:?} is not supported: use zip, gzip or raw"
+            ))),
         }
     }
 
@@ -157,7 +177,10 @@ impl Archive {
         let (root, entries, format, level) = (self.root.clone(), self.entries.clone(), self.format, self.level);
         let told = failure.clone();
         std::thread::spawn(move || {
-            let mut out = ChannelWriter { sender, piece: Vec::with_capacity(PIECE) };
+            let mut out = ChannelWriter {
+                sender,
+                piece: Vec::with_capacity(PIECE),
+            };
             if let Err(error) = write(&root, &entries, format, level, &mut out) {
                 let reason = describe(&error);
                 told.set(reason.clone());
@@ -165,12 +188,20 @@ impl Archive {
                 let _ = out.sender.blocking_send(Err(io::Error::other(reason)));
             }
         });
-        let pieces = futures_util::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|piece| (piece, receiver)) });
+        let pieces = futures_util::stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|piece| (piece, receiver))
+        });
         (reqwest::Body::wrap_stream(pieces), failure)
     }
 }
 
-fn write(root: &Path, entries: &[Entry], format: ArchiveFormat, level: Level, out: &mut ChannelWriter) -> Result<(), pipglr_archive::Error> {
+fn write(
+    root: &Path,
+    entries: &[Entry],
+    format: ArchiveFormat,
+    level: Level,
+    out: &mut ChannelWriter,
+) -> Result<(), pipglr_archive::Error> {
     match format {
         ArchiveFormat::Zip => {
             let written = write_zip(root, entries, level, &mut *out)?;
@@ -180,7 +211,10 @@ fn write(root: &Path, entries: &[Entry], format: ArchiveFormat, level: Level, ou
                         notice::warning(&format!("{}: not a file, directory or link; left out", path.display()));
                     }
                     WriteNote::SizeChanged { path, expected, stored } => {
-                        notice::warning(&format!("{}: changed while it was archived ({expected} to {stored} bytes)", path.display()));
+                        notice::warning(&format!(
+                            "{}: changed while it was archived ({expected} to {stored} bytes)",
+                            path.display()
+                        ));
                     }
                 }
             }
@@ -222,7 +256,9 @@ impl Write for ChannelWriter {
             return Ok(());
         }
         let piece = Bytes::from(std::mem::take(&mut self.piece));
-        self.sender.blocking_send(Ok(piece)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+        self.sender
+            .blocking_send(Ok(piece))
+            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }
 
@@ -239,9 +275,17 @@ fn expanded(text: &str, environment: &Environment) -> String {
 
 /// Last component of the expanded name, with the format's suffix.
 fn file_name(name: &str, format: ArchiveFormat, environment: &Environment) -> String {
-    let name = if name.is_empty() { "artifacts".to_owned() } else { expanded(name, environment) };
+    let name = if name.is_empty() {
+        "artifacts".to_owned()
+    } else {
+        expanded(name, environment)
+    };
     let base = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    let base = if base.is_empty() || base == "." { "default" } else { base };
+    let base = if base.is_empty() || base == "." {
+        "default"
+    } else {
+        base
+    };
     format!("{base}{}", format.suffix())
 }
 
@@ -253,7 +297,9 @@ fn level(text: &str) -> Level {
         "slowest" => Level::Slowest,
         "" | "default" => Level::Default,
         other => {
-            notice::warning(&format!("compression level {other:?} is invalid, falling back to default"));
+            notice::warning(&format!(
+                "compression level {other:?} is invalid, falling back to default"
+            ));
             Level::Default
         }
     }
@@ -261,7 +307,11 @@ fn level(text: &str) -> Level {
 
 /// Files git does not track, ignored ones included.
 fn untracked(root: &Path) -> Option<Vec<PathBuf>> {
-    let output = Command::new("git").args(["ls-files", "-o", "-z"]).current_dir(root).stdin(Stdio::null()).output();
+    let output = Command::new("git")
+        .args(["ls-files", "-o", "-z"])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .output();
     match output {
         Ok(output) if output.status.success() => Some(
             output
@@ -272,7 +322,10 @@ fn untracked(root: &Path) -> Option<Vec<PathBuf>> {
                 .collect(),
         ),
         Ok(output) => {
-            notice::warning(&format!("untracked: {}", String::from_utf8_lossy(&output.stderr).trim()));
+            notice::warning(&format!(
+                "untracked: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ));
             None
         }
         Err(error) => {
@@ -285,18 +338,25 @@ fn untracked(root: &Path) -> Option<Vec<PathBuf>> {
 /// Compat: wording of gitlab-runner commands/helpers/file_archiver.go.
 fn tell(note: &Note, root: &Path) {
     match note {
-        Note::Found { pattern, count } => notice::line(&format!("{pattern}: found {count} matching artifact files and directories")),
+        Note::Found { pattern, count } => notice::line(&format!(
+            "{pattern}: found {count} matching artifact files and directories"
+        )),
         Note::NoMatch { pattern } => notice::warning(&format!(
             "{pattern}: no matching files. Ensure that the artifact path is relative to the working directory ({})",
             root.display()
         )),
-        Note::OutsideRoot { path } => notice::warning(&format!("artifact path is not a subpath of project directory: {path}")),
+        Note::OutsideRoot { path } => {
+            notice::warning(&format!("artifact path is not a subpath of project directory: {path}"))
+        }
         Note::Excluded { pattern, count } => notice::line(&format!("{pattern}: excluded {count} files")),
         Note::BadPattern { pattern, error } => notice::warning(&format!("{pattern}: {error}")),
         Note::EmptyPath => notice::warning("No matching files. Path is empty."),
         Note::Extra { count: 0 } => notice::warning("untracked: no files"),
         Note::Extra { count } => notice::line(&format!("untracked: found {count} files")),
         Note::Unreadable { path, error } => notice::warning(&format!("{}: left out: {error}", path.display())),
-        Note::LinkLeftOut { path } => notice::warning(&format!("{}: link left out, files were selected through it", path.display())),
+        Note::LinkLeftOut { path } => notice::warning(&format!(
+            "{}: link left out, files were selected through it",
+            path.display()
+        )),
     }
 }

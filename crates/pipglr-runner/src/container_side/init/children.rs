@@ -34,7 +34,10 @@ enum Wake {
 impl Children {
     /// Starts listening; must happen before the first child.
     pub(super) fn watch() -> io::Result<Self> {
-        Ok(Self { child_exited: signal(SignalKind::child())?, asked_to_stop: signal(SignalKind::terminate())? })
+        Ok(Self {
+            child_exited: signal(SignalKind::child())?,
+            asked_to_stop: signal(SignalKind::terminate())?,
+        })
     }
 
     /// Waits for `pid`, reaping everything else on the way.
@@ -97,7 +100,11 @@ fn reap(wanted: Option<Pid>) -> io::Result<Option<i32>> {
         match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) => {
                 if Some(pid) == wanted {
-                    code = Some(status.exit_status().unwrap_or_else(|| 128 + status.terminating_signal().unwrap_or(0)));
+                    code = Some(
+                        status
+                            .exit_status()
+                            .unwrap_or_else(|| 128 + status.terminating_signal().unwrap_or(0)),
+                    );
                 }
             }
             Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(code),
@@ -121,7 +128,12 @@ fn signal_all(signal: Signal) -> io::Result<bool> {
 }
 
 fn has_children() -> io::Result<bool> {
-    match rustix::process::waitid(rustix::process::WaitId::All, rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOHANG | rustix::process::WaitIdOptions::NOWAIT) {
+    match rustix::process::waitid(
+        rustix::process::WaitId::All,
+        rustix::process::WaitIdOptions::EXITED
+            | rustix::process::WaitIdOptions::NOHANG
+            | rustix::process::WaitIdOptions::NOWAIT,
+    ) {
         Ok(_) => Ok(true),
         Err(rustix::io::Errno::CHILD) => Ok(false),
         Err(error) => Err(error.into()),

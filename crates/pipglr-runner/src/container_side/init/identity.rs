@@ -21,13 +21,19 @@ pub(super) fn resolve(spec: &str) -> io::Result<Identity> {
 fn resolve_in(spec: &str, passwd: &str, group: &str) -> io::Result<Identity> {
     let (user, group_spec) = spec.split_once(':').map_or((spec, None), |(u, g)| (u, Some(g)));
     let user = if user.is_empty() { "0" } else { user };
-    let entry = passwd.lines().map(fields).find(|f| f.len() >= 6 && (f[0] == user || f[2] == user));
+    let entry = passwd
+        .lines()
+        .map(fields)
+        .find(|f| f.len() >= 6 && (f[0] == user || f[2] == user));
     let (uid, mut gid, name, home) = match &entry {
         Some(f) => (number(f[2])?, number(f[3])?, f[0], f[5].to_owned()),
         None => (user.parse().map_err(|_| unknown("user", user))?, 0, "", "/".to_owned()),
     };
     if let Some(wanted) = group_spec.filter(|g| !g.is_empty()) {
-        let found = group.lines().map(fields).find(|f| f.len() >= 3 && (f[0] == wanted || f[2] == wanted));
+        let found = group
+            .lines()
+            .map(fields)
+            .find(|f| f.len() >= 3 && (f[0] == wanted || f[2] == wanted));
         gid = match found {
             Some(f) => number(f[2])?,
             None => wanted.parse().map_err(|_| unknown("group", wanted))?,
@@ -38,9 +44,19 @@ fn resolve_in(spec: &str, passwd: &str, group: &str) -> io::Result<Identity> {
         Vec::new()
     } else {
         let member = |f: &Vec<&str>| f.len() >= 4 && f[3].split(',').any(|m| m == name);
-        group.lines().map(fields).filter(member).filter_map(|f| f[2].parse().ok()).collect()
+        group
+            .lines()
+            .map(fields)
+            .filter(member)
+            .filter_map(|f| f[2].parse().ok())
+            .collect()
     };
-    Ok(Identity { uid, gid, groups, home: if home.is_empty() { "/".to_owned() } else { home } })
+    Ok(Identity {
+        uid,
+        gid,
+        groups,
+        home: if home.is_empty() { "/".to_owned() } else { home },
+    })
 }
 
 fn fields(line: &str) -> Vec<&str> {
@@ -48,18 +64,30 @@ fn fields(line: &str) -> Vec<&str> {
 }
 
 fn number(text: &str) -> io::Result<u32> {
-    text.parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{text:?} in /etc/passwd or /etc/group is not a number")))
+    text.parse().map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{text:?} in /etc/passwd or /etc/group is not a number"),
+        )
+    })
 }
 
 fn unknown(kind: &str, name: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("unable to find {kind} {name}: no matching entry in /etc/{}", if kind == "user" { "passwd" } else { "group" }))
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!(
+            "unable to find {kind} {name}: no matching entry in /etc/{}",
+            if kind == "user" { "passwd" } else { "group" }
+        ),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Identity, resolve_in};
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1001::/home/node:/bin/bash\nnobody:x:65534:65534::/nonexistent:\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1001::/home/node:/bin/bash\nnobody:x:65534:65534::/nonexistent:\n";
     const GROUP: &str = "root:x:0:\nnode:x:1001:\ndocker:x:998:node,other\nwheel:x:10:other\n";
 
     #[test]
@@ -77,7 +105,12 @@ mod tests {
             ("node:ghosts", None),
         ] {
             let got = resolve_in(spec, PASSWD, GROUP).ok();
-            let want = expected.map(|(uid, gid, groups, home)| Identity { uid, gid, groups, home: home.to_owned() });
+            let want = expected.map(|(uid, gid, groups, home)| Identity {
+                uid,
+                gid,
+                groups,
+                home: home.to_owned(),
+            });
             assert_eq!(got, want, "{spec:?}");
         }
     }

@@ -27,28 +27,40 @@ const CANNOT_RUN: i32 = 125;
 
 /// Reads a plan from stdin, carries it out and gives the exit code for process 1.
 pub async fn run() -> i32 {
-    let result = match plan_input::read_plan::<InitPlan>() {
-        Ok(plan) => run_plan(&plan).await,
-        Err(error) => Err(error),
-    };
-    result.unwrap_or_else(|error| {
-        notice::error(&format!("cannot start the job's container: {error}"));
+    run_container().await.unwrap_or_else(|error| {
+        notice::error(&format!("the job's container cannot go on: {error}"));
         CANNOT_RUN
     })
 }
 
-async fn run_plan(plan: &InitPlan) -> io::Result<i32> {
+async fn run_container() -> io::Result<i32> {
     if rustix::process::getpid() != rustix::process::Pid::INIT {
         return Err(io::Error::other("job-init must be process 1 of a container"));
     }
-    let mut children = Children::watch()?;
+    // Before the plan is read: a request to stop may come at any time, and process 1 ignores what it does not handle.
+    let children = Children::watch()?;
+    run_plan(&plan_input::read_plan::<InitPlan>()?, children).await
+}
+
+async fn run_plan(plan: &InitPlan, mut children: Children) -> io::Result<i32> {
     let job = match prepare(plan) {
         Ok(job) => job,
         Err(error) => {
             if let Some(step) = plan.steps.first() {
-                notice::marker(&Event::Start { stage: step.stage.clone() }, &plan.nonce);
+                notice::marker(
+                    &Event::Start {
+                        stage: step.stage.clone(),
+                    },
+                    &plan.nonce,
+                );
                 notice::error(&error.to_string());
-                notice::marker(&Event::End { stage: step.stage.clone(), end: StageEnd::Exited(1) }, &plan.nonce);
+                notice::marker(
+                    &Event::End {
+                        stage: step.stage.clone(),
+                        end: StageEnd::Exited(1),
+                    },
+                    &plan.nonce,
+                );
             }
             notice::marker(&Event::Finished, &plan.nonce);
             return Ok(CANNOT_RUN);
@@ -62,7 +74,10 @@ async fn run_plan(plan: &InitPlan) -> io::Result<i32> {
             StageEnd::TimedOut => "timedout",
             StageEnd::Canceled => "canceled",
         };
-        let limit = Limit { until: Some(Instant::now() + Duration::from_secs(plan.after_script_timeout)), cancelable: false };
+        let limit = Limit {
+            until: Some(Instant::now() + Duration::from_secs(plan.after_script_timeout)),
+            cancelable: false,
+        };
         run_step(plan, &job, step, status, limit, &mut children).await?;
     }
     clean_up(plan);
@@ -79,11 +94,19 @@ fn clean_up(plan: &InitPlan) {
     notice::marker(&Event::Start { stage: stage() }, &plan.nonce);
     for path in &plan.remove_at_end {
         match fs::remove_dir_all(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => notice::warning(&format!("remove {path}: {error}")),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                notice::warning(&format!("remove {path}: {error}"))
+            }
             Ok(()) | Err(_) => {}
         }
     }
-    notice::marker(&Event::End { stage: stage(), end: StageEnd::Exited(0) }, &plan.nonce);
+    notice::marker(
+        &Event::End {
+            stage: stage(),
+            end: StageEnd::Exited(0),
+        },
+        &plan.nonce,
+    );
 }
 
 /// What stays the same for all steps.
@@ -95,10 +118,20 @@ struct Job {
 fn prepare(plan: &InitPlan) -> io::Result<Job> {
     let identity = identity::resolve(&plan.user)?;
     let beside_gitlab_env = Path::new(&plan.gitlab_env).parent();
-    for dir in [Some(Path::new(&plan.builds_dir)), Some(Path::new(&plan.project_dir)), beside_gitlab_env].into_iter().flatten() {
+    for dir in [
+        Some(Path::new(&plan.builds_dir)),
+        Some(Path::new(&plan.project_dir)),
+        beside_gitlab_env,
+    ]
+    .into_iter()
+    .flatten()
+    {
         open_directory(dir, &identity)?;
     }
-    Ok(Job { identity, shell: shell::command(&plan.entrypoint)? })
+    Ok(Job {
+        identity,
+        shell: shell::command(&plan.entrypoint)?,
+    })
 }
 
 /// Creates `path` if missing, usable by whatever user the image has.
@@ -119,7 +152,18 @@ async fn run_steps(plan: &InitPlan, job: &Job, children: &mut Children) -> io::R
     let until = plan.script_timeout.map(|s| Instant::now() + Duration::from_secs(s));
     let mut end = StageEnd::Exited(0);
     for step in &plan.steps {
-        end = run_step(plan, job, step, "running", Limit { until, cancelable: true }, children).await?;
+        end = run_step(
+            plan,
+            job,
+            step,
+            "running",
+            Limit {
+                until,
+                cancelable: true,
+            },
+            children,
+        )
+        .await?;
         if end != StageEnd::Exited(0) {
             break;
         }
@@ -135,7 +179,12 @@ async fn run_step(
     limit: Limit,
     children: &mut Children,
 ) -> io::Result<StageEnd> {
-    notice::marker(&Event::Start { stage: step.stage.clone() }, &plan.nonce);
+    notice::marker(
+        &Event::Start {
+            stage: step.stage.clone(),
+        },
+        &plan.nonce,
+    );
     let end = match start_step(plan, job, step, job_status) {
         Ok(pid) => children.wait_for(pid, limit).await?,
         Err(error) => {
@@ -145,27 +194,62 @@ async fn run_step(
     };
     // A step's process tree ends with it; after_script starts from a clean slate.
     children.end_all().await?;
-    notice::marker(&Event::End { stage: step.stage.clone(), end }, &plan.nonce);
+    notice::marker(
+        &Event::End {
+            stage: step.stage.clone(),
+            end,
+        },
+        &plan.nonce,
+    );
     Ok(end)
 }
 
 fn start_step(plan: &InitPlan, job: &Job, step: &InitStep, job_status: &str) -> io::Result<rustix::process::Pid> {
     write_files(plan, &job.identity)?;
-    let mut environment: BTreeMap<&str, &str> = plan.environment.iter().map(|(k, v)| (k.as_str(), v.expose())).collect();
+    let mut environment: BTreeMap<&str, &str> =
+        plan.environment.iter().map(|(k, v)| (k.as_str(), v.expose())).collect();
     environment.insert("CI_JOB_STATUS", job_status);
     if !plan.keep_home {
         environment.entry("HOME").or_insert(&job.identity.home);
     }
-    let later = fs::read_to_string(&plan.gitlab_env).unwrap_or_default();
+    let later = read_gitlab_env(Path::new(&plan.gitlab_env));
     environment.extend(later.lines().filter_map(|line| line.split_once('=')));
     shell::spawn(&job.shell, &job.identity, &environment, &step.script)
+}
+
+/// What earlier steps left for later ones. Scripts own that path: it may be anything, and must not hold process 1 up.
+fn read_gitlab_env(path: &Path) -> String {
+    const LIMIT: u64 = 1 << 20;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    let read = || -> io::Result<Vec<u8>> {
+        let file = fs::File::from(rustix::fs::open(
+            path,
+            flags | rustix::fs::OFlags::RDONLY,
+            rustix::fs::Mode::empty(),
+        )?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(file, LIMIT), &mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            notice::warning(&format!("variables in {} are not used: {error}", path.display()));
+            String::new()
+        }
+    }
 }
 
 /// File variables are written anew for each step: a script cannot change them for the next one.
 fn write_files(plan: &InitPlan, identity: &Identity) -> io::Result<()> {
     for file in &plan.files {
         let path = Path::new(&file.path);
-        let in_context = |e: io::Error| io::Error::new(e.kind(), format!("write file variable {}: {e}", path.display()));
+        let in_context =
+            |e: io::Error| io::Error::new(e.kind(), format!("write file variable {}: {e}", path.display()));
         if let Some(parent) = path.parent() {
             open_directory(parent, identity)?;
         }

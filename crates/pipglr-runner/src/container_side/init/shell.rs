@@ -13,8 +13,15 @@ use std::process::{Command, Stdio};
 /// Where a shell is looked for, in this order.
 ///
 /// Compat: gitlab-runner shells/bash.go.
-const SHELLS: [&str; 7] =
-    ["/usr/local/bin/bash", "/usr/bin/bash", "/bin/bash", "/usr/local/bin/sh", "/usr/bin/sh", "/bin/sh", "/busybox/sh"];
+const SHELLS: [&str; 7] = [
+    "/usr/local/bin/bash",
+    "/usr/bin/bash",
+    "/bin/bash",
+    "/usr/local/bin/sh",
+    "/usr/bin/sh",
+    "/bin/sh",
+    "/busybox/sh",
+];
 
 /// The command that runs a script from its stdin. An entrypoint gets `sh -c <find a shell>` to exec, as images that
 /// inspect their arguments expect; without one the shell is started directly.
@@ -22,7 +29,10 @@ pub(super) fn command(entrypoint: &[String]) -> io::Result<Vec<OsString>> {
     if entrypoint.iter().all(String::is_empty) {
         let shell = SHELLS.iter().find(|path| is_executable(Path::new(path)));
         let shell = shell.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("shell not found: the image has none of {}", SHELLS.join(", ")))
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("shell not found: the image has none of {}", SHELLS.join(", ")),
+            )
         })?;
         return Ok(vec![shell.into()]);
     }
@@ -38,11 +48,17 @@ pub(super) fn command(entrypoint: &[String]) -> io::Result<Vec<OsString>> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    path.metadata()
+        .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
 /// Starts `argv` as `identity` and feeds it `script`. The child writes straight to the container's output.
-pub(super) fn spawn(argv: &[OsString], identity: &Identity, environment: &BTreeMap<&str, &str>, script: &str) -> io::Result<Pid> {
+pub(super) fn spawn(
+    argv: &[OsString],
+    identity: &Identity,
+    environment: &BTreeMap<&str, &str>,
+    script: &str,
+) -> io::Result<Pid> {
     let program = &argv[0];
     let mut command = if identity.uid == 0 && identity.gid == 0 {
         let mut command = Command::new(program);
@@ -52,7 +68,12 @@ pub(super) fn spawn(argv: &[OsString], identity: &Identity, environment: &BTreeM
         // A second process of this program changes identity: supplementary groups need it, and process 1 stays root.
         let groups: Vec<String> = identity.groups.iter().map(u32::to_string).collect();
         let mut command = Command::new("/proc/self/exe");
-        command.args(["job-init", "--run-as", &format!("{}:{}:{}", identity.uid, identity.gid, groups.join(",")), "--"]);
+        command.args([
+            "job-init",
+            "--run-as",
+            &format!("{}:{}:{}", identity.uid, identity.gid, groups.join(",")),
+            "--",
+        ]);
         command.args(argv);
         command
     };
@@ -68,7 +89,10 @@ pub(super) fn spawn(argv: &[OsString], identity: &Identity, environment: &BTreeM
     let script = script.to_owned();
     // The shell reads as it goes: a long script must not block process 1. A shell that exits early closes the pipe.
     std::thread::spawn(move || drop(stdin.write_all(script.as_bytes())));
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a child has a positive pid");
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a child has a positive pid");
     Ok(pid)
 }
 
@@ -92,7 +116,11 @@ fn switch(identity: &str) -> io::Result<()> {
     let mut number = || parts.next().and_then(|p| p.parse::<u32>().ok()).ok_or_else(invalid);
     let (uid, gid) = (Uid::from_raw(number()?), Gid::from_raw(number()?));
     let groups = parts.next().unwrap_or_default();
-    let groups: Vec<Gid> = groups.split(',').filter_map(|g| g.parse().ok()).map(Gid::from_raw).collect();
+    let groups: Vec<Gid> = groups
+        .split(',')
+        .filter_map(|g| g.parse().ok())
+        .map(Gid::from_raw)
+        .collect();
     rustix::thread::set_thread_groups(&groups)?;
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     rustix::thread::set_thread_res_uid(uid, uid, uid)?;

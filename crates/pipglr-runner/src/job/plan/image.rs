@@ -77,20 +77,53 @@ pub(super) fn lower(job: &AcceptedJob, variables: &Variables) -> Result<ImagePla
             "no image: the job names none, and config.toml has no `image` in [runners.docker]".to_owned(),
         ));
     }
+    check_allowed(&name, is_default, docker)?;
     let reference = full_reference(&name);
     let entrypoint_refused = docker.disable_entrypoint_overwrite && !wanted.entrypoint.is_empty();
     Ok(ImagePlan {
         policies: policies(&name, &wanted.pull_policy, docker)?,
-        entrypoint: if entrypoint_refused { Vec::new() } else { wanted.entrypoint.clone() },
+        entrypoint: if entrypoint_refused {
+            Vec::new()
+        } else {
+            wanted.entrypoint.clone()
+        },
         entrypoint_refused,
         user: user(job, variables)?,
-        platform: option(job, "platform").map(|p| variables.expand(&p)).filter(|p| !p.is_empty()),
+        platform: option(job, "platform")
+            .map(|p| variables.expand(&p))
+            .filter(|p| !p.is_empty()),
         credentials: credentials(job, &reference),
-        insecure: job.runner.podman.insecure_registries.iter().any(|r| Some(r.as_str()) == reference.split('/').next()),
+        insecure: job
+            .runner
+            .podman
+            .insecure_registries
+            .iter()
+            .any(|r| Some(r.as_str()) == reference.split('/').next()),
         name,
         reference,
         is_default,
     })
+}
+
+/// `allowed_images`: doublestar patterns over the name as it was written; the runner's own image is always allowed.
+fn check_allowed(name: &str, is_default: bool, docker: &crate::config::DockerConfig) -> Result<(), JobError> {
+    if is_default || docker.allowed_images.is_empty() {
+        return Ok(());
+    }
+    for pattern in &docker.allowed_images {
+        let parsed = pipglr_archive::glob::Pattern::parse(pattern).map_err(|e| {
+            JobError::Configuration(format!(
+                "allowed_images of config.toml has a bad pattern {pattern:?}: {e}"
+            ))
+        })?;
+        if parsed.matches(name) {
+            return Ok(());
+        }
+    }
+    let list = docker.allowed_images.join(", ");
+    Err(JobError::Configuration(format!(
+        "disallowed image: {name:?} is not on this runner's list of allowed images ({list})"
+    )))
 }
 
 /// `alpine` → `docker.io/library/alpine:latest`. Podman would ask which registry a short name means; nobody is there
@@ -116,7 +149,9 @@ fn policies(image: &str, wanted: &[String], docker: &crate::config::DockerConfig
             .iter()
             .map(|t| {
                 PullPolicy::parse(t).ok_or_else(|| {
-                    JobError::Configuration(format!("unsupported pull_policy {t:?} in {source}: use always, if-not-present or never"))
+                    JobError::Configuration(format!(
+                        "unsupported pull_policy {t:?} in {source}: use always, if-not-present or never"
+                    ))
                 })
             })
             .collect::<Result<Vec<_>, _>>()
@@ -161,15 +196,27 @@ impl ImagePlan {
 /// `user` of config.toml wins; the job's must be allowed.
 fn user(job: &AcceptedJob, variables: &Variables) -> Result<Option<String>, JobError> {
     let docker = &job.runner.docker;
-    let asked = option(job, "user").map(|u| variables.expand(&u)).filter(|u| !u.is_empty());
+    let asked = option(job, "user")
+        .map(|u| variables.expand(&u))
+        .filter(|u| !u.is_empty());
     if let Some(user) = &asked {
         let only = [docker.user.clone()];
-        let allowed: &[String] = if docker.allowed_users.is_empty() && !docker.user.is_empty() { &only } else { &docker.allowed_users };
+        let allowed: &[String] = if docker.allowed_users.is_empty() && !docker.user.is_empty() {
+            &only
+        } else {
+            &docker.allowed_users
+        };
         if !allowed.is_empty() && !allowed.contains(user) {
-            return Err(JobError::Configuration(format!("user {user:?} is not an allowed user: {allowed:?}")));
+            return Err(JobError::Configuration(format!(
+                "user {user:?} is not an allowed user: {allowed:?}"
+            )));
         }
     }
-    Ok(if docker.user.is_empty() { asked } else { Some(docker.user.clone()) })
+    Ok(if docker.user.is_empty() {
+        asked
+    } else {
+        Some(docker.user.clone())
+    })
 }
 
 /// A value of `image: docker:`; numbers are taken as text.
@@ -184,7 +231,10 @@ fn option(job: &AcceptedJob, key: &str) -> Option<String> {
 /// The payload's credentials for the longest prefix of the reference.
 fn credentials(job: &AcceptedJob, reference: &str) -> Option<RegistryCredentials> {
     let path_of = |url: &str| {
-        let url = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url);
+        let url = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"))
+            .unwrap_or(url);
         url.trim_end_matches('/').to_owned()
     };
     let matches = |path: &str| reference.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));

@@ -99,7 +99,8 @@ pub fn trace_settings(job: &AcceptedJob) -> TraceSettings {
     let flags = &all.flags;
     let mut prefixes: Vec<String> = vec!["glpat-".to_owned()];
     if flags.is_on("FF_MASK_ALL_DEFAULT_TOKENS") {
-        let more = "gloas- gldt- glrt- glcbt- glrtr- glptt- glft- glimt- glagent- glsoat- glffct- _gitlab_session= gltok-";
+        let more =
+            "gloas- gldt- glrt- glcbt- glrtr- glptt- glft- glimt- glagent- glsoat- glffct- _gitlab_session= gltok-";
         prefixes.extend(more.split(' ').map(str::to_owned));
     }
     prefixes.extend(job.payload.features.token_mask_prefixes.iter().cloned());
@@ -116,7 +117,12 @@ pub fn trace_settings(job: &AcceptedJob) -> TraceSettings {
 /// The job's whole time, from the payload; two hours if it names none.
 #[must_use]
 pub fn timeout(payload: &JobPayload) -> Duration {
-    Duration::from_secs(u64::try_from(payload.runner_info.timeout).ok().filter(|&s| s > 0).unwrap_or(7200))
+    Duration::from_secs(
+        u64::try_from(payload.runner_info.timeout)
+            .ok()
+            .filter(|&s| s > 0)
+            .unwrap_or(7200),
+    )
 }
 
 /// Lowers a job.
@@ -131,8 +137,11 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let image = image::lower(job, &all.variables)?;
     let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
     let environment: Vec<_> = all.variables.environment().collect();
-    let files: Vec<FileVariable> =
-        all.variables.files().map(|(path, content)| FileVariable { path, content }).collect();
+    let files: Vec<FileVariable> = all
+        .variables
+        .files()
+        .map(|(path, content)| FileVariable { path, content })
+        .collect();
     let build = steps::lower(job, &all, &image, environment, files, &mut warnings)?;
     if !job.payload.cache.iter().all(|c| c.paths.is_empty() && !c.untracked) {
         warnings.push("this version of pipglr has no caches yet: `cache` of this job has no effect".to_owned());
@@ -168,7 +177,11 @@ pub(super) struct AllVariables {
 
 /// What the engine cannot do yet ends the job with a clear word instead of a half-done job.
 fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
-    let refuse = |what: &str| Err(JobError::Configuration(format!("this version of pipglr does not support {what}")));
+    let refuse = |what: &str| {
+        Err(JobError::Configuration(format!(
+            "this version of pipglr does not support {what}"
+        )))
+    };
     if !payload.services.is_empty() {
         return refuse("`services`");
     }
@@ -199,7 +212,11 @@ fn prepare_phases(
         .dependencies
         .iter()
         .filter(|d| !d.artifacts_file.filename.is_empty())
-        .map(|d| Download { job: d.id, name: d.name.clone(), token: d.token.clone() })
+        .map(|d| Download {
+            job: d.id,
+            name: d.name.clone(),
+            token: d.token.clone(),
+        })
         .collect();
     if !downloads.is_empty() {
         phases.push(Phase::DownloadArtifacts(DownloadsPlan {
@@ -219,8 +236,16 @@ fn uploads(job: &AcceptedJob, all: &AllVariables, success: bool) -> Option<Phase
         "on_failure" => !success,
         _ => success,
     };
-    let has_content = |a: &&pipglr_protocol::payload::Artifact| !a.paths.is_empty() || !a.exclude.is_empty() || a.untracked;
-    let artifacts: Vec<_> = job.payload.artifacts.iter().filter(has_content).filter(|a| wanted(&a.when)).cloned().collect();
+    let has_content =
+        |a: &&pipglr_protocol::payload::Artifact| !a.paths.is_empty() || !a.exclude.is_empty() || a.untracked;
+    let artifacts: Vec<_> = job
+        .payload
+        .artifacts
+        .iter()
+        .filter(has_content)
+        .filter(|a| wanted(&a.when))
+        .cloned()
+        .collect();
     if artifacts.is_empty() {
         return None;
     }
@@ -232,10 +257,18 @@ fn uploads(job: &AcceptedJob, all: &AllVariables, success: bool) -> Option<Phase
         token: job.payload.token.clone(),
         artifacts,
         compression: all.variables.get("ARTIFACT_COMPRESSION_LEVEL").unwrap_or_default(),
-        timeout: job.runner.artifact.upload_timeout.filter(|d| !d.is_zero()).map_or(3600, |d| d.as_secs()),
+        timeout: job
+            .runner
+            .artifact
+            .upload_timeout
+            .filter(|d| !d.is_zero())
+            .map_or(3600, |d| d.as_secs()),
     }))
 }
 
 fn access(job: &AcceptedJob) -> CoordinatorAccess {
-    CoordinatorAccess { url: job.runner.url.clone(), ca: job.ca_certificates.clone() }
+    CoordinatorAccess {
+        url: job.runner.url.clone(),
+        ca: job.ca_certificates.clone(),
+    }
 }

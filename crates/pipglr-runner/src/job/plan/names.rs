@@ -23,23 +23,45 @@ pub struct Names {
 impl Names {
     pub(super) fn new(job: &AcceptedJob) -> Self {
         let project = job.payload.job_info.project_id;
-        let raw = format!("runner-{}-project-{project}-concurrent-{}", job.runner.token.short(), job.slot.runner);
+        let raw = format!(
+            "runner-{}-project-{project}-concurrent-{}",
+            job.runner.token.short(),
+            job.slot.runner
+        );
         let base = dns_label(&raw);
         let random = uuid::Uuid::new_v4().simple().to_string();
-        let key = format!("{}-{}-{project}-{}", job.runner.token.expose(), job.system_id, job.slot.project);
+        let key = format!(
+            "{}-{}-{project}-{}",
+            job.runner.token.expose(),
+            job.system_id,
+            job.slot.project
+        );
         let digest = Sha256::digest(key.as_bytes());
-        Self { unique: format!("{base}-{}", &random[..16]), base, reusable: format!("runner-{}", hex(&digest[..16])) }
+        Self {
+            unique: format!("{base}-{}", &random[..16]),
+            base,
+            reusable: format!("runner-{}", hex(&digest[..16])),
+        }
     }
 
     /// The volume that holds the project directory: kept for strategy `fetch`, else removed after the job.
     pub(super) fn builds_volume(&self, job: &AcceptedJob, strategy: Strategy) -> BuildsVolume {
         let directory = builds_dir(job);
         let reusable = strategy == Strategy::Fetch && !job.runner.docker.disable_cache;
-        BuildsVolume { name: self.volume(&directory, reusable, job), directory, reusable }
+        BuildsVolume {
+            name: self.volume(&directory, reusable, job),
+            directory,
+            reusable,
+        }
     }
 
     /// Volumes of config.toml: `/path` is a volume of this slot, `source:/path[:options]` is taken as it is.
-    pub(super) fn volumes(&self, job: &AcceptedJob, variables: &Variables, warnings: &mut Vec<String>) -> Vec<VolumeMount> {
+    pub(super) fn volumes(
+        &self,
+        job: &AcceptedJob,
+        variables: &Variables,
+        warnings: &mut Vec<String>,
+    ) -> Vec<VolumeMount> {
         let mut mounts = Vec::new();
         for entry in &job.runner.docker.volumes {
             let parts: Vec<&str> = entry.split(':').collect();
@@ -47,7 +69,11 @@ impl Names {
                 [destination] => {
                     let destination = variables.expand(destination);
                     let source = self.volume(&destination, !job.runner.docker.disable_cache, job);
-                    VolumeMount { source, destination, options: Vec::new() }
+                    VolumeMount {
+                        source,
+                        destination,
+                        options: Vec::new(),
+                    }
                 }
                 [source, destination, options @ ..] => VolumeMount {
                     source: (*source).to_owned(),
@@ -59,7 +85,9 @@ impl Names {
             if mount.destination.starts_with('/') && mount.destination != "/" {
                 mounts.push(mount);
             } else {
-                warnings.push(format!("volume {entry:?} of config.toml is ignored: its path inside the container must be absolute"));
+                warnings.push(format!(
+                    "volume {entry:?} of config.toml is ignored: its path inside the container must be absolute"
+                ));
             }
         }
         mounts
@@ -67,7 +95,11 @@ impl Names {
 
     fn volume(&self, destination: &str, reusable: bool, job: &AcceptedJob) -> String {
         let digest = Sha256::digest(destination.as_bytes());
-        let protected = if job.payload.git_info.protected == Some(true) { "-protected" } else { "" };
+        let protected = if job.payload.git_info.protected == Some(true) {
+            "-protected"
+        } else {
+            ""
+        };
         let prefix = if reusable { &self.reusable } else { &self.unique };
         format!("{prefix}-cache-{}{protected}", hex(&digest[..16]))
     }
@@ -130,17 +162,27 @@ impl Labels {
 
 fn builds_dir(job: &AcceptedJob) -> String {
     let dir = job.runner.builds_dir.trim_end_matches('/');
-    if dir.is_empty() { "/builds".to_owned() } else { dir.to_owned() }
+    if dir.is_empty() {
+        "/builds".to_owned()
+    } else {
+        dir.to_owned()
+    }
 }
 
 /// Path of the repository's URL without `.git`, or `project-<id>` if it cannot serve as a directory.
 fn project_slug(job: &AcceptedJob) -> String {
     let fallback = || format!("project-{}", job.payload.job_info.project_id);
-    let Ok(url) = reqwest::Url::parse(job.payload.git_info.repo_url.expose()) else { return fallback() };
+    let Ok(url) = reqwest::Url::parse(job.payload.git_info.repo_url.expose()) else {
+        return fallback();
+    };
     let path = url.path().trim_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
     let safe = |part: &str| !part.is_empty() && part != "." && part != "..";
-    if path.is_empty() || !path.split('/').all(safe) { fallback() } else { path.to_owned() }
+    if path.is_empty() || !path.split('/').all(safe) {
+        fallback()
+    } else {
+        path.to_owned()
+    }
 }
 
 /// Lower case, only `[-a-z0-9]`, at most 63 characters.
@@ -148,7 +190,13 @@ fn project_slug(job: &AcceptedJob) -> String {
 /// Compat: gitlab-runner helpers/dns.
 fn dns_label(text: &str) -> String {
     let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
-    let label: String = text.to_lowercase().chars().filter(allowed).skip_while(|c| *c == '-').take(63).collect();
+    let label: String = text
+        .to_lowercase()
+        .chars()
+        .filter(allowed)
+        .skip_while(|c| *c == '-')
+        .take(63)
+        .collect();
     label.trim_end_matches('-').to_owned()
 }
 
@@ -166,7 +214,10 @@ mod tests {
 
     #[test]
     fn names_are_dns_labels() {
-        assert_eq!(dns_label("runner-t9Wk_yj-HG-project-1-concurrent-0"), "runner-t9wkyj-hg-project-1-concurrent-0");
+        assert_eq!(
+            dns_label("runner-t9Wk_yj-HG-project-1-concurrent-0"),
+            "runner-t9wkyj-hg-project-1-concurrent-0"
+        );
         assert_eq!(dns_label(&"x".repeat(70)).len(), 63);
     }
 }

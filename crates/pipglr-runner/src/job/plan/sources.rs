@@ -3,7 +3,7 @@
 //! Compat: gitlab-runner shells/abstract.go, common/build_settings.go, helpers/url.
 
 use super::{AcceptedJob, AllVariables};
-use crate::container_side::helper::{SourcesPlan, Strategy, UrlRule};
+use crate::container_side::helper::{GitTls, SourcesPlan, Strategy, UrlRule};
 use crate::job::JobError;
 use crate::job::variables::Variables;
 use pipglr_protocol::Secret;
@@ -11,7 +11,11 @@ use pipglr_protocol::payload::JobPayload;
 
 /// `GIT_STRATEGY`, or what the coordinator prefers.
 pub(super) fn strategy(payload: &JobPayload, variables: &Variables, warnings: &mut Vec<String>) -> Strategy {
-    let default = if payload.allow_git_fetch { Strategy::Fetch } else { Strategy::Clone };
+    let default = if payload.allow_git_fetch {
+        Strategy::Fetch
+    } else {
+        Strategy::Clone
+    };
     match variables.get("GIT_STRATEGY").unwrap_or_default().as_str() {
         "" => default,
         "fetch" => Strategy::Fetch,
@@ -20,7 +24,9 @@ pub(super) fn strategy(payload: &JobPayload, variables: &Variables, warnings: &m
         "empty" => Strategy::Empty,
         other => {
             let name = if payload.allow_git_fetch { "fetch" } else { "clone" };
-            warnings.push(format!("GIT_STRATEGY: expected clone, fetch, none or empty, got {other:?}, using default value: {name}"));
+            warnings.push(format!(
+                "GIT_STRATEGY: expected clone, fetch, none or empty, got {other:?}, using default value: {name}"
+            ));
             default
         }
     }
@@ -40,7 +46,13 @@ pub(super) fn lower(
     let variables = &all.variables;
     refuse_unsupported(variables)?;
     let (remote_url, url_rules) = urls(job);
-    let hook = |name: &str| job.payload.hooks.iter().find(|h| h.name == name).map(|h| h.script.join("\n"));
+    let hook = |name: &str| {
+        job.payload
+            .hooks
+            .iter()
+            .find(|h| h.name == name)
+            .map(|h| h.script.join("\n"))
+    };
     let configured = |script: &str| (!script.is_empty()).then(|| script.to_owned());
     Ok(Some(SourcesPlan {
         strategy,
@@ -48,6 +60,7 @@ pub(super) fn lower(
         temp_dir: all.directories.temp.clone(),
         remote_url,
         url_rules,
+        tls: tls(job, variables),
         refspecs: git.refspecs.clone(),
         depth: git.depth,
         sha: git.sha.clone(),
@@ -59,20 +72,44 @@ pub(super) fn lower(
         skip_lfs: switch(variables, "GIT_LFS_SKIP_SMUDGE", false, warnings),
         user_agent: format!("{} {} linux/{}", crate::NAME, crate::VERSION, crate::go_architecture()),
         attempts: attempts(variables, "GET_SOURCES_ATTEMPTS", warnings),
-        pre_scripts: configured(&job.runner.pre_get_sources_script).into_iter().chain(hook("pre_get_sources_script")).collect(),
-        post_scripts: hook("post_get_sources_script").into_iter().chain(configured(&job.runner.post_get_sources_script)).collect(),
+        pre_scripts: configured(&job.runner.pre_get_sources_script)
+            .into_iter()
+            .chain(hook("pre_get_sources_script"))
+            .collect(),
+        post_scripts: hook("post_get_sources_script")
+            .into_iter()
+            .chain(configured(&job.runner.post_get_sources_script))
+            .collect(),
     }))
 }
 
 fn refuse_unsupported(variables: &Variables) -> Result<(), JobError> {
     let set = |key: &str| variables.get(key).filter(|v| !v.is_empty());
     if set("GIT_SUBMODULE_STRATEGY").is_some_and(|s| s != "none") {
-        return Err(JobError::Configuration("this version of pipglr does not support GIT_SUBMODULE_STRATEGY".to_owned()));
+        return Err(JobError::Configuration(
+            "this version of pipglr does not support GIT_SUBMODULE_STRATEGY".to_owned(),
+        ));
     }
     if set("GIT_CLONE_PATH").is_some() {
-        return Err(JobError::Configuration("this version of pipglr does not support GIT_CLONE_PATH".to_owned()));
+        return Err(JobError::Configuration(
+            "this version of pipglr does not support GIT_CLONE_PATH".to_owned(),
+        ));
     }
     Ok(())
+}
+
+/// git trusts the configured certificates for the host it clones from.
+fn tls(job: &AcceptedJob, variables: &Variables) -> Option<GitTls> {
+    job.ca_certificates.as_ref()?;
+    let mut url = reqwest::Url::parse(job.payload.git_info.repo_url.expose()).ok()?;
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    url.set_path("");
+    let base_url = url.as_str().trim_end_matches('/').to_owned();
+    Some(GitTls {
+        base_url,
+        ca_file: variables.get("CI_SERVER_TLS_CA_FILE")?,
+    })
 }
 
 /// The remote without credentials, and the rules that add them.
@@ -89,7 +126,9 @@ fn urls(job: &AcceptedJob) -> (String, Vec<UrlRule>) {
     };
     // Other projects on the same host can be fetched with the job's token, too.
     for base in [source.as_str(), repo] {
-        let Ok(mut url) = reqwest::Url::parse(base) else { continue };
+        let Ok(mut url) = reqwest::Url::parse(base) else {
+            continue;
+        };
         if url.password().is_none() {
             continue;
         }
@@ -102,7 +141,10 @@ fn urls(job: &AcceptedJob) -> (String, Vec<UrlRule>) {
 }
 
 fn push(rules: &mut Vec<UrlRule>, plain: &str, with: &str) {
-    let rule = UrlRule { plain: plain.to_owned(), with_credentials: Secret::new(with) };
+    let rule = UrlRule {
+        plain: plain.to_owned(),
+        with_credentials: Secret::new(with),
+    };
     if !rules.contains(&rule) {
         rules.push(rule);
     }
@@ -131,7 +173,12 @@ fn with_and_without_credentials(url: &str) -> Option<(String, String)> {
 
 /// A list of flags; `none` means no flags at all.
 fn flags(variables: &Variables, key: &str, default: &[&str]) -> Option<Vec<String>> {
-    let words: Vec<String> = variables.get(key).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let words: Vec<String> = variables
+        .get(key)
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
     match words.as_slice() {
         [] => Some(default.iter().map(|f| (*f).to_owned()).collect()),
         [only] if only == "none" => None,
@@ -144,7 +191,9 @@ fn switch(variables: &Variables, key: &str, default: bool, warnings: &mut Vec<St
         None => default,
         Some(Ok(on)) => on,
         Some(Err(value)) => {
-            warnings.push(format!("{key}: expected bool got {value:?}, using default value: {default}"));
+            warnings.push(format!(
+                "{key}: expected bool got {value:?}, using default value: {default}"
+            ));
             default
         }
     }
@@ -152,12 +201,16 @@ fn switch(variables: &Variables, key: &str, default: bool, warnings: &mut Vec<St
 
 /// Tries of a phase: 1 to 10.
 pub(super) fn attempts(variables: &Variables, key: &str, warnings: &mut Vec<String>) -> u32 {
-    let Some(text) = variables.get(key).filter(|t| !t.is_empty()) else { return 1 };
+    let Some(text) = variables.get(key).filter(|t| !t.is_empty()) else {
+        return 1;
+    };
     match text.parse::<i64>() {
         Ok(n @ 1..=10) => u32::try_from(n).unwrap_or(1),
         Ok(n) => {
             let clamped = n.clamp(1, 10);
-            warnings.push(format!("{key}: number of attempts out of the range [1, 10], clamping to: {clamped}"));
+            warnings.push(format!(
+                "{key}: number of attempts out of the range [1, 10], clamping to: {clamped}"
+            ));
             u32::try_from(clamped).unwrap_or(1)
         }
         Err(_) => {

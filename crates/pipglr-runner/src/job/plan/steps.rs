@@ -22,11 +22,23 @@ pub(super) fn lower(
     let debug = debug_trace(job, all, warnings);
     let scripts = Scripts { job, all, debug };
     let is_after = |step: &&Step| step.name == "after_script";
-    let steps: Vec<InitStep> = job.payload.steps.iter().filter(|s| !is_after(s)).map(|s| scripts.step(s)).collect();
+    let steps: Vec<InitStep> = job
+        .payload
+        .steps
+        .iter()
+        .filter(|s| !is_after(s))
+        .map(|s| scripts.step(s))
+        .collect();
     if steps.is_empty() {
         return Err(JobError::Configuration("the job has no script".to_owned()));
     }
-    let after_script = job.payload.steps.iter().filter(is_after).find(|s| !s.script.is_empty()).map(|s| scripts.after(s));
+    let after_script = job
+        .payload
+        .steps
+        .iter()
+        .filter(is_after)
+        .find(|s| !s.script.is_empty())
+        .map(|s| scripts.after(s));
     Ok(InitPlan {
         nonce: uuid::Uuid::new_v4().simple().to_string(),
         project_dir: all.directories.project.clone(),
@@ -61,11 +73,17 @@ impl Scripts<'_> {
             .chain(step.script.iter().cloned())
             .chain(around(&runner.post_build_script))
             .collect();
-        InitStep { stage: format!("step_{}", step.name.to_lowercase()), script: self.render(None, &commands) }
+        InitStep {
+            stage: format!("step_{}", step.name.to_lowercase()),
+            script: self.render(None, &commands),
+        }
     }
 
     fn after(&self, step: &Step) -> InitStep {
-        InitStep { stage: "after_script".to_owned(), script: self.render(Some("Running after script..."), &step.script) }
+        InitStep {
+            stage: "after_script".to_owned(),
+            script: self.render(Some("Running after script..."), &step.script),
+        }
     }
 
     fn render(&self, notice: Option<&str>, commands: &[String]) -> String {
@@ -89,7 +107,9 @@ fn debug_trace(job: &AcceptedJob, all: &AllVariables, warnings: &mut Vec<String>
         }
         Some(Ok(on)) => on,
         Some(Err(value)) => {
-            warnings.push(format!("CI_DEBUG_TRACE: expected bool got {value:?}, using default value: false"));
+            warnings.push(format!(
+                "CI_DEBUG_TRACE: expected bool got {value:?}, using default value: false"
+            ));
             false
         }
         None => false,

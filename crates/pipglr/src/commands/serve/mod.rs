@@ -19,14 +19,18 @@ use tokio_util::sync::CancellationToken;
 const PIPELINE_FAILED: u8 = 3;
 
 pub(super) async fn run(args: ServeArgs) -> Outcome {
-    let listener = TcpListener::bind(&args.listen).await.with_context(|| format!("listen on {}", args.listen))?;
+    let listener = TcpListener::bind(&args.listen)
+        .await
+        .with_context(|| format!("listen on {}", args.listen))?;
     let address = listener.local_addr().context("find the address listened on")?;
     let url = match &args.external_url {
         Some(url) => url.replace("{port}", &address.port().to_string()),
         None => format!("http://{address}"),
     };
     let data_dir = data_directory(&args)?;
-    let coordinator = Coordinator::open(ServeOptions::new(&args.repo, &data_dir, &url)).await.map_err(explain)?;
+    let coordinator = Coordinator::open(ServeOptions::new(&args.repo, &data_dir, &url))
+        .await
+        .map_err(explain)?;
     announce(&coordinator, &url, &data_dir, &args)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
@@ -67,7 +71,11 @@ fn data_directory(args: &ServeArgs) -> anyhow::Result<PathBuf> {
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
 fn announce(coordinator: &Coordinator, url: &str, data_dir: &Path, args: &ServeArgs) -> anyhow::Result<()> {
-    println!("serving {} as project {} at {url}", args.repo.display(), coordinator.project_path());
+    println!(
+        "serving {} as project {} at {url}",
+        args.repo.display(),
+        coordinator.project_path()
+    );
     println!("logs and artifacts: {}", data_dir.display());
     let tokens = coordinator.runner_tokens();
     let token = tokens.first().map(pipglr_protocol::Secret::expose).unwrap_or_default();
@@ -83,8 +91,16 @@ fn announce(coordinator: &Coordinator, url: &str, data_dir: &Path, args: &ServeA
 /// `KEY=value` lines only the owner may read.
 fn write_credentials(path: &Path, url: &str, token: &str, registration: &str) -> anyhow::Result<()> {
     let partial = path.with_extension("partial");
-    let mut file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-    writeln!(file, "CI_SERVER_URL={url}\nCI_SERVER_TOKEN={token}\nREGISTRATION_TOKEN={registration}")?;
+    let mut file = std::fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)?;
+    writeln!(
+        file,
+        "CI_SERVER_URL={url}\nCI_SERVER_TOKEN={token}\nREGISTRATION_TOKEN={registration}"
+    )?;
     std::fs::rename(&partial, path).with_context(|| format!("write {}", path.display()))
 }
 
@@ -102,13 +118,19 @@ fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
 }
 
 fn exit_code(record: &PipelineRecord) -> u8 {
-    if matches!(record.state, JobState::Failed | JobState::Canceled) { PIPELINE_FAILED } else { 0 }
+    if matches!(record.state, JobState::Failed | JobState::Canceled) {
+        PIPELINE_FAILED
+    } else {
+        0
+    }
 }
 
 /// A configuration's mistakes are shown as they are rendered, without a wrapper of our own.
 fn explain(error: Error) -> CliError {
     match error {
-        Error::InvalidConfig { path, rendered } => anyhow::anyhow!("{path} has mistakes\n{}", rendered.trim_end()).into(),
+        Error::InvalidConfig { path, rendered } => {
+            anyhow::anyhow!("{path} has mistakes\n{}", rendered.trim_end()).into()
+        }
         other => other.into(),
     }
 }

@@ -7,7 +7,11 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 /// Follows pipeline `id` until no job can run any more.
-pub(super) async fn follow(coordinator: &Coordinator, id: PipelineId, mut events: Receiver<Event>) -> Result<PipelineRecord, CliError> {
+pub(super) async fn follow(
+    coordinator: &Coordinator,
+    id: PipelineId,
+    mut events: Receiver<Event>,
+) -> Result<PipelineRecord, CliError> {
     let began = Instant::now();
     let finished = coordinator.wait(id);
     tokio::pin!(finished);
@@ -35,11 +39,20 @@ fn show(job: &JobRecord, state: JobState, began: Instant) {
         JobState::Created => return,
         JobState::Failed => {
             let reason = job.failure_reason.as_ref().map(ToString::to_string).unwrap_or_default();
-            let code = job.exit_code.filter(|c| *c != 0).map(|c| format!(", exit code {c}")).unwrap_or_default();
+            let code = job
+                .exit_code
+                .filter(|c| *c != 0)
+                .map(|c| format!(", exit code {c}"))
+                .unwrap_or_default();
             let allowed = if job.allow_failure { ", allowed" } else { "" };
             format!("failed ({reason}{code}{allowed})")
         }
         other => other.to_string(),
     };
-    println!("{:>7.1}s  {:<8} {:<20} {what}", began.elapsed().as_secs_f64(), job.stage, job.name);
+    println!(
+        "{:>7.1}s  {:<8} {:<20} {what}",
+        began.elapsed().as_secs_f64(),
+        job.stage,
+        job.name
+    );
 }

@@ -20,14 +20,22 @@ pub(super) fn print(pipeline: &PipelineRecord, logs: bool) {
         };
         println!("{:<20} {:<8} {:<22} {seconds:>9}", job.name, job.stage, outcome(job));
     }
-    let warnings = if pipeline.has_warnings { " (with allowed failures)" } else { "" };
+    let warnings = if pipeline.has_warnings {
+        " (with allowed failures)"
+    } else {
+        ""
+    };
     println!("pipeline: {}{warnings}", pipeline.state);
 }
 
 fn outcome(job: &JobRecord) -> String {
     match job.state {
         JobState::Failed => {
-            let code = job.exit_code.filter(|c| *c != 0).map(|c| format!(" ({c})")).unwrap_or_default();
+            let code = job
+                .exit_code
+                .filter(|c| *c != 0)
+                .map(|c| format!(" ({c})"))
+                .unwrap_or_default();
             let allowed = if job.allow_failure { ", allowed" } else { "" };
             format!("failed{code}{allowed}")
         }
@@ -70,14 +78,26 @@ fn readable(trace: &str) -> String {
 /// `2026-08-22T10:15:30.123456Z 01O ` and whether it says "continued".
 fn without_header(line: &str) -> (&str, bool) {
     let header = line.as_bytes();
-    let is_header = header.len() >= 32 && header[26] == b'Z' && header[27] == b' ' && matches!(header[30], b'O' | b'E') && header[10] == b'T';
-    if is_header { (&line[32..], header[31] == b'+') } else { (line, false) }
+    let is_header = header.len() >= 32
+        && header[26] == b'Z'
+        && header[27] == b' '
+        && matches!(header[30], b'O' | b'E')
+        && header[10] == b'T';
+    if is_header {
+        (&line[32..], header[31] == b'+')
+    } else {
+        (line, false)
+    }
 }
 
 fn without_sections(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
-    while let Some(at) = ["section_start:", "section_end:"].iter().filter_map(|m| rest.find(m)).min() {
+    while let Some(at) = ["section_start:", "section_end:"]
+        .iter()
+        .filter_map(|m| rest.find(m))
+        .min()
+    {
         out.push_str(&rest[..at]);
         match rest[at..].find('\r') {
             Some(end) => rest = &rest[at + end + 1..],
