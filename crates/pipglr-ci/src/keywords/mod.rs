@@ -43,7 +43,7 @@ impl<'n> Fields<'n> {
                 let message = format!("{at} config contains unknown keys: {name}");
                 match closest(name, keywords.supported.iter().chain(keywords.unsupported)) {
                     Some(known) => {
-                        problems.error_with_hint(entry.key_span, message, format!("did you mean `{known}`?"))
+                        problems.error_with_hint(entry.key_span, message, format!("did you mean `{known}`?"));
                     }
                     None => problems.error(entry.key_span, message),
                 }

@@ -211,7 +211,7 @@ pub(crate) fn artifacts(stage: &mut Stage) -> anyhow::Result<()> {
 pub(crate) fn cancel_and_timeout(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
         "default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
-         canceled: { script: ['echo script begins', 'sleep 1000'], after_script: ['echo after $CI_JOB_STATUS'] }\n\
+         canceled: { script: ['echo script begins', 'while sleep 1; do echo tick; done'], after_script: ['echo after $CI_JOB_STATUS'] }\n\
          late: { script: ['sleep 1000'], after_script: ['echo never'], timeout: 10 seconds, allow_failure: true }\n",
     )?;
     stage.start_runner(&project, |text| text)?;

@@ -102,24 +102,13 @@ pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
     );
     let last = final_state(&end, &job.payload.features.failure_reasons);
     let reason = end.as_ref().err().map(JobError::reason);
-    let delivery = {
-        // A job that was stopped from outside may still be at work; one that ended by itself is not.
-        let stop = async {
-            if let (
-                Ok(plan),
-                Err(JobError::Timeout(_) | JobError::Canceled | JobError::Interrupted(_) | JobError::System(_)),
-            ) = (&planned, &end)
-            {
-                remove_job_objects(&world.engine, plan).await;
-            }
-        };
-        tokio::join!(sender.finish(&last), stop).0
-    };
+    let plan = planned.as_ref().ok();
+    let (delivery, ()) = tokio::join!(sender.finish(&last), stop_at_once(&end, plan, &world.engine));
     if let Err(JobError::System(error)) = &end {
         tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job failed for reasons on our side");
     }
     let finished = record(Some(last.state), reason, Some(delivery));
-    if let Ok(plan) = &planned {
+    if let Some(plan) = plan {
         remove_job_objects(&world.engine, plan).await;
     }
     if let Err(error) = std::fs::remove_file(trace.path()) {
@@ -156,6 +145,17 @@ pub(crate) async fn report_without_log(api: &JobApi) {
         output: Output::default(),
     };
     api.update(&report).await;
+}
+
+/// A job that was stopped from outside may still be at work; one that ended by itself is not.
+async fn stop_at_once(end: &Result<(), JobError>, plan: Option<&JobPlan>, engine: &Engine) {
+    let at_work = matches!(
+        end,
+        Err(JobError::Timeout(_) | JobError::Canceled | JobError::Interrupted(_) | JobError::System(_))
+    );
+    if let (true, Some(plan)) = (at_work, plan) {
+        remove_job_objects(engine, plan).await;
+    }
 }
 
 /// Writes the last line. A job whose log could not be written has not succeeded.

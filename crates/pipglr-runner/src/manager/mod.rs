@@ -78,7 +78,7 @@ pub async fn run(config: Config, engine: Engine, options: ManagerOptions, shutdo
                 pollers.spawn(poller.run());
             }
             Err(error) => {
-                tracing::error!(runner = runner.name, error = %format!("{error:#}"), "runner is skipped: correct config.toml")
+                tracing::error!(runner = runner.name, error = %format!("{error:#}"), "runner is skipped: correct config.toml");
             }
         }
     }
@@ -152,7 +152,7 @@ async fn run_logged(job: AcceptedJob, world: World, runner: &RunnerConfig) -> Jo
     match (record.state, &record.failure_reason) {
         (None, _) => tracing::info!(job_id, "job was taken back before it began"),
         (Some(_), Some(reason)) => {
-            tracing::warn!(job_id, project, %reason, elapsed_ms, delivery = ?record.delivery, "job failed")
+            tracing::warn!(job_id, project, %reason, elapsed_ms, delivery = ?record.delivery, "job failed");
         }
         (Some(_), None) => tracing::info!(job_id, project, elapsed_ms, delivery = ?record.delivery, "job succeeded"),
     }

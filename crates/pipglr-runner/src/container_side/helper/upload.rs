@@ -346,7 +346,7 @@ fn tell(note: &Note, root: &Path) {
             root.display()
         )),
         Note::OutsideRoot { path } => {
-            notice::warning(&format!("artifact path is not a subpath of project directory: {path}"))
+            notice::warning(&format!("artifact path is not a subpath of project directory: {path}"));
         }
         Note::Excluded { pattern, count } => notice::line(&format!("{pattern}: excluded {count} files")),
         Note::BadPattern { pattern, error } => notice::warning(&format!("{pattern}: {error}")),

@@ -95,7 +95,7 @@ fn clean_up(plan: &InitPlan) {
     for path in &plan.remove_at_end {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                notice::warning(&format!("remove {path}: {error}"))
+                notice::warning(&format!("remove {path}: {error}"));
             }
             Ok(()) | Err(_) => {}
         }
