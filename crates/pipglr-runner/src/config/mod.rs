@@ -1,7 +1,7 @@
 //! config.toml, the file people know from gitlab-runner.
 //!
 //! [`parse_config`] is pure; [`load_config`] reads a file and names it in its error. Keys this version does not act on
-//! are reported by name, never dropped in silence. [`file`] appends and removes `[[runners]]` without touching the rest.
+//! are reported by name, never dropped in silence. [`mod@file`] appends and removes `[[runners]]` without touching the rest.
 
 mod duration;
 pub mod file;

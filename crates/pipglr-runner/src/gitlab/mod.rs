@@ -1,4 +1,4 @@
-//! The client of GitLab's runner API: one file per group of calls, [`client`] for what they share.
+//! The client of GitLab's runner API: one file per group of calls, `client` for what they share.
 
 mod artifacts;
 mod client;
