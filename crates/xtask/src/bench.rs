@@ -88,16 +88,13 @@ fn report(account: &Account, image: &str) -> anyhow::Result<()> {
         .run_text()?;
     let megabytes = size.trim().parse::<f64>().context("the image has a size")? / 1e6;
     println!("image, uncompressed:                                    {megabytes:>7.0} MB");
-    let memory = "grep -E '^(Rss|Pss):' /proc/$(systemctl show -P MainPID runner.service)/smaps_rollup";
+    let memory = "grep VmRSS: /proc/$(systemctl show -P MainPID runner.service)/status";
     let memory = account.podman(["exec", "pipglr", "sh", "-c", memory]).run_text()?;
-    for line in memory.lines() {
-        let mut words = line.split_whitespace();
-        let (name, kilobytes) = (
-            words.next().unwrap_or_default(),
-            words.next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0),
-        );
-        println!("runner.service, idle, {name:<34}{:>7.1} MB", kilobytes / 1024.0);
-    }
+    let kilobytes: f64 = memory.split_whitespace().nth(1).context("VmRSS has a value")?.parse()?;
+    println!(
+        "runner.service, idle, resident:                         {:>7.1} MB",
+        kilobytes / 1024.0
+    );
     Ok(())
 }
 

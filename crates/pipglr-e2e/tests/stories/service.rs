@@ -94,7 +94,10 @@ pub(crate) fn observability(stage: &mut Stage) -> anyhow::Result<()> {
         contains(&logs, part)?;
     }
     let inside = |line: &str| stage.account.podman(["exec", "pipglr", "sh", "-c", line]).run_any();
-    let environment = inside("tr '\\0' '\\n' < /proc/$(systemctl show -P MainPID runner.service)/environ")?;
+    let environment = inside(
+        "pid=$(systemctl show -P MainPID runner.service); \
+         setpriv --reuid=runner --regid=runner --clear-groups cat /proc/$pid/environ | tr '\\0' '\\n'",
+    )?;
     contains(&String::from_utf8_lossy(&environment.stdout), "SOME_NAME=some-value\n")?;
     let tasks = inside("systemctl show -P TasksMax runner.service podman.service")?;
     ensure!(

@@ -64,7 +64,7 @@ impl Slots {
 
     /// Waits for a slot. The runner's own comes first, so that a full runner does not block others. Cancel safe.
     pub(crate) async fn acquire(&self, runner: usize) -> Slot {
-        let own = match &self.runners[self.same[runner]] {
+        let own = match self.limit_of(runner) {
             Some(semaphore) => Some(semaphore.clone().acquire_owned().await.expect("slots are never closed")),
             None => None,
         };
@@ -77,6 +77,17 @@ impl Slots {
                 .expect("slots are never closed"),
             _runner: own,
         }
+    }
+
+    /// Entries with one token share a limit; one that names none has none.
+    fn limit_of(&self, runner: usize) -> Option<&Arc<Semaphore>> {
+        self.runners[runner].as_ref()?;
+        let same = self
+            .same
+            .iter()
+            .zip(&self.runners)
+            .filter(|(first, _)| **first == self.same[runner]);
+        same.filter_map(|(_, limit)| limit.as_ref()).next()
     }
 
     /// Whether a slot of the process is free right now: only then may a request be held for long.
@@ -142,6 +153,14 @@ mod tests {
         assert!(slots.has_spare());
         drop(first);
         assert!(slots.acquire(0).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn entries_with_one_token_share_a_limit_unless_they_have_none() {
+        let slots = Slots::new(9, [("a", 1), ("a", 5), ("a", 0)].into_iter());
+        let _taken = slots.acquire(0).await;
+        assert!(slots.acquire(1).now_or_never().is_none());
+        assert!(slots.acquire(2).now_or_never().is_some());
     }
 
     #[test]
