@@ -55,12 +55,12 @@ fn measure(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
 
 fn report(account: &Account, image: &str) -> anyhow::Result<()> {
     let logs = account.podman(["logs", "pipglr"]).run_text()?;
-    // The first job pulls the image.
     let jobs: Vec<f64> = logs
         .lines()
         .filter(|l| l.contains("job succeeded"))
         .filter_map(elapsed)
         .skip(1)
+        .take(ROUNDS)
         .collect();
     ensure!(jobs.len() >= ROUNDS, "only {} jobs were logged", jobs.len());
     let line = format!(
