@@ -35,7 +35,7 @@ fn measure(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     SMALL.provide(&registry, account, say)?;
     let directory = cache().join("bench");
     std::fs::create_dir_all(&directory)?;
-    let jobs: String = (0..=ROUNDS)
+    let jobs: String = (0..ROUNDS + 5)
         .map(|n| format!("job{n}: {{ script: ['true'] }}\n"))
         .collect();
     let configuration = format!(
