@@ -107,11 +107,12 @@ pub(crate) fn observability(stage: &mut Stage) -> anyhow::Result<()> {
         "task limits: {tasks:?}"
     );
     ensure!(inside("pipglr health")?.status.success(), "healthy");
-    inside("systemctl stop podman.socket podman.service")?;
+    // Stopping the socket's unit would stop the runner, too.
+    inside("rm /run/podman/podman.sock; systemctl kill --signal=KILL --kill-whom=main podman.service")?;
     let unhealthy = inside("pipglr health")?;
     ensure!(!unhealthy.status.success(), "without the engine there is no health");
     contains(&String::from_utf8_lossy(&unhealthy.stderr), "the engine does not")?;
-    inside("systemctl start podman.socket; systemctl start runner.service")?;
+    inside("systemctl stop podman.service; systemctl restart podman.socket; systemctl start runner.service")?;
     stage.wait_until_healthy()?;
     inside("systemctl stop runner.service")?;
     ensure!(
