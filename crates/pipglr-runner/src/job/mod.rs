@@ -4,6 +4,7 @@ mod failure;
 mod feature_flags;
 mod follow;
 pub mod plan;
+mod prepare;
 mod script;
 mod variables;
 
@@ -13,26 +14,18 @@ pub use variables::{expand, parse_bool};
 
 use crate::container_side::helper::{HelperPlan, Phase};
 use crate::container_side::marker::StageEnd;
-use crate::containers::image::ensure_image;
-use crate::containers::objects::{create_volumes, remove_job_objects};
-use crate::containers::session::Session;
-use crate::containers::{Engine, spec};
+use crate::containers::Engine;
+use crate::containers::objects::remove_job_objects;
 use crate::gitlab::{JobApi, StateReport, UpdateAnswer};
 use crate::trace::Trace;
 use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
 use anyhow::Context as _;
 use follow::{follow, follow_build};
-use pipglr_podman::Image;
 use pipglr_protocol::update::{FailureReason, Output, RemoteJobState, UpdateState};
+use prepare::{Ready, prepare, start_helper};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-
-/// Tries of the preparation, and the pause between them.
-///
-/// Compat: gitlab-runner common/consts.go.
-const PREPARATION_TRIES: u32 = 3;
-const PREPARATION_PAUSE: Duration = Duration::from_secs(3);
 
 /// What a job needs of the world besides itself.
 #[derive(Debug, Clone)]
@@ -262,113 +255,6 @@ fn print_header(plan: &JobPlan, trace: &Trace) {
     }
 }
 
-/// What the scripts need: sources on their way, a started container that waits for its plan.
-struct Ready {
-    sources: Option<Session>,
-    build: Session,
-    image: Image,
-}
-
-async fn prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
-    let executor = if job.runner.executor.is_empty() {
-        "podman"
-    } else {
-        &job.runner.executor
-    };
-    trace.section_start("prepare_executor", &format!("Preparing the \"{executor}\" executor"));
-    trace.line(&format!("Using Docker executor with image {} ...", plan.image.name));
-    if plan.image.is_default {
-        trace.info("Using default image");
-    }
-    if plan.image.entrypoint_refused {
-        trace.warning("Entrypoint override disabled");
-    }
-    if plan.privileged && !job.nested_privileged {
-        trace.warning(
-            "privileged mode is off: this runner's image was built with NESTED_PRIVILEGED=false, \
-             so container images cannot be built inside this job",
-        );
-    }
-    let mut attempt = 1;
-    let ready = loop {
-        match try_prepare(job, plan, world, trace).await {
-            Err(JobError::System(error)) if attempt < PREPARATION_TRIES => {
-                trace.error(&format!("Preparation failed: {error:#}"));
-                trace.info(&format!("Will be retried in {}s ...", PREPARATION_PAUSE.as_secs()));
-                attempt += 1;
-                remove_job_objects(&world.engine, plan).await;
-                tokio::time::sleep(PREPARATION_PAUSE).await;
-            }
-            other => break other,
-        }
-    };
-    trace.section_end("prepare_executor");
-    let ready = ready?;
-    trace.section_start("prepare_script", "Preparing environment");
-    trace.line(&format!("Running on {} via {}...", plan.names.base, host_name()));
-    trace.section_end("prepare_script");
-    Ok(ready)
-}
-
-async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
-    let engine = &world.engine;
-    let volumes = async {
-        create_volumes(engine, plan)
-            .await
-            .context("create volumes")
-            .map_err(JobError::System)
-    };
-    let sources = async {
-        volumes.await?;
-        start_sources(plan, engine).await
-    };
-    let (sources, image) = tokio::join!(sources, ensure_image(engine, &plan.image, trace));
-    let image = image?;
-    let container = spec::build_container(plan, &image, &job.runner.docker, engine.settings());
-    let build = Session::launch(engine, &container, &plan.build.nonce)
-        .await
-        .map_err(launch_error)?;
-    Ok(Ready {
-        sources: sources?,
-        build,
-        image,
-    })
-}
-
-/// Starts the helper that fetches sources and artifacts; it works while the image is still on its way.
-async fn start_sources(plan: &JobPlan, engine: &Engine) -> Result<Option<Session>, JobError> {
-    if plan.prepare_phases.is_empty() {
-        return Ok(None);
-    }
-    let helper = HelperPlan {
-        nonce: plan.build.nonce.clone(),
-        environment: plan.build.environment.clone(),
-        remove_first: plan.build.remove_at_end.clone(),
-        files: plan.build.files.clone(),
-        phases: plan.prepare_phases.clone(),
-    };
-    start_helper(plan, &helper, "helper-prepare", engine).await.map(Some)
-}
-
-async fn start_helper(plan: &JobPlan, helper: &HelperPlan, role: &str, engine: &Engine) -> Result<Session, JobError> {
-    let container = spec::helper_container(plan, role, engine.settings());
-    let mut session = Session::launch(engine, &container, &helper.nonce)
-        .await
-        .context("start the helper container")?;
-    session.send_plan(helper).await?;
-    Ok(session)
-}
-
-/// A container podman will not have is the configuration's fault, and trying again does not help.
-fn launch_error(error: anyhow::Error) -> JobError {
-    match error.downcast_ref::<pipglr_podman::Error>() {
-        Some(pipglr_podman::Error::Api { status, .. }) if status.as_u16() == 400 => {
-            JobError::Configuration(format!("{error:#}"))
-        }
-        _ => JobError::System(error),
-    }
-}
-
 /// The user's scripts, in the build container.
 async fn run_scripts(
     job: &AcceptedJob,
@@ -428,8 +314,4 @@ fn stage_result(end: Option<StageEnd>) -> Result<(), JobError> {
         Some(StageEnd::SystemFailure) => Err(JobError::System(anyhow::anyhow!("a step could not be started"))),
         None => Err(JobError::System(anyhow::anyhow!("the container ran nothing"))),
     }
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
