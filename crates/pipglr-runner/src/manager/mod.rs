@@ -14,10 +14,12 @@ pub use shutdown::{Shutdown, ShutdownLevel};
 
 use crate::config::{Config, RunnerConfig};
 use crate::containers::{Engine, objects};
+use crate::gitlab::{Connection, GitLab, TlsFiles};
 use crate::job::{JobRecord, World, plan::AcceptedJob, run_job};
 use anyhow::Context as _;
 use poll::Poller;
 use slots::Slots;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -69,11 +71,14 @@ pub async fn run(config: Config, engine: Engine, options: ManagerOptions, shutdo
         shutdown: shutdown.clone(),
     });
     let mut pollers = JoinSet::new();
+    let mut connections = HashMap::new();
     for (index, runner) in shared.config.runners.iter().enumerate() {
         if runner.token.is_empty() {
             continue;
         }
-        match Poller::new(shared.clone(), index, Arc::new(runner.clone())) {
+        let poller = connect(&mut connections, runner)
+            .and_then(|gitlab| Poller::new(shared.clone(), index, Arc::new(runner.clone()), gitlab));
+        match poller {
             Ok(poller) => {
                 pollers.spawn(poller.run());
             }
@@ -92,6 +97,25 @@ pub async fn run(config: Config, engine: Engine, options: ManagerOptions, shutdo
         shutdown.requested().await;
     }
     Ok(drain(pollers, &shared, &shutdown).await)
+}
+
+/// The client of a runner's instance. Runners of one instance share it, and with it connections and certificates.
+fn connect(connections: &mut HashMap<Connection, GitLab>, runner: &RunnerConfig) -> anyhow::Result<GitLab> {
+    let connection = Connection {
+        url: runner.url.clone(),
+        tls: TlsFiles {
+            ca: runner.tls_ca_file.clone(),
+            cert: runner.tls_cert_file.clone(),
+            key: runner.tls_key_file.clone(),
+            ca_text: None,
+        },
+    };
+    if let Some(gitlab) = connections.get(&connection) {
+        return Ok(gitlab.clone());
+    }
+    let gitlab = GitLab::connect(&connection)?;
+    connections.insert(connection, gitlab.clone());
+    Ok(gitlab)
 }
 
 /// Waits for pollers and their jobs; bounded once the stop is forceful.

@@ -4,7 +4,7 @@ use super::health::Health;
 use super::slots::Slot;
 use super::{Shared, run_logged, runner_info};
 use crate::config::RunnerConfig;
-use crate::gitlab::{Connection, Error, GitLab, JobApi, TlsFiles};
+use crate::gitlab::{Error, GitLab, JobApi};
 use crate::job::World;
 use crate::job::plan::AcceptedJob;
 use crate::job::report_without_log;
@@ -42,17 +42,12 @@ enum Next {
 }
 
 impl Poller {
-    pub(super) fn new(shared: Arc<Shared>, index: usize, runner: Arc<RunnerConfig>) -> anyhow::Result<Self> {
-        let tls = TlsFiles {
-            ca: runner.tls_ca_file.clone(),
-            cert: runner.tls_cert_file.clone(),
-            key: runner.tls_key_file.clone(),
-            ca_text: None,
-        };
-        let gitlab = GitLab::connect(&Connection {
-            url: runner.url.clone(),
-            tls,
-        })?;
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        index: usize,
+        runner: Arc<RunnerConfig>,
+        gitlab: GitLab,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             info: Arc::new(runner_info(Some(&runner))),
             ca_certificates: runner.tls_ca_file.as_deref().map(read_ca).transpose()?,
