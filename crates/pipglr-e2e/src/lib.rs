@@ -1,6 +1,7 @@
 //! The stage for end-to-end stories: an account without root, a private mount namespace where the host needs one, a
 //! registry on loopback, job images from the distribution's packages. Everything it makes it can take away again.
 
+pub mod cargo;
 pub mod command;
 pub mod host;
 pub mod job_images;

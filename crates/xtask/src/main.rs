@@ -2,7 +2,6 @@
 #![expect(clippy::print_stdout, reason = "these commands talk to a person at a terminal")]
 
 mod bench;
-mod cargo;
 mod image;
 mod quickstart;
 mod test;

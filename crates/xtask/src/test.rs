@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         title("unit, in-process and command line tests");
         unit_tests(&mut say)?;
         title("documentation");
-        let mut doc = crate::cargo::cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+        let mut doc = pipglr_e2e::cargo::cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
         doc.env("RUSTDOCFLAGS", "--deny warnings").run_inherited()?;
         title("units of the image");
         verify_units(&mut say)?;
@@ -86,11 +86,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    crate::cargo::cargo(arguments).run_inherited()
+    pipglr_e2e::cargo::cargo(arguments).run_inherited()
 }
 
 fn unit_tests(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    let nextest = crate::cargo::cargo(&["nextest", "--version"])
+    let nextest = pipglr_e2e::cargo::cargo(&["nextest", "--version"])
         .run_any()
         .is_ok_and(|o| o.status.success());
     if nextest {
@@ -169,7 +169,7 @@ fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str))
     title("image for the stories");
     let account = Account::provide(ACCOUNT, say)?;
     let built = prepare(&account, say);
-    let script = match built {
+    let (script, program) = match built {
         Ok(built) => built,
         Err(error) => {
             account.close(false)?;
@@ -177,7 +177,7 @@ fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str))
         }
     };
     title("stories on real, nested, rootless podman");
-    let mut command = crate::cargo::cargo(&[
+    let mut command = pipglr_e2e::cargo::cargo(&[
         "test",
         "--package",
         "pipglr-e2e",
@@ -190,20 +190,21 @@ fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str))
     command.args(selected);
     command
         .env("PIPGLR_STORY_IMAGE", IMAGE)
-        .env("PIPGLR_STORY_BUILD", script);
+        .env("PIPGLR_STORY_BUILD", script)
+        .env("PIPGLR_STORY_PROGRAM", program);
     let result = command.run_inherited().context("stories");
     account.close(false)?;
     result
 }
 
-/// The image, and a script that builds variants of it.
-fn prepare(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
+/// The image, a script that builds variants of it, and the program in it.
+fn prepare(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<(PathBuf, PathBuf)> {
     let builder = image::Builder::prepare(account, say)?;
     say("building the image");
     builder.build(IMAGE, &[])?;
     let script = std::env::temp_dir().join("pipglr-build-variant");
     write_script(&script, &builder.variant_command())?;
-    Ok(script)
+    Ok((script, builder.program))
 }
 
 /// A script that is the command followed by the script's arguments and the context.

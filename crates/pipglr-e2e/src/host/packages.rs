@@ -16,7 +16,7 @@ const fn package(name: &'static str, program: &'static str) -> Package {
 }
 
 /// What the stage itself needs.
-pub const STAGE: [Package; 16] = [
+pub const STAGE: [Package; 17] = [
     package("podman", "podman"),
     package("uidmap", "newuidmap"),
     package("slirp4netns", "slirp4netns"),
@@ -29,6 +29,7 @@ pub const STAGE: [Package; 16] = [
     package("musl-tools", "musl-gcc"),
     package("docker-registry", "docker-registry"),
     package("git", "git"),
+    package("curl", "curl"),
     package("jq", "jq"),
     package("util-linux", "nsenter"),
     package("passwd", "useradd"),

@@ -20,7 +20,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 23] = [
+const STORIES: [Story; 25] = [
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -58,7 +58,9 @@ const STORIES: [Story; 23] = [
     ("service: stop drains, volumes can be made anew", service::drain),
     ("service: logs, log levels, environment, health", service::observability),
     ("service: the container is not privileged", service::not_privileged),
-    ("readme: every command runs", readme::commands),
+    ("readme: commands for users", readme::user_commands),
+    ("readme: commands for root of a host", readme::host_commands),
+    ("readme: commands for a checkout", readme::repository_commands),
 ];
 
 fn main() -> ExitCode {

@@ -14,7 +14,7 @@ pub(super) fn compile(repository: &Path, arch: &Arch) -> anyhow::Result<PathBuf>
         "--target",
         arch.target,
     ];
-    let mut cargo = crate::cargo::cargo(&arguments);
+    let mut cargo = pipglr_e2e::cargo::cargo(&arguments);
     run(&mut cargo)?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
     Ok(target.join(arch.target).join("release/pipglr"))
