@@ -5,6 +5,7 @@ mod download;
 mod expand;
 mod git;
 mod plan;
+mod selection;
 mod sources;
 mod upload;
 

@@ -1,18 +1,16 @@
 //! `upload_artifacts_…`: archives files of the project directory while sending them to the coordinator.
 
 use super::download::connect;
-use super::expand::expand;
 use super::plan::UploadsPlan;
+use super::selection::{Wanted, describe, expanded, level, select_files, tell_written};
 use super::{Environment, PhaseFailed};
 use crate::container_side::notice;
 use crate::gitlab::{GitLab, UploadDescription};
 use bytes::Bytes;
-use pipglr_archive::{Entry, Level, Note, Selection, WriteNote, select, write_gzip, write_raw, write_zip};
+use pipglr_archive::{Entry, Level, write_gzip, write_raw, write_zip};
 use pipglr_protocol::payload::Artifact;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -41,13 +39,12 @@ async fn upload(
     gitlab: &GitLab,
 ) -> Result<(), PhaseFailed> {
     let root = Path::new(&plan.project_dir);
-    let selection = Selection {
-        paths: expand_all(&artifact.paths, environment),
-        exclude: expand_all(&artifact.exclude, environment),
-        extra: artifact.untracked.then(|| untracked(root)).flatten(),
+    let wanted = Wanted {
+        paths: &artifact.paths,
+        exclude: &artifact.exclude,
+        untracked: artifact.untracked,
     };
-    let (entries, notes) = select(root, &selection);
-    notes.iter().for_each(|note| tell(note, root));
+    let entries = select_files(root, &wanted, environment);
     if entries.is_empty() {
         notice::error("No files to upload");
         return Ok(());
@@ -205,35 +202,12 @@ fn write(
     match format {
         ArchiveFormat::Zip => {
             let written = write_zip(root, entries, level, &mut *out)?;
-            for note in written.notes {
-                match note {
-                    WriteNote::SpecialSkipped { path } => {
-                        notice::warning(&format!("{}: not a file, directory or link; left out", path.display()));
-                    }
-                    WriteNote::SizeChanged { path, expected, stored } => {
-                        notice::warning(&format!(
-                            "{}: changed while it was archived ({expected} to {stored} bytes)",
-                            path.display()
-                        ));
-                    }
-                }
-            }
+            written.notes.iter().for_each(tell_written);
         }
         ArchiveFormat::Gzip => drop(write_gzip(root, entries, &mut *out)?),
         ArchiveFormat::Raw => drop(write_raw(root, entries, &mut *out)?),
     }
     out.flush().map_err(|source| pipglr_archive::Error::Output { source })
-}
-
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }
 
 /// Writes into a channel, in pieces of a decent size.
@@ -262,17 +236,6 @@ impl Write for ChannelWriter {
     }
 }
 
-fn expand_all(texts: &[String], environment: &Environment) -> Vec<String> {
-    texts.iter().map(|text| expanded(text, environment)).collect()
-}
-
-fn expanded(text: &str, environment: &Environment) -> String {
-    expand(text, environment).unwrap_or_else(|reason| {
-        notice::warning(&format!("invalid path {text:?}: {reason}"));
-        text.to_owned()
-    })
-}
-
 /// Last component of the expanded name, with the format's suffix.
 fn file_name(name: &str, format: ArchiveFormat, environment: &Environment) -> String {
     let name = if name.is_empty() {
@@ -287,76 +250,4 @@ fn file_name(name: &str, format: ArchiveFormat, environment: &Environment) -> St
         base
     };
     format!("{base}{}", format.suffix())
-}
-
-fn level(text: &str) -> Level {
-    match text {
-        "fastest" => Level::Fastest,
-        "fast" => Level::Fast,
-        "slow" => Level::Slow,
-        "slowest" => Level::Slowest,
-        "" | "default" => Level::Default,
-        other => {
-            notice::warning(&format!(
-                "compression level {other:?} is invalid, falling back to default"
-            ));
-            Level::Default
-        }
-    }
-}
-
-/// Files git does not track, ignored ones included.
-fn untracked(root: &Path) -> Option<Vec<PathBuf>> {
-    let output = Command::new("git")
-        .args(["ls-files", "-o", "-z"])
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .output();
-    match output {
-        Ok(output) if output.status.success() => Some(
-            output
-                .stdout
-                .split(|&b| b == 0)
-                .filter(|name| !name.is_empty())
-                .map(|name| PathBuf::from(std::ffi::OsString::from_vec(name.to_vec())))
-                .collect(),
-        ),
-        Ok(output) => {
-            notice::warning(&format!(
-                "untracked: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ));
-            None
-        }
-        Err(error) => {
-            notice::warning(&format!("untracked: {error}"));
-            None
-        }
-    }
-}
-
-/// Compat: wording of gitlab-runner commands/helpers/file_archiver.go.
-fn tell(note: &Note, root: &Path) {
-    match note {
-        Note::Found { pattern, count } => notice::line(&format!(
-            "{pattern}: found {count} matching artifact files and directories"
-        )),
-        Note::NoMatch { pattern } => notice::warning(&format!(
-            "{pattern}: no matching files. Ensure that the artifact path is relative to the working directory ({})",
-            root.display()
-        )),
-        Note::OutsideRoot { path } => {
-            notice::warning(&format!("artifact path is not a subpath of project directory: {path}"));
-        }
-        Note::Excluded { pattern, count } => notice::line(&format!("{pattern}: excluded {count} files")),
-        Note::BadPattern { pattern, error } => notice::warning(&format!("{pattern}: {error}")),
-        Note::EmptyPath => notice::warning("No matching files. Path is empty."),
-        Note::Extra { count: 0 } => notice::warning("untracked: no files"),
-        Note::Extra { count } => notice::line(&format!("untracked: found {count} files")),
-        Note::Unreadable { path, error } => notice::warning(&format!("{}: left out: {error}", path.display())),
-        Note::LinkLeftOut { path } => notice::warning(&format!(
-            "{}: link left out, files were selected through it",
-            path.display()
-        )),
-    }
 }
