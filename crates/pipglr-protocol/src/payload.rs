@@ -60,6 +60,30 @@ pub struct JobPayload {
     /// A JSON array in a string, for jobs with the `run` keyword.
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     pub run: String,
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "PolicyOptions::is_empty"
+    )]
+    pub policy_options: PolicyOptions,
+}
+
+/// The policy that put a job into the pipeline.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PolicyOptions {
+    #[serde(deserialize_with = "null_as_default")]
+    pub execution_policy_job: bool,
+    #[serde(deserialize_with = "null_as_default")]
+    pub policy_name: String,
+    pub policy_variables_override_allowed: Option<bool>,
+    #[serde(deserialize_with = "null_as_default")]
+    pub policy_variables_override_exceptions: Vec<String>,
+}
+
+impl PolicyOptions {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the job is, for logs and names.

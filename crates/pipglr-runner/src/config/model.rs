@@ -22,7 +22,7 @@ pub(super) const GLOBAL_KEYS: [&str; 9] = [
     "user",
 ];
 /// As above, of `[[runners]]`.
-pub(super) const RUNNER_KEYS: [&str; 29] = [
+pub(super) const RUNNER_KEYS: [&str; 31] = [
     "name",
     "url",
     "id",
@@ -46,6 +46,8 @@ pub(super) const RUNNER_KEYS: [&str; 29] = [
     "pre_build_script",
     "post_build_script",
     "debug_trace_disabled",
+    "prepare_timeout",
+    "get_sources_timeout",
     "labels",
     "feature_flags",
     "artifact",
@@ -160,6 +162,10 @@ pub struct RunnerConfig {
     pub pre_build_script: String,
     pub post_build_script: String,
     pub debug_trace_disabled: bool,
+    #[serde(deserialize_with = "duration::optional")]
+    pub prepare_timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
+    pub get_sources_timeout: Option<Duration>,
     pub labels: BTreeMap<String, String>,
     pub feature_flags: BTreeMap<String, bool>,
     pub artifact: ArtifactConfig,

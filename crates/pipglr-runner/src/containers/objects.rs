@@ -48,20 +48,19 @@ pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
 }
 
 /// Removes a job's containers and the volumes that are not kept. Everything is tried; failures are for the operator,
-/// and start-up reaps what is left.
-pub async fn remove_job_objects(engine: &Engine, plan: &JobPlan) {
-    if tokio::time::timeout(REMOVAL_LIMIT, remove_all(engine, plan))
-        .await
-        .is_err()
-    {
-        tracing::error!(
-            name = plan.names.unique,
-            "podman does not answer: containers and volumes of a job are left until the next start"
-        );
+/// and start-up reaps what is left. True if nothing is left.
+pub async fn remove_job_objects(engine: &Engine, plan: &JobPlan) -> bool {
+    if let Ok(all_gone) = tokio::time::timeout(REMOVAL_LIMIT, remove_all(engine, plan)).await {
+        return all_gone;
     }
+    tracing::error!(
+        name = plan.names.unique,
+        "podman does not answer: containers and volumes of a job are left until the next start"
+    );
+    false
 }
 
-async fn remove_all(engine: &Engine, plan: &JobPlan) {
+async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
     let removals = ROLES.iter().map(|role| {
         let name = format!("{}-{role}", plan.names.unique);
         async move {
@@ -70,12 +69,17 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) {
                 volumes: true,
                 timeout: Some(0),
             };
-            if let Err(error) = engine.client.remove(&name, options).await {
+            let removed = engine.client.remove(&name, options).await;
+            if let Err(error) = &removed {
                 tracing::warn!(container = name, %error, "container could not be removed");
             }
+            removed.is_ok()
         }
     });
-    futures_util::future::join_all(removals).await;
+    let mut all_gone = futures_util::future::join_all(removals)
+        .await
+        .into_iter()
+        .all(|gone| gone);
     let own_volumes = plan
         .volumes
         .iter()
@@ -85,8 +89,10 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) {
     for volume in own_volumes.chain(builds) {
         if let Err(error) = engine.client.remove_volume(volume, true).await {
             tracing::warn!(volume, %error, "volume could not be removed");
+            all_gone = false;
         }
     }
+    all_gone
 }
 
 /// Removes containers and temporary volumes an earlier run of this manager left. Returns how many there were.

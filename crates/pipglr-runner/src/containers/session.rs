@@ -17,6 +17,12 @@ const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(200);
 /// How often the log of a stopped container is read before it is taken as it is.
 const REPLAYS: u32 = 5;
+/// Events that wait to be taken. When nobody takes them, the container's output is left to podman and its pipe, and the
+/// job's process waits: a chatty script cannot fill this process's memory.
+const WAITING_EVENTS: usize = 64;
+/// Output of one stream that waits for the other one to reach the same marker. Both are written at the same moment, so
+/// more than this means that the job forged one.
+const WAITING_BYTES: usize = 1 << 20;
 
 /// What comes out of a container, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +39,10 @@ pub enum SessionEvent {
     Finished,
     /// The container ended, or was lost, before it was finished; says why.
     Died(String),
+    /// Somebody removed the container before it was finished.
+    Gone {
+        id: String,
+    },
 }
 
 /// A container under way.
@@ -41,7 +51,7 @@ pub struct Session {
     id: String,
     engine: Engine,
     input: Option<Input>,
-    events: mpsc::UnboundedReceiver<SessionEvent>,
+    events: mpsc::Receiver<SessionEvent>,
     /// Ends with the session.
     _reader: AbortOnDropHandle<()>,
 }
@@ -74,7 +84,7 @@ impl Session {
                 return Err(error);
             }
         };
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(WAITING_EVENTS);
         let reader = Reader::new(engine.clone(), id.clone(), nonce, sender);
         let task = tokio::spawn(reader.run(output));
         Ok(Self {
@@ -98,7 +108,7 @@ impl Session {
         input.close().await.context("send the plan to the container")
     }
 
-    /// The next event. `None` after [`SessionEvent::Finished`] or [`SessionEvent::Died`]. Cancel safe.
+    /// The next event. `None` after the last one: finished, died or gone. Cancel safe.
     pub async fn next(&mut self) -> Option<SessionEvent> {
         self.events.recv().await
     }
@@ -146,7 +156,7 @@ async fn discard(engine: &Engine, id: &str) {
 struct Reader {
     engine: Engine,
     id: String,
-    sender: mpsc::UnboundedSender<SessionEvent>,
+    sender: mpsc::Sender<SessionEvent>,
     streams: [Stream; 2],
     finished: bool,
 }
@@ -163,7 +173,7 @@ struct Stream {
 }
 
 impl Reader {
-    fn new(engine: Engine, id: String, nonce: &str, sender: mpsc::UnboundedSender<SessionEvent>) -> Self {
+    fn new(engine: Engine, id: String, nonce: &str, sender: mpsc::Sender<SessionEvent>) -> Self {
         let stream = |source| Stream {
             source,
             markers: MarkerReader::new(nonce),
@@ -190,8 +200,8 @@ impl Reader {
                 Ok(true) => {}
                 Ok(false) if replays_of_stopped > 0 && (lost.is_none() || replays_of_stopped >= REPLAYS) => break,
                 Ok(false) => replays_of_stopped += 1,
-                Err(reason) => {
-                    self.send(SessionEvent::Died(reason));
+                Err(last) => {
+                    self.send(last).await;
                     return;
                 }
             }
@@ -203,9 +213,9 @@ impl Reader {
             lost = self.replay().await;
         }
         if !self.finished {
-            self.release_held();
-            let reason = self.cause_of_death().await;
-            self.send(SessionEvent::Died(reason));
+            self.release_held().await;
+            let last = self.cause_of_death().await;
+            self.send(last).await;
         }
     }
 
@@ -216,7 +226,7 @@ impl Reader {
                 Ok(frame) => {
                     let index = usize::from(frame.kind == OutputKind::Stderr);
                     self.streams[index].push(&frame.data);
-                    self.merge();
+                    self.merge().await;
                     if self.finished {
                         return None;
                     }
@@ -248,15 +258,14 @@ impl Reader {
     }
 
     /// Sends what both streams agree on: output of each in order, a marker when both have reached it.
-    fn merge(&mut self) {
+    async fn merge(&mut self) {
         loop {
             let mut moved = false;
-            for stream in &mut self.streams {
-                while let Some(Piece::Output(_)) = stream.waiting.front() {
-                    if let Some(Piece::Output(bytes)) = stream.waiting.pop_front() {
-                        // The job is over when nobody listens.
-                        let _ = self.sender.send(SessionEvent::Output(stream.source, bytes));
-                    }
+            for index in 0..self.streams.len() {
+                self.streams[index].drop_forged_marker();
+                while let Some(bytes) = self.streams[index].take_output() {
+                    let source = self.streams[index].source;
+                    self.send(SessionEvent::Output(source, bytes)).await;
                     moved = true;
                 }
             }
@@ -270,7 +279,7 @@ impl Reader {
                 out.waiting.pop_front();
                 err.waiting.pop_front();
                 self.finished = event == SessionEvent::Finished;
-                self.send(event);
+                self.send(event).await;
                 moved = true;
             }
             if !moved || self.finished {
@@ -280,54 +289,85 @@ impl Reader {
     }
 
     /// Output that was held back because it looked like the start of a marker.
-    fn release_held(&mut self) {
-        for stream in &mut self.streams {
+    async fn release_held(&mut self) {
+        for index in 0..self.streams.len() {
+            let stream = &mut self.streams[index];
+            let source = stream.source;
             let held = stream.markers.finish();
             if !held.is_empty() {
                 stream.waiting.push_back(Piece::Output(held));
             }
             for piece in std::mem::take(&mut stream.waiting) {
                 if let Piece::Output(bytes) = piece {
-                    // As above.
-                    let _ = self.sender.send(SessionEvent::Output(stream.source, bytes));
+                    self.send(SessionEvent::Output(source, bytes)).await;
                 }
             }
         }
     }
 
     /// Whether the container runs; waits for podman to come back if it is away.
-    async fn still_running(&self) -> Result<bool, String> {
+    async fn still_running(&self) -> Result<bool, SessionEvent> {
         let deadline = tokio::time::Instant::now() + LONGEST_OUTAGE;
         loop {
             match within_limit(self.engine.client.inspect_container(&self.id)).await {
                 Ok(container) => return Ok(container.state.running),
-                Err(error) if error.is_not_found() => {
-                    return Err("the container was removed by somebody else".to_owned());
-                }
+                Err(error) if error.is_not_found() => return Err(self.gone()),
                 Err(error) if tokio::time::Instant::now() >= deadline => {
-                    return Err(format!("podman is away: {error}"));
+                    return Err(SessionEvent::Died(format!("podman is away: {error}")));
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
-    async fn cause_of_death(&self) -> String {
-        match self.engine.client.inspect_container(&self.id).await {
+    async fn cause_of_death(&self) -> SessionEvent {
+        SessionEvent::Died(match self.engine.client.inspect_container(&self.id).await {
             Ok(c) if c.state.oom_killed => "the container ran out of memory and was killed".to_owned(),
             Ok(c) if !c.state.error.is_empty() => format!("the container failed: {}", c.state.error),
             Ok(c) => format!("the container ended unexpectedly with exit code {}", c.state.exit_code),
+            Err(error) if error.is_not_found() => return self.gone(),
             Err(error) => format!("the container is lost: {error}"),
-        }
+        })
     }
 
-    fn send(&self, event: SessionEvent) {
-        // The job is over when nobody listens.
-        let _ = self.sender.send(event);
+    fn gone(&self) -> SessionEvent {
+        let id = self.id.clone();
+        SessionEvent::Gone { id }
+    }
+
+    /// Waits until there is room; nobody else waits for this task, so it cannot be waited for in turn.
+    async fn send(&mut self, event: SessionEvent) {
+        if self.sender.send(event).await.is_err() {
+            // The job is over when nobody listens.
+            self.finished = true;
+        }
     }
 }
 
 impl Stream {
+    /// The next output, if it is at the front.
+    fn take_output(&mut self) -> Option<Vec<u8>> {
+        match self.waiting.pop_front() {
+            Some(Piece::Output(bytes)) => Some(bytes),
+            Some(event) => {
+                self.waiting.push_front(event);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// A marker the other stream never reaches is none.
+    fn drop_forged_marker(&mut self) {
+        let waiting = self.waiting.iter().map(|piece| match piece {
+            Piece::Output(bytes) => bytes.len(),
+            Piece::Event(_) => 0,
+        });
+        if matches!(self.waiting.front(), Some(Piece::Event(_))) && waiting.sum::<usize>() > WAITING_BYTES {
+            self.waiting.pop_front();
+        }
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         let skip = self.skip.min(bytes.len() as u64);
         self.skip -= skip;

@@ -16,6 +16,9 @@ pub enum JobError {
     /// `RUNNER_SCRIPT_TIMEOUT` was up.
     #[error("script timeout: context deadline exceeded")]
     ScriptTimeout,
+    /// `prepare_timeout` or `get_sources_timeout` of config.toml was up.
+    #[error("{what} timeout: exceeded timeout of {}", go_duration(*.limit))]
+    StageTimeout { what: &'static str, limit: Duration },
     /// Canceled by a user.
     #[error("canceled")]
     Canceled,
@@ -33,6 +36,9 @@ pub enum JobError {
     /// The job asks for something this runner's configuration forbids or cannot do.
     #[error("{0}")]
     Configuration(String),
+    /// Somebody removed a container of the job while it worked.
+    #[error("container {id:?} was removed by somebody else")]
+    ContainerGone { id: String },
     /// Our side broke.
     #[error("{0:#}")]
     System(#[from] anyhow::Error),
@@ -44,19 +50,37 @@ impl JobError {
     pub fn reason(&self) -> FailureReason {
         match self {
             Self::ExitCode(_) => FailureReason::ScriptFailure,
-            Self::Timeout(_) | Self::ScriptTimeout => FailureReason::JobExecutionTimeout,
+            Self::Timeout(_) | Self::ScriptTimeout | Self::StageTimeout { .. } => FailureReason::JobExecutionTimeout,
             Self::Canceled => FailureReason::JobCanceled,
             Self::Interrupted(_) => FailureReason::RunnerInterrupted,
             Self::Pull { reason, .. } => reason.clone(),
             Self::Configuration(_) => FailureReason::RunnerConfigurationError,
-            Self::System(_) => FailureReason::RunnerSystemFailure,
+            Self::ContainerGone { .. } | Self::System(_) => FailureReason::RunnerSystemFailure,
+        }
+    }
+
+    pub(super) fn stage_timeout(what: &'static str) -> Self {
+        let limit = Duration::ZERO;
+        Self::StageTimeout { what, limit }
+    }
+
+    /// Whether containers of the job may still be busy: it was stopped from outside, or nobody knows.
+    pub(super) fn leaves_containers_at_work(&self) -> bool {
+        match self {
+            Self::Timeout(_)
+            | Self::StageTimeout { .. }
+            | Self::Canceled
+            | Self::Interrupted(_)
+            | Self::ContainerGone { .. }
+            | Self::System(_) => true,
+            Self::ExitCode(_) | Self::ScriptTimeout | Self::Pull { .. } | Self::Configuration(_) => false,
         }
     }
 
     /// The last line of the job's log.
     #[must_use]
     pub fn last_line(&self) -> String {
-        let system = if matches!(self, Self::System(_)) {
+        let system = if self.reason() == FailureReason::RunnerSystemFailure {
             " (system failure)"
         } else {
             ""

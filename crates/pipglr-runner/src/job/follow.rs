@@ -14,19 +14,39 @@ pub(super) struct BuildEnds {
     /// The first step that failed, or the last one.
     pub(super) script: Option<StageEnd>,
     pub(super) after_script: Option<StageEnd>,
+    /// Steps that need not run again if the container vanishes.
+    pub(super) succeeded: Vec<String>,
 }
 
-/// Follows a helper container to its end and gives the end of its last phase.
-pub(super) async fn follow(session: &mut Session, trace: &Trace) -> Result<Option<StageEnd>, JobError> {
+/// Follows a helper container to its end and gives the end of its last phase. `done` gets the phases that succeeded;
+/// `time_is_up` limits the time until the sources are there.
+pub(super) async fn follow(
+    session: &mut Session,
+    trace: &Trace,
+    done: &mut Vec<String>,
+    time_is_up: impl Future<Output = ()>,
+) -> Result<Option<StageEnd>, JobError> {
     let mut last = None;
-    while let Some(event) = session.next().await {
+    let mut fetching = true;
+    tokio::pin!(time_is_up);
+    loop {
+        let event = tokio::select! {
+            event = session.next() => event,
+            () = &mut time_is_up, if fetching => return Err(JobError::stage_timeout("get sources")),
+        };
+        let Some(event) = event else { return Ok(last) };
         match show(event, trace)? {
-            Shown::End(_, end) => last = Some(end),
+            Shown::End(stage, end) => {
+                last = Some(end);
+                if end == StageEnd::Exited(0) {
+                    fetching &= stage != "get_sources";
+                    done.push(stage);
+                }
+            }
             Shown::Output => {}
-            Shown::Finished => break,
+            Shown::Finished => return Ok(last),
         }
     }
-    Ok(last)
 }
 
 /// Follows the build container; `cancel` stops the script, after which `after_script` still runs.
@@ -34,8 +54,8 @@ pub(super) async fn follow_build(
     session: &mut Session,
     trace: &Trace,
     cancel: &CancellationToken,
-) -> Result<BuildEnds, JobError> {
-    let mut ends = BuildEnds::default();
+    ends: &mut BuildEnds,
+) -> Result<(), JobError> {
     // Asked again until it is heard: the first request may come before the container listens.
     let mut reminder = tokio::time::interval(Duration::from_secs(1));
     reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,16 +75,19 @@ pub(super) async fn follow_build(
                 continue;
             }
         };
-        let Some(event) = event else { return Ok(ends) };
+        let Some(event) = event else { return Ok(()) };
         match show(event, trace)? {
             Shown::Output => {}
-            Shown::Finished => return Ok(ends),
+            Shown::Finished => return Ok(()),
             Shown::End(stage, end) => match stage.as_str() {
                 "after_script" => ends.after_script = Some(end),
                 "cleanup_file_variables" => {}
                 _ => {
                     if end == StageEnd::Canceled {
                         trace.warning("script canceled externally (UI, API)");
+                    }
+                    if end == StageEnd::Exited(0) {
+                        ends.succeeded.push(stage);
                     }
                     ends.script = Some(end);
                 }
@@ -90,6 +113,7 @@ fn show(event: SessionEvent, trace: &Trace) -> Result<Shown, JobError> {
         }
         SessionEvent::Finished => return Ok(Shown::Finished),
         SessionEvent::Died(reason) => return Err(JobError::System(anyhow::anyhow!(reason))),
+        SessionEvent::Gone { id } => return Err(JobError::ContainerGone { id }),
     }
     Ok(Shown::Output)
 }
@@ -99,6 +123,7 @@ fn show(event: SessionEvent, trace: &Trace) -> Result<Shown, JobError> {
 /// Compat: gitlab-runner common/build.go.
 fn title(stage: &str) -> String {
     match stage {
+        "resolve_secrets" => "Resolving secrets",
         "get_sources" => "Getting source from Git repository",
         "download_artifacts" => "Downloading artifacts",
         "after_script" => "Running after_script",

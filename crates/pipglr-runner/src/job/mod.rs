@@ -1,14 +1,17 @@
 //! One job's life. [`run_job`] reads from top to bottom as what happens to a job.
 
+mod attempts;
 mod failure;
 mod feature_flags;
 mod follow;
+mod header;
 pub mod plan;
 mod prepare;
 mod script;
 mod variables;
 
 pub use failure::{JobError, classify_pull, final_state, go_duration};
+use plan::Timeouts;
 pub use plan::{AcceptedJob, JobPlan, SlotNumbers};
 pub use variables::{expand, parse_bool};
 
@@ -20,10 +23,11 @@ use crate::gitlab::{JobApi, StateReport, UpdateAnswer};
 use crate::trace::Trace;
 use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
 use anyhow::Context as _;
-use follow::{follow, follow_build};
+use attempts::{follow_helper, follow_scripts};
 use pipglr_protocol::update::{FailureReason, Output, RemoteJobState, UpdateState};
-use prepare::{Ready, prepare, start_helper};
+use prepare::{Ready, prepare, sources_helper, start_helper};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -80,13 +84,10 @@ pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
     };
     let mut sender = Sender::new(trace.clone(), world.api.clone(), signals.clone(), world.pace);
     let sending_done = CancellationToken::new();
-    let planned = plan::lower(&job);
+    let planned = OnceLock::new();
     let (end, ()) = tokio::join!(
         async {
-            let end = match &planned {
-                Ok(plan) => supervised(&job, plan, &world, &trace, &signals).await,
-                Err(error) => Err(JobError::Configuration(error.to_string())),
-            };
+            let end = supervised(&job, &planned, &world, &trace, &signals).await;
             let end = close_trace(&trace, end);
             sending_done.cancel();
             end
@@ -95,13 +96,13 @@ pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
     );
     let last = final_state(&end, &job.payload.features.failure_reasons);
     let reason = end.as_ref().err().map(JobError::reason);
-    let plan = planned.as_ref().ok();
-    let (delivery, ()) = tokio::join!(sender.finish(&last), stop_at_once(&end, plan, &world.engine));
+    let plan = planned.get();
+    let (delivery, removed) = tokio::join!(sender.finish(&last), stop_at_once(&end, plan, &world.engine));
     if let Err(JobError::System(error)) = &end {
         tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job failed for reasons on our side");
     }
     let finished = record(Some(last.state), reason, Some(delivery));
-    if let Some(plan) = plan {
+    if let (Some(plan), false) = (plan, removed) {
         remove_job_objects(&world.engine, plan).await;
     }
     if let Err(error) = std::fs::remove_file(trace.path()) {
@@ -140,14 +141,12 @@ pub(crate) async fn report_without_log(api: &JobApi) {
     api.update(&report).await;
 }
 
-/// A job that was stopped from outside may still be at work; one that ended by itself is not.
-async fn stop_at_once(end: &Result<(), JobError>, plan: Option<&JobPlan>, engine: &Engine) {
-    let at_work = matches!(
-        end,
-        Err(JobError::Timeout(_) | JobError::Canceled | JobError::Interrupted(_) | JobError::System(_))
-    );
-    if let (true, Some(plan)) = (at_work, plan) {
-        remove_job_objects(engine, plan).await;
+/// A job that was stopped from outside may still be at work; one that ended by itself is not. True if all its objects
+/// are gone.
+async fn stop_at_once(end: &Result<(), JobError>, plan: Option<&JobPlan>, engine: &Engine) -> bool {
+    match (end, plan) {
+        (Err(error), Some(plan)) if error.leaves_containers_at_work() => remove_job_objects(engine, plan).await,
+        _ => false,
     }
 }
 
@@ -168,21 +167,38 @@ fn close_trace(trace: &Trace, end: Result<(), JobError>) -> Result<(), JobError>
     end
 }
 
-/// Runs the phases under everything that can end a job from outside.
+/// Plans the job and runs its phases, under everything that can end a job from outside.
 async fn supervised(
     job: &AcceptedJob,
-    plan: &JobPlan,
+    planned: &OnceLock<JobPlan>,
     world: &World,
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<(), JobError> {
-    tokio::select! {
+    let timeout = plan::timeout(&job.payload);
+    let end = tokio::select! {
         biased;
         () = signals.abort.cancelled() => Err(JobError::Canceled),
         () = world.interrupt.cancelled() => Err(JobError::Interrupted("terminated")),
-        () = tokio::time::sleep(plan.timeout) => Err(JobError::Timeout(plan.timeout)),
-        end = run_phases(job, plan, world, trace, signals) => end,
+        () = tokio::time::sleep(timeout) => Err(JobError::Timeout(timeout)),
+        end = plan_and_run(job, planned, world, trace, signals) => end,
+    };
+    if let Err(JobError::Timeout(_)) = end {
+        header::warn_of_time_out(trace);
     }
+    end
+}
+
+async fn plan_and_run(
+    job: &AcceptedJob,
+    planned: &OnceLock<JobPlan>,
+    world: &World,
+    trace: &Trace,
+    signals: &JobSignals,
+) -> Result<(), JobError> {
+    header::print(job, trace);
+    let plan = plan::lower(job)?;
+    run_phases(job, planned.get_or_init(|| plan), world, trace, signals).await
 }
 
 /// The phases of a job in the order its log shows them. Images, volumes and git are prepared at the same time.
@@ -201,25 +217,31 @@ async fn run_phases(
         builds = plan.builds.name,
         "job planned"
     );
-    print_header(plan, trace);
+    for warning in &plan.warnings {
+        trace.warning(warning);
+    }
     let mut ready = tokio::select! {
         biased;
         // Before the user's scripts began there is nothing to be graceful about.
         () = signals.cancel.cancelled() => return Err(JobError::Canceled),
+        () = limit(plan.timeouts.prepare) => return Err(Timeouts::exceeded("prepare", plan.timeouts.prepare)),
         ready = prepare(job, plan, world, trace) => ready?,
     };
-    let mut end = match &mut ready.sources {
+    let mut end = match ready.sources.take() {
         Some(session) => {
             tokio::select! {
                 biased;
                 () = signals.cancel.cancelled() => return Err(JobError::Canceled),
-                end = follow(session, trace) => end.and_then(stage_result),
+                end = follow_helper(session, sources_helper(plan), "helper-prepare", plan, world, trace) => match end {
+                    Err(error @ JobError::StageTimeout { .. }) => return Err(error),
+                    end => end.and_then(stage_result),
+                },
             }
         }
         None => Ok(()),
     };
     if end.is_ok() {
-        end = run_scripts(job, plan, ready, trace, signals).await;
+        end = run_scripts(job, plan, ready, world, trace, signals).await;
     }
     let uploads = if end.is_ok() {
         &plan.uploads_on_success
@@ -235,23 +257,11 @@ async fn run_phases(
     end
 }
 
-fn print_header(plan: &JobPlan, trace: &Trace) {
-    let header = &plan.header;
-    trace.line(&format!(
-        "Running with {} {} ({})",
-        crate::NAME,
-        crate::VERSION,
-        crate::REVISION
-    ));
-    if !header.short_token.is_empty() {
-        let (name, token, id) = (&header.runner_name, &header.short_token, &header.system_id);
-        trace.line(&format!("  on {name} {token}, system ID: {id}"));
-    }
-    if !header.feature_flags.is_empty() {
-        trace.line(&format!("  feature flags: {}", header.feature_flags.join(", ")));
-    }
-    for warning in &plan.warnings {
-        trace.warning(warning);
+/// Ends when a phase's time is up; never if it has no limit of its own.
+async fn limit(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -259,31 +269,15 @@ fn print_header(plan: &JobPlan, trace: &Trace) {
 async fn run_scripts(
     job: &AcceptedJob,
     plan: &JobPlan,
-    mut ready: Ready,
+    ready: Ready,
+    world: &World,
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<(), JobError> {
-    let config = &ready.image.config;
-    let mut build = plan.build.clone();
-    if build.user.is_empty() {
-        build.user.clone_from(&config.user);
-    }
-    build.keep_home = config.env.iter().any(|e| e.starts_with("HOME="));
-    if build.entrypoint.is_empty() {
-        build.entrypoint = config.entrypoint.clone().unwrap_or_default();
-    }
-    ready.build.send_plan(&build).await?;
-    let ends = follow_build(&mut ready.build, trace, &signals.cancel).await?;
+    header::print_policy(job, trace);
+    let ends = follow_scripts(job, plan, ready, world, trace, &signals.cancel).await?;
     if let Some(error) = ends.after_script.and_then(|end| stage_result(Some(end)).err()) {
-        let fatal = job
-            .payload
-            .variables
-            .iter()
-            .rev()
-            .find(|v| v.key == "AFTER_SCRIPT_IGNORE_ERRORS");
-        if fatal.and_then(|v| variables::parse_bool(v.value.expose())) == Some(false)
-            && ends.script == Some(StageEnd::Exited(0))
-        {
+        if !plan.ignore_after_script && ends.script == Some(StageEnd::Exited(0)) {
             return Err(error);
         }
         trace.warning(&format!(
@@ -301,8 +295,9 @@ async fn finish_in_helper(plan: &JobPlan, phase: &Phase, world: &World, trace: &
         phases: vec![phase.clone()],
         ..HelperPlan::default()
     };
-    let mut session = start_helper(plan, &helper, "helper-finish", &world.engine).await?;
-    stage_result(follow(&mut session, trace).await?)
+    let role = "helper-finish";
+    let session = start_helper(plan, &helper, role, &world.engine).await?;
+    stage_result(follow_helper(session, helper, role, plan, world, trace).await?)
 }
 
 fn stage_result(end: Option<StageEnd>) -> Result<(), JobError> {

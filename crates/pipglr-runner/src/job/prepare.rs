@@ -86,10 +86,7 @@ async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &T
     };
     let (sources, image) = tokio::join!(sources, ensure_image(engine, &plan.image, trace));
     let image = image?;
-    let container = spec::build_container(plan, &image, &job.runner.docker, engine.settings());
-    let build = Session::launch(engine, &container, &plan.build.nonce)
-        .await
-        .map_err(launch_error)?;
+    let build = start_build(job, plan, &image, engine).await?;
     Ok(Ready {
         sources: sources?,
         build,
@@ -97,19 +94,38 @@ async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &T
     })
 }
 
-/// Starts the helper that fetches sources and artifacts; it works while the image is still on its way.
-async fn start_sources(plan: &JobPlan, engine: &Engine) -> Result<Option<Session>, JobError> {
-    if plan.prepare_phases.is_empty() {
-        return Ok(None);
-    }
-    let helper = HelperPlan {
+/// Starts the build container; it waits for its plan.
+pub(super) async fn start_build(
+    job: &AcceptedJob,
+    plan: &JobPlan,
+    image: &Image,
+    engine: &Engine,
+) -> Result<Session, JobError> {
+    let container = spec::build_container(plan, image, &job.runner.docker, engine.settings());
+    Session::launch(engine, &container, &plan.build.nonce)
+        .await
+        .map_err(launch_error)
+}
+
+/// What the helper that fetches sources and artifacts is told.
+pub(super) fn sources_helper(plan: &JobPlan) -> HelperPlan {
+    HelperPlan {
         nonce: plan.build.nonce.clone(),
         environment: plan.build.environment.clone(),
         remove_first: plan.build.remove_at_end.clone(),
         files: plan.build.files.clone(),
         phases: plan.prepare_phases.clone(),
-    };
-    start_helper(plan, &helper, "helper-prepare", engine).await.map(Some)
+    }
+}
+
+/// Starts the helper that fetches sources and artifacts; it works while the image is still on its way.
+async fn start_sources(plan: &JobPlan, engine: &Engine) -> Result<Option<Session>, JobError> {
+    if plan.prepare_phases.is_empty() {
+        return Ok(None);
+    }
+    start_helper(plan, &sources_helper(plan), "helper-prepare", engine)
+        .await
+        .map(Some)
 }
 
 /// Starts a helper container and tells it what to do.

@@ -10,8 +10,10 @@ pub(super) struct ScriptParts<'a> {
     pub directory: &'a str,
     /// Printed first, in green.
     pub notice: Option<&'a str>,
-    /// `pre_build_script`, the step's commands, `post_build_script`.
-    pub commands: &'a [&'a str],
+    /// `pre_build_script`, the step's commands, `post_build_script`, each with its name in section markers.
+    pub commands: &'a [(&'a str, Vec<String>)],
+    /// Commands of several lines are shown whole, in a collapsed section (`FF_SCRIPT_SECTIONS`).
+    pub sections: bool,
     /// `CI_DEBUG_TRACE`.
     pub trace_commands: bool,
     /// `FF_ENABLE_BASH_EXIT_CODE_CHECK`.
@@ -25,9 +27,18 @@ pub(super) fn render_script(parts: &ScriptParts<'_>) -> String {
     if let Some(notice) = parts.notice {
         body.push_str(&echo(notice));
     }
-    for command in parts.commands {
+    let commands = parts.commands.iter().flat_map(|(name, list)| {
+        list.iter()
+            .enumerate()
+            .map(move |(index, command)| (name, index, command))
+    });
+    for (name, index, command) in commands {
         let command = command.trim();
-        body.push_str(&announce(command));
+        if parts.sections && command.contains('\n') {
+            body.push_str(&section(&format!("section_{name}_{index}"), command));
+        } else {
+            body.push_str(&announce(command));
+        }
         body.push_str(command);
         body.push('\n');
         if parts.check_each_exit_code && !command.is_empty() {
@@ -52,6 +63,18 @@ fn announce(command: &str) -> String {
     }
 }
 
+/// A collapsed section with the whole command; what the command prints comes after it.
+///
+/// Compat: gitlab-runner shells/bash.go `SectionStart`, shells/abstract.go `writeMultilineCommand`.
+fn section(name: &str, command: &str) -> String {
+    let now = "\"$(date +%s 2>/dev/null || echo 0)\"";
+    format!(
+        "printf 'section_start:%s:{name}[hide_duration=true,collapsed=true]\\r\\033[0K' {now}\n{}\
+         printf 'section_end:%s:{name}\\r\\033[0K' {now}\n",
+        echo(&format!("$ {command}"))
+    )
+}
+
 fn echo(text: &str) -> String {
     format!("printf '%s\\n' {}\n", quote(&format!("\x1b[32;1m{text}\x1b[0;m")))
 }
@@ -73,10 +96,16 @@ mod tests {
 
     /// Runs a script in a real shell and gives (exit code, output without colours).
     fn run(shell: &str, commands: &[&str], check: bool) -> (i32, String) {
+        let commands = commands.iter().map(|c| (*c).to_owned()).collect();
+        run_parts(shell, &[("script_step", commands)], check, false)
+    }
+
+    fn run_parts(shell: &str, commands: &[(&str, Vec<String>)], check: bool, sections: bool) -> (i32, String) {
         let script = render_script(&ScriptParts {
             directory: "/",
             notice: None,
             commands,
+            sections,
             trace_commands: false,
             check_each_exit_code: check,
         });
@@ -135,5 +164,41 @@ mod tests {
         }
         assert_eq!(run("bash", &["set +e; false", "echo on"], true).0, 1);
         assert_eq!(run("bash", &["set +e; false", "echo on"], false).0, 0);
+    }
+
+    #[test]
+    fn commands_of_several_lines_are_shown_in_sections() {
+        let parts = [
+            ("pre_build_script", vec!["echo before".to_owned()]),
+            (
+                "script_step",
+                vec!["echo one".to_owned(), "echo it\\'s\necho 'a b'".to_owned()],
+            ),
+            ("post_build_script", vec!["true\nfalse".to_owned()]),
+        ];
+        for shell in ["bash", "sh"] {
+            let (code, output) = run_parts(shell, &parts, false, true);
+            let digits: String = output
+                .split(':')
+                .map(|part| {
+                    let time = part.len() == 10 && part.bytes().all(|b| b.is_ascii_digit());
+                    if time { "TIME" } else { part }
+                })
+                .collect::<Vec<_>>()
+                .join(":");
+            let clear = "\r\x1b[0K";
+            let folded = |name: &str, command: &str| {
+                format!(
+                    "section_start:TIME:section_{name}[hide_duration=true,collapsed=true]{clear}$ {command}\n\
+                     section_end:TIME:section_{name}{clear}"
+                )
+            };
+            let expected = format!(
+                "$ echo before\nbefore\n$ echo one\none\n{}it's\na b\n{}",
+                folded("script_step_1", "echo it\\'s\necho 'a b'"),
+                folded("post_build_script_0", "true\nfalse"),
+            );
+            assert_eq!((code, digits), (1, expected), "{shell}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::{Shared, run_logged, runner_info};
 use crate::config::RunnerConfig;
 use crate::gitlab::{Error, GitLab, JobApi};
 use crate::job::World;
-use crate::job::plan::AcceptedJob;
+use crate::job::plan::{self, AcceptedJob};
 use crate::job::report_without_log;
 use crate::trace::sender::Pace;
 use anyhow::Context as _;
@@ -148,27 +148,6 @@ impl Poller {
 
     fn start(&mut self, payload: JobPayload, slot: Slot) {
         let (numbers, guard) = self.shared.slots.number(self.index, payload.job_info.project_id);
-        let debug_trace = ["CI_DEBUG_TRACE", "CI_DEBUG_SERVICES"].iter().any(|key| {
-            !self.runner.debug_trace_disabled
-                && payload
-                    .variables
-                    .iter()
-                    .any(|v| v.key == *key && matches!(v.value.expose(), "true" | "1"))
-        });
-        let api = JobApi::new(
-            self.gitlab.clone(),
-            payload.id,
-            payload.token.clone(),
-            self.info.clone(),
-            debug_trace,
-        );
-        let world = World {
-            engine: self.shared.engine.clone(),
-            api,
-            directory: self.shared.options.state_dir.join(super::JOB_LOGS),
-            pace: pace(&self.runner),
-            interrupt: self.shared.shutdown.forceful().clone(),
-        };
         let job = AcceptedJob {
             payload: Arc::new(payload),
             runner: self.runner.clone(),
@@ -176,6 +155,20 @@ impl Poller {
             system_id: self.shared.options.system_id.clone(),
             nested_privileged: self.shared.engine.settings().nested_privileged,
             ca_certificates: self.ca_certificates.clone(),
+        };
+        let api = JobApi::new(
+            self.gitlab.clone(),
+            job.payload.id,
+            job.payload.token.clone(),
+            self.info.clone(),
+            plan::debug_trace(&job),
+        );
+        let world = World {
+            engine: self.shared.engine.clone(),
+            api,
+            directory: self.shared.options.state_dir.join(super::JOB_LOGS),
+            pace: pace(&self.runner),
+            interrupt: self.shared.shutdown.forceful().clone(),
         };
         let runner = self.runner.clone();
         self.jobs.spawn(async move {
@@ -203,6 +196,10 @@ impl Poller {
 fn pace(runner: &RunnerConfig) -> Pace {
     let tries = runner.job_status_final_update_retry_limit;
     Pace {
+        dynamic_keep_alive: runner
+            .feature_flags
+            .get("FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL")
+            .is_some_and(|&on| on),
         final_tries: if tries == 0 { Pace::default().final_tries } else { tries },
         ..Pace::default()
     }

@@ -61,6 +61,8 @@ struct Shared {
 struct State {
     buffer: Buffer,
     streams: [Stream; 3],
+    /// The section that was opened last and not closed.
+    section: Option<String>,
     /// The first write that failed; later output is lost and the job must not pretend otherwise.
     broken: Option<io::Error>,
 }
@@ -84,6 +86,7 @@ impl Trace {
         let state = State {
             buffer: Buffer::create(path, settings.limit)?,
             streams: [stream(0, false), stream(1, false), stream(1, true)],
+            section: None,
             broken: None,
         };
         Ok(Self(Arc::new(Shared {
@@ -156,15 +159,23 @@ impl Trace {
     /// Opens a section and prints its title.
     pub fn section_start(&self, name: &str, title: &str) {
         let marker = self.section_marker("start", name);
+        self.state().section = Some(name.to_owned());
         self.runner(&format!("{marker}{CLEAR_LINE}{BOLD_CYAN}{title}{RESET}{RESET}\n"));
     }
 
     /// Closes a section.
     pub fn section_end(&self, name: &str) {
         let marker = self.section_marker("end", name);
+        self.state().section = None;
         if !marker.is_empty() {
             self.runner(&marker);
         }
+    }
+
+    /// The section that is open, if one is.
+    #[must_use]
+    pub fn open_section(&self) -> Option<String> {
+        self.state().section.clone()
     }
 
     /// Checksum and size of everything written so far.

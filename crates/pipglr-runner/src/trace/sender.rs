@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest interval a coordinator can ask for.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// Longest silence of a job, if it grows with the interval.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30 * 60);
 /// Longest pause between two tries of the final update.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
@@ -19,8 +21,14 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
 pub struct Pace {
     /// Time between two patches until the coordinator names another.
     pub interval: Duration,
-    /// Silence after which the job is reported as still running.
+    /// Silence after which the job is reported as still running, at the latest. It is done after two intervals of the
+    /// coordinator, too, because the answer is how a silent job hears of its cancellation.
     pub keep_alive: Duration,
+    /// Silence in which nobody is bothered, however short the interval.
+    pub shortest_silence: Duration,
+    /// As gitlab-runner, silence is four intervals, from `keep_alive` to half an hour
+    /// (`FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL`).
+    pub dynamic_keep_alive: bool,
     /// First pause after a failed final update; doubles.
     pub backoff: Duration,
     /// Tries of the final update.
@@ -32,8 +40,21 @@ impl Default for Pace {
         Self {
             interval: Duration::from_secs(3),
             keep_alive: Duration::from_secs(30),
+            shortest_silence: Duration::from_secs(6),
+            dynamic_keep_alive: false,
             backoff: Duration::from_secs(1),
             final_tries: 10,
+        }
+    }
+}
+
+impl Pace {
+    /// Silence after which the job is reported as still running, given the coordinator's interval.
+    fn silence(&self, interval: Duration) -> Duration {
+        if self.dynamic_keep_alive {
+            (interval * 4).clamp(self.keep_alive, LONGEST_SILENCE.max(self.keep_alive))
+        } else {
+            (interval * 2).max(self.shortest_silence).min(self.keep_alive)
         }
     }
 }
@@ -141,7 +162,10 @@ impl Sender {
             Patched::Fine => {}
             Patched::Rewound | Patched::Failed | Patched::Over => return,
         }
-        if self.last_contact.is_some_and(|at| at.elapsed() < self.pace.keep_alive) {
+        if self
+            .last_contact
+            .is_some_and(|at| at.elapsed() < self.pace.silence(self.interval))
+        {
             return;
         }
         let report = StateReport::running(self.trace.output());
@@ -242,6 +266,27 @@ impl Sender {
             Some(RemoteJobState::Canceling) => self.signals.cancel.cancel(),
             Some(RemoteJobState::Ended) => self.signals.abort.cancel(),
             Some(RemoteJobState::Running) | None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pace;
+    use std::time::Duration;
+
+    #[test]
+    fn a_silent_job_asks_as_often_as_the_interval_allows() {
+        // (interval, silence, silence with the flag)
+        for (interval, silence, dynamic) in [(1, 6, 30), (3, 6, 30), (10, 20, 40), (60, 30, 240), (900, 30, 1800)] {
+            let of = |dynamic_keep_alive| {
+                let pace = Pace {
+                    dynamic_keep_alive,
+                    ..Pace::default()
+                };
+                pace.silence(Duration::from_secs(interval)).as_secs()
+            };
+            assert_eq!((of(false), of(true)), (silence, dynamic), "{interval}");
         }
     }
 }

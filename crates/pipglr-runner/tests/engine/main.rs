@@ -6,6 +6,7 @@ mod client;
 mod independent;
 mod job;
 mod job_failures;
+mod lifecycle;
 mod manager;
 mod registration;
 mod sender;

@@ -26,6 +26,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) const FAST: Pace = Pace {
     interval: Duration::from_millis(5),
     keep_alive: Duration::from_secs(600),
+    shortest_silence: Duration::from_secs(600),
+    dynamic_keep_alive: false,
     backoff: Duration::from_millis(5),
     final_tries: 10,
 };
@@ -96,7 +98,12 @@ impl Bench {
 
     /// Runs a job as if it had just been handed out.
     pub(crate) async fn run(&self, builder: JobBuilder) -> Ran {
-        let payload = self.gitlab.assign(builder);
+        self.run_payload(builder.into()).await
+    }
+
+    /// As [`Bench::run`], for what [`JobBuilder`] has no word for.
+    pub(crate) async fn run_payload(&self, payload: Value) -> Ran {
+        let payload = self.gitlab.assign(payload);
         let id = payload["id"].as_u64().unwrap();
         let running = Box::pin(job::run_job(self.accepted(payload), self.world(id)));
         let record = tokio::time::timeout(PATIENCE, running)

@@ -159,6 +159,15 @@ impl Process {
                     });
                     return Err(Dead(137));
                 }
+                Act::Vanish { times } => {
+                    if self.state.change(|s| s.vanish(&self.id, times)) {
+                        return Err(Dead(137));
+                    }
+                }
+                Act::ForgeMarker(event) => {
+                    let bytes = format!("\x1epipglr:{}:{event}\n", self.nonce);
+                    self.write(1, bytes.as_bytes());
+                }
                 Act::LoseAttach { mid_frame } => {
                     self.state.change(|s| s.cut_attached(&self.id, mid_frame));
                 }

@@ -23,6 +23,10 @@ pub enum Act {
     Die(i32),
     /// The container is killed for want of memory.
     OutOfMemory,
+    /// Somebody removes the container, as long as that happened fewer than `times` times in this job.
+    Vanish { times: usize },
+    /// Writes a marker with the container's own nonce to stdout alone, as only a job that spies on process 1 can.
+    ForgeMarker(String),
     /// The attach connection ends; the log goes on. `mid_frame`: within an output frame.
     LoseAttach { mid_frame: bool },
 }

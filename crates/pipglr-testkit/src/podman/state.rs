@@ -23,6 +23,8 @@ pub(super) struct State {
     /// By job (or any) and stage.
     pub(super) scripts: HashMap<(Option<String>, String), Vec<Act>>,
     pub(super) faults: Vec<Fault>,
+    /// How many containers somebody else removed.
+    pub(super) vanished: usize,
     pub(super) record: Record,
 }
 
@@ -149,6 +151,16 @@ impl State {
             }
             let _ = attached.send(Piece::Cut);
         }
+    }
+
+    /// Somebody else removes the container, if that happened fewer than `times` times. Says whether it did.
+    pub(super) fn vanish(&mut self, id: &str, times: usize) -> bool {
+        if self.vanished >= times {
+            return false;
+        }
+        self.vanished += 1;
+        self.cut_attached(id, false);
+        self.containers.remove(id).is_some()
     }
 
     /// The container's process is gone.

@@ -2,12 +2,16 @@
 
 mod image;
 mod names;
+mod settings;
 mod sources;
 mod steps;
+mod timeouts;
 mod variables;
 
 pub use image::{ImagePlan, PullPolicy};
 pub use names::{Labels, Names};
+pub(crate) use steps::for_image;
+pub use timeouts::Timeouts;
 
 use super::JobError;
 use super::feature_flags::FeatureFlags;
@@ -48,7 +52,11 @@ pub struct SlotNumbers {
 pub struct JobPlan {
     pub names: Names,
     pub labels: Labels,
-    pub timeout: Duration,
+    pub timeouts: Timeouts,
+    /// Tries of a stage whose container vanished.
+    pub section_attempts: u32,
+    /// A failing `after_script` does not fail the job.
+    pub ignore_after_script: bool,
     pub image: ImagePlan,
     pub builds: BuildsVolume,
     pub volumes: Vec<VolumeMount>,
@@ -59,7 +67,6 @@ pub struct JobPlan {
     pub uploads_on_failure: Option<Phase>,
     /// Whether the job's container gets what building images inside needs.
     pub privileged: bool,
-    pub header: Header,
     /// Sentences for the job's author, printed before the first phase.
     pub warnings: Vec<String>,
 }
@@ -90,6 +97,26 @@ pub struct Header {
     pub short_token: String,
     pub system_id: String,
     pub feature_flags: Vec<String>,
+}
+
+/// The first lines of a job's log. Never fails, so that even a job that cannot be planned says who refused it.
+#[must_use]
+pub fn header(job: &AcceptedJob) -> Header {
+    Header {
+        runner_name: job.runner.name.clone(),
+        short_token: job.runner.token.short(),
+        system_id: job.system_id.clone(),
+        feature_flags: variables::all(job, &mut Vec::new()).flags.changed(),
+    }
+}
+
+/// Whether the log may hold what is better not shown to everybody: the coordinator restricts who can read it.
+#[must_use]
+pub fn debug_trace(job: &AcceptedJob) -> bool {
+    let all = variables::all(job, &mut Vec::new());
+    ["CI_DEBUG_TRACE", "CI_DEBUG_SERVICES"]
+        .iter()
+        .any(|key| settings::debug(job, &all, key, &mut Vec::new()))
 }
 
 /// How the log of a job is written. Never fails, so that even a job that cannot be planned has a log without secrets.
@@ -142,13 +169,17 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         .files()
         .map(|(path, content)| FileVariable { path, content })
         .collect();
-    let build = steps::lower(job, &all, &image, environment, files, &mut warnings)?;
+    all.flags.warn_of_ignored(&mut warnings);
+    let timeouts = Timeouts::new(job, &all, &mut warnings);
+    let build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
     if !job.payload.cache.iter().all(|c| c.paths.is_empty() && !c.untracked) {
         warnings.push("this version of pipglr has no caches yet: `cache` of this job has no effect".to_owned());
     }
     Ok(JobPlan {
         labels: Labels::new(job),
-        timeout: timeout(&job.payload),
+        timeouts,
+        section_attempts: settings::attempts(&all.variables, "EXECUTOR_JOB_SECTION_ATTEMPTS", &mut warnings),
+        ignore_after_script: settings::switch(&all.variables, "AFTER_SCRIPT_IGNORE_ERRORS", true, &mut warnings),
         image,
         builds: names.builds_volume(job, strategy),
         volumes: names.volumes(job, &all.variables, &mut warnings),
@@ -157,12 +188,6 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         uploads_on_success: uploads(job, &all, true),
         uploads_on_failure: uploads(job, &all, false),
         privileged: job.runner.docker.privileged,
-        header: Header {
-            runner_name: job.runner.name.clone(),
-            short_token: job.runner.token.short(),
-            system_id: job.system_id.clone(),
-            feature_flags: all.flags.changed(),
-        },
         warnings,
         names,
     })
@@ -223,7 +248,7 @@ fn prepare_phases(
             coordinator: access(job),
             project_dir: all.directories.project.clone(),
             downloads,
-            attempts: sources::attempts(&all.variables, "ARTIFACT_DOWNLOAD_ATTEMPTS", warnings),
+            attempts: settings::attempts(&all.variables, "ARTIFACT_DOWNLOAD_ATTEMPTS", warnings),
             direct: all.flags.is_on("FF_USE_DIRECT_DOWNLOAD"),
         }));
     }

@@ -2,6 +2,7 @@
 //!
 //! Compat: gitlab-runner shells/abstract.go, common/build_settings.go, helpers/url.
 
+use super::settings::{attempts, switch};
 use super::{AcceptedJob, AllVariables};
 use crate::container_side::helper::{GitTls, SourcesPlan, Strategy, UrlRule};
 use crate::job::JobError;
@@ -183,39 +184,5 @@ fn flags(variables: &Variables, key: &str, default: &[&str]) -> Option<Vec<Strin
         [] => Some(default.iter().map(|f| (*f).to_owned()).collect()),
         [only] if only == "none" => None,
         _ => Some(words),
-    }
-}
-
-fn switch(variables: &Variables, key: &str, default: bool, warnings: &mut Vec<String>) -> bool {
-    match variables.switch(key) {
-        None => default,
-        Some(Ok(on)) => on,
-        Some(Err(value)) => {
-            warnings.push(format!(
-                "{key}: expected bool got {value:?}, using default value: {default}"
-            ));
-            default
-        }
-    }
-}
-
-/// Tries of a phase: 1 to 10.
-pub(super) fn attempts(variables: &Variables, key: &str, warnings: &mut Vec<String>) -> u32 {
-    let Some(text) = variables.get(key).filter(|t| !t.is_empty()) else {
-        return 1;
-    };
-    match text.parse::<i64>() {
-        Ok(n @ 1..=10) => u32::try_from(n).unwrap_or(1),
-        Ok(n) => {
-            let clamped = n.clamp(1, 10);
-            warnings.push(format!(
-                "{key}: number of attempts out of the range [1, 10], clamping to: {clamped}"
-            ));
-            u32::try_from(clamped).unwrap_or(1)
-        }
-        Err(_) => {
-            warnings.push(format!("{key}: expected int got {text:?}, using default value: 1"));
-            1
-        }
     }
 }

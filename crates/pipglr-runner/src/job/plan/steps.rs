@@ -1,15 +1,15 @@
 //! The job's scripts as the build container gets them.
 
 use super::image::ImagePlan;
+use super::settings;
+use super::timeouts::{Timeouts, seconds};
 use super::{AcceptedJob, AllVariables};
 use crate::container_side::init::{FileVariable, InitPlan, InitStep};
 use crate::job::JobError;
 use crate::job::script::{ScriptParts, render_script};
+use pipglr_podman::ImageConfig;
 use pipglr_protocol::Secret;
 use pipglr_protocol::payload::Step;
-
-/// Seconds `after_script` has unless `RUNNER_AFTER_SCRIPT_TIMEOUT` says otherwise.
-const AFTER_SCRIPT_TIMEOUT: u64 = 300;
 
 pub(super) fn lower(
     job: &AcceptedJob,
@@ -17,9 +17,10 @@ pub(super) fn lower(
     image: &ImagePlan,
     environment: Vec<(String, Secret)>,
     files: Vec<FileVariable>,
+    timeouts: &Timeouts,
     warnings: &mut Vec<String>,
 ) -> Result<InitPlan, JobError> {
-    let debug = debug_trace(job, all, warnings);
+    let debug = settings::debug(job, all, "CI_DEBUG_TRACE", warnings);
     let scripts = Scripts { job, all, debug };
     let is_after = |step: &&Step| step.name == "after_script";
     let steps: Vec<InitStep> = job
@@ -50,9 +51,9 @@ pub(super) fn lower(
         files,
         gitlab_env: format!("{}/gitlab_runner_env", all.directories.temp),
         steps,
-        script_timeout: seconds(all, "RUNNER_SCRIPT_TIMEOUT", warnings),
+        script_timeout: timeouts.script.map(seconds),
         after_script,
-        after_script_timeout: seconds(all, "RUNNER_AFTER_SCRIPT_TIMEOUT", warnings).unwrap_or(AFTER_SCRIPT_TIMEOUT),
+        after_script_timeout: seconds(timeouts.after_script),
         remove_at_end: vec![all.directories.temp.clone()],
     })
 }
@@ -67,64 +68,58 @@ struct Scripts<'a> {
 impl Scripts<'_> {
     fn step(&self, step: &Step) -> InitStep {
         let runner = &self.job.runner;
-        let around = |script: &'_ str| (!script.is_empty()).then(|| script.to_owned());
-        let commands: Vec<String> = around(&runner.pre_build_script)
-            .into_iter()
-            .chain(step.script.iter().cloned())
-            .chain(around(&runner.post_build_script))
-            .collect();
+        let one = |script: &'_ str| (!script.is_empty()).then(|| script.to_owned());
+        // Compat: gitlab-runner shells/abstract.go `writeUserScript`; only release commands are expanded by the runner.
+        let commands: Vec<String> = match step.name.as_str() {
+            "release" => step.script.iter().map(|c| self.all.variables.expand(c)).collect(),
+            _ => step.script.clone(),
+        };
+        let parts = [
+            ("pre_build_script", one(&runner.pre_build_script).into_iter().collect()),
+            ("script_step", commands),
+            (
+                "post_build_script",
+                one(&runner.post_build_script).into_iter().collect(),
+            ),
+        ];
         InitStep {
             stage: format!("step_{}", step.name.to_lowercase()),
-            script: self.render(None, &commands),
+            script: self.render(None, &parts),
         }
     }
 
     fn after(&self, step: &Step) -> InitStep {
         InitStep {
             stage: "after_script".to_owned(),
-            script: self.render(Some("Running after script..."), &step.script),
+            script: self.render(
+                Some("Running after script..."),
+                &[("after_script_step", step.script.clone())],
+            ),
         }
     }
 
-    fn render(&self, notice: Option<&str>, commands: &[String]) -> String {
-        let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    fn render(&self, notice: Option<&str>, parts: &[(&str, Vec<String>)]) -> String {
+        let flags = &self.all.flags;
         render_script(&ScriptParts {
             directory: &self.all.directories.project,
             notice,
-            commands: &commands,
+            commands: parts,
+            sections: self.job.payload.features.trace_sections && flags.is_on("FF_SCRIPT_SECTIONS"),
             trace_commands: self.debug,
-            check_each_exit_code: self.all.flags.is_on("FF_ENABLE_BASH_EXIT_CODE_CHECK"),
+            check_each_exit_code: flags.is_on("FF_ENABLE_BASH_EXIT_CODE_CHECK"),
         })
     }
 }
 
-/// `CI_DEBUG_TRACE`, unless the operator forbids it.
-fn debug_trace(job: &AcceptedJob, all: &AllVariables, warnings: &mut Vec<String>) -> bool {
-    match all.variables.switch("CI_DEBUG_TRACE") {
-        Some(Ok(true)) if job.runner.debug_trace_disabled => {
-            warnings.push("CI_DEBUG_TRACE: usage is disabled on this Runner".to_owned());
-            false
-        }
-        Some(Ok(on)) => on,
-        Some(Err(value)) => {
-            warnings.push(format!(
-                "CI_DEBUG_TRACE: expected bool got {value:?}, using default value: false"
-            ));
-            false
-        }
-        None => false,
+/// The scripts' plan, completed by what only the image knows.
+pub(crate) fn for_image(build: &InitPlan, image: &ImageConfig) -> InitPlan {
+    let mut build = build.clone();
+    if build.user.is_empty() {
+        build.user.clone_from(&image.user);
     }
-}
-
-/// A Go duration of a variable in seconds; nothing for absent, zero and malformed ones.
-fn seconds(all: &AllVariables, key: &str, warnings: &mut Vec<String>) -> Option<u64> {
-    let text = all.variables.get(key).filter(|t| !t.is_empty())?;
-    match crate::config::parse_go_duration(&text) {
-        Some(duration) => Some(duration.as_secs()).filter(|&s| s > 0),
-        None => {
-            let kind = if text.starts_with('-') { "relative" } else { "malformed" };
-            warnings.push(format!("Ignoring {kind} {key} timeout: {text}"));
-            None
-        }
+    build.keep_home = image.env.iter().any(|e| e.starts_with("HOME="));
+    if build.entrypoint.is_empty() {
+        build.entrypoint = image.entrypoint.clone().unwrap_or_default();
     }
+    build
 }
