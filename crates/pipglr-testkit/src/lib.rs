@@ -7,10 +7,12 @@
 //! - [`gitlab`]: the runner API of a GitLab instance.
 //! - [`podman`]: libpod's API with containers that run a scripted behaviour.
 //! - [`proxy`]: a TCP connection that can be cut.
+//! - [`vault`]: a server for secrets.
 
 pub mod gitlab;
 pub mod podman;
 pub mod proxy;
+pub mod vault;
 mod watched;
 
 pub use watched::Gate;

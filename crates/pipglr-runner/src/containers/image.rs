@@ -3,6 +3,7 @@
 //! Compat: gitlab-runner executors/docker/internal/pull/manager.go (order, messages, which failures are retried).
 
 use super::Engine;
+use crate::gitlab::jitter;
 use crate::job::plan::{ImagePlan, PullPolicy};
 use crate::job::{JobError, classify_pull};
 use crate::trace::Trace;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 /// Tries of a pull that fails for a reason that may pass.
 const TRIES: u32 = 3;
+/// Pause after the first of them.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Makes the image available and says so in the log.
 ///
@@ -122,8 +125,9 @@ async fn pull(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<(), Jo
             "Failed to pull image {:?} (attempt #{attempt}), retrying: {message}",
             plan.name
         ));
+        // 2 s, 4 s, and up to a second more, so that jobs that failed together do not come back together.
+        tokio::time::sleep(FIRST_PAUSE * attempt + Duration::from_secs_f64(jitter())).await;
         attempt += 1;
-        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -6,6 +6,7 @@ pub mod session;
 pub mod spec;
 
 use pipglr_podman::Client;
+use pipglr_protocol::Secret;
 use std::path::PathBuf;
 
 /// Where the engine finds what job containers are made of.
@@ -21,6 +22,12 @@ pub struct EngineSettings {
     pub nested_privileged: bool,
     /// Settings for podman inside such jobs.
     pub nested_containers_conf: Option<PathBuf>,
+    /// A docker config.json for pulls, as text: `DOCKER_AUTH_CONFIG` of this process.
+    pub docker_auth_config: Option<Secret>,
+    /// Where `.docker/config.json` or `.dockercfg` are looked for, for pulls.
+    pub home: Option<PathBuf>,
+    /// PEM certificates for runners without `tls-ca-file`, and for their jobs.
+    pub ca_certificates: Option<PathBuf>,
 }
 
 impl Default for EngineSettings {
@@ -31,6 +38,9 @@ impl Default for EngineSettings {
             helper_root: "/usr/lib/pipglr/helper-root".into(),
             nested_privileged: true,
             nested_containers_conf: None,
+            docker_auth_config: None,
+            home: None,
+            ca_certificates: None,
         }
     }
 }

@@ -82,7 +82,7 @@ impl GitLab {
     /// [`Error::Configuration`] for a bad URL or unreadable TLS files.
     pub fn connect(connection: &Connection) -> Result<Self, Error> {
         Ok(Self {
-            http: build_http(&connection.tls)?,
+            http: http_client(&connection.tls)?,
             base: api_base(&connection.url)?,
         })
     }
@@ -190,7 +190,7 @@ pub(super) fn unreachable_error(url: &str, error: &reqwest::Error) -> Error {
 }
 
 /// `scheme://host/path` without user, password and query.
-pub(super) fn without_credentials(url: &str) -> String {
+pub(crate) fn without_credentials(url: &str) -> String {
     match reqwest::Url::parse(url) {
         Ok(mut parsed) => {
             // Fails only for URLs that cannot carry credentials at all.
@@ -222,7 +222,8 @@ fn api_base(url: &str) -> Result<String, Error> {
     Ok(format!("{trimmed}/api/v4/"))
 }
 
-fn build_http(tls: &TlsFiles) -> Result<Client, Error> {
+/// An HTTP client that trusts the system's certificates and those of `tls`.
+pub(crate) fn http_client(tls: &TlsFiles) -> Result<Client, Error> {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Already installed by the program that embeds us: just as good.

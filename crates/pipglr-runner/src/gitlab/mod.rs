@@ -9,6 +9,8 @@ mod retry;
 
 pub use artifacts::UploadDescription;
 pub use client::{Connection, Error, GitLab, TlsFiles};
+pub(crate) use client::{http_client, without_credentials};
 pub use job::{JobApi, Patch, PatchAnswer, StateReport, Update, UpdateAnswer};
 pub use registration::Verified;
 pub use request::JobRequestOutcome;
+pub(crate) use retry::jitter;

@@ -29,7 +29,7 @@ pub(super) fn pause(headers: &HeaderMap, attempt: u32, random: f64) -> Duration 
 }
 
 /// A number in `0.0..1.0`; spreads retries of many runners, nothing depends on its quality.
-pub(super) fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
     f64::from(u32::try_from(high >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }

@@ -33,6 +33,9 @@ pub enum JobError {
         message: String,
         reason: FailureReason,
     },
+    /// A secret could not be had; carries its classification.
+    #[error("resolving secrets: {message}")]
+    Secrets { message: String, reason: FailureReason },
     /// The job asks for something this runner's configuration forbids or cannot do.
     #[error("{0}")]
     Configuration(String),
@@ -53,7 +56,7 @@ impl JobError {
             Self::Timeout(_) | Self::ScriptTimeout | Self::StageTimeout { .. } => FailureReason::JobExecutionTimeout,
             Self::Canceled => FailureReason::JobCanceled,
             Self::Interrupted(_) => FailureReason::RunnerInterrupted,
-            Self::Pull { reason, .. } => reason.clone(),
+            Self::Pull { reason, .. } | Self::Secrets { reason, .. } => reason.clone(),
             Self::Configuration(_) => FailureReason::RunnerConfigurationError,
             Self::ContainerGone { .. } | Self::System(_) => FailureReason::RunnerSystemFailure,
         }
@@ -73,7 +76,11 @@ impl JobError {
             | Self::Interrupted(_)
             | Self::ContainerGone { .. }
             | Self::System(_) => true,
-            Self::ExitCode(_) | Self::ScriptTimeout | Self::Pull { .. } | Self::Configuration(_) => false,
+            Self::ExitCode(_)
+            | Self::ScriptTimeout
+            | Self::Pull { .. }
+            | Self::Secrets { .. }
+            | Self::Configuration(_) => false,
         }
     }
 
@@ -106,45 +113,55 @@ pub fn final_state(end: &Result<(), JobError>, known_reasons: &[String]) -> Fina
     }
 }
 
-/// A failed pull, classified by what the engine said.
+/// What a failed pull says, in lower case, and whose fault that is. The first that fits counts.
 ///
 /// Compat: gitlab-runner common/classify_image_pull_failure.go, with podman's own words added.
+const PULL_FAILURES: [(&str, FailureReason); 26] = [
+    ("dial tcp", FailureReason::RunnerExternalDependencyFailure),
+    ("connection refused", FailureReason::RunnerExternalDependencyFailure),
+    ("no such host", FailureReason::RunnerExternalDependencyFailure),
+    ("i/o timeout", FailureReason::RunnerExternalDependencyFailure),
+    ("tls handshake", FailureReason::RunnerExternalDependencyFailure),
+    (
+        "client.timeout exceeded",
+        FailureReason::RunnerExternalDependencyFailure,
+    ),
+    ("request canceled", FailureReason::RunnerExternalDependencyFailure),
+    ("connection reset", FailureReason::RunnerExternalDependencyFailure),
+    ("network is unreachable", FailureReason::RunnerExternalDependencyFailure),
+    ("no route to host", FailureReason::RunnerExternalDependencyFailure),
+    ("unexpected eof", FailureReason::RunnerExternalDependencyFailure),
+    ("not found", FailureReason::RunnerConfigurationError),
+    ("manifest unknown", FailureReason::RunnerConfigurationError),
+    ("pull access denied", FailureReason::RunnerConfigurationError),
+    (
+        "access to the resource is denied",
+        FailureReason::RunnerConfigurationError,
+    ),
+    ("no basic auth credentials", FailureReason::RunnerConfigurationError),
+    (
+        "repository does not exist or may require",
+        FailureReason::RunnerConfigurationError,
+    ),
+    ("unauthorized", FailureReason::RunnerConfigurationError),
+    ("authentication required", FailureReason::RunnerConfigurationError),
+    ("invalid reference format", FailureReason::RunnerConfigurationError),
+    ("image not known", FailureReason::RunnerConfigurationError),
+    ("name unknown", FailureReason::RunnerConfigurationError),
+    ("short-name", FailureReason::RunnerConfigurationError),
+    ("invalid username/password", FailureReason::RunnerConfigurationError),
+    ("no image found in", FailureReason::RunnerConfigurationError),
+    ("is blocked in", FailureReason::RunnerConfigurationError),
+];
+
+/// A failed pull, classified by what the engine said.
 #[must_use]
 pub fn classify_pull(message: &str) -> FailureReason {
-    const DEPENDENCY: [&str; 10] = [
-        "dial tcp",
-        "connection refused",
-        "no such host",
-        "i/o timeout",
-        "tls handshake",
-        "client.timeout exceeded",
-        "request canceled",
-        "connection reset",
-        "network is unreachable",
-        "no route to host",
-    ];
-    const CONFIGURATION: [&str; 12] = [
-        "not found",
-        "manifest unknown",
-        "pull access denied",
-        "access to the resource is denied",
-        "no basic auth credentials",
-        "repository does not exist or may require",
-        "unauthorized",
-        "authentication required",
-        "invalid reference format",
-        "image not known",
-        "name unknown",
-        "short-name",
-    ];
     let message = message.to_lowercase();
-    if DEPENDENCY.iter().any(|p| message.contains(p)) {
-        FailureReason::RunnerExternalDependencyFailure
-    } else if CONFIGURATION.iter().any(|p| message.contains(p)) {
-        FailureReason::RunnerConfigurationError
-    } else {
-        FailureReason::ImagePullFailure
-    }
+    PULL_FAILURES
+        .into_iter()
+        .find(|(words, _)| message.contains(words))
+        .map_or(FailureReason::ImagePullFailure, |(_, reason)| reason)
 }
 
 /// `1h0m0s`, as Go prints durations of whole seconds.
@@ -201,19 +218,60 @@ mod tests {
 
     #[test]
     fn pull_failures_are_classified() {
+        let (away, wrong, other) = (
+            R::RunnerExternalDependencyFailure,
+            R::RunnerConfigurationError,
+            R::ImagePullFailure,
+        );
         for (message, reason) in [
+            ("Get \"https://h/v2/\": dial tcp 1.2.3.4:443: connect: timed out", &away),
+            ("pinging container registry h: connect: connection refused", &away),
+            ("lookup registry.example on 10.0.2.3:53: no such host", &away),
+            ("Get \"https://h/v2/\": read tcp 10.0.2.15: i/o timeout", &away),
+            ("net/http: TLS handshake timeout", &away),
             (
-                "pinging container registry h: Get \"https://h/v2/\": dial tcp 1.2.3.4:443: connect: refused",
-                R::RunnerExternalDependencyFailure,
+                "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+                &away,
+            ),
+            ("net/http: request canceled while waiting for connection", &away),
+            ("read: connection reset by peer", &away),
+            ("connect: network is unreachable", &away),
+            ("connect: no route to host", &away),
+            ("copying blob sha256:1: happened during read: unexpected EOF", &away),
+            ("toomanyrequests: You have reached your pull rate limit", &other),
+            ("DIAL TCP: manifest unknown", &away),
+            ("Error response from daemon: manifest for h/x:1 not found", &wrong),
+            ("reading manifest 9 in h/x: manifest unknown", &wrong),
+            (
+                "pull access denied for x, repository does not exist or may require 'docker login'",
+                &wrong,
+            ),
+            ("denied: requested access to the resource is denied", &wrong),
+            ("no basic auth credentials", &wrong),
+            ("repository does not exist or may require authentication", &wrong),
+            ("unauthorized: access token expired", &wrong),
+            ("errors: authentication required", &wrong),
+            ("parsing reference \"X:\": invalid reference format", &wrong),
+            ("localhost/x: image not known", &wrong),
+            ("name unknown: repository name not known to registry", &wrong),
+            ("short-name \"x\" did not resolve to an alias", &wrong),
+            (
+                "unable to retrieve auth token: invalid username/password: denied",
+                &wrong,
             ),
             (
-                "reading manifest 9 in h/x: manifest unknown",
-                R::RunnerConfigurationError,
+                "registry evil.example is blocked in /etc/containers/registries.conf",
+                &wrong,
             ),
-            ("unauthorized: authentication required", R::RunnerConfigurationError),
-            ("write /var/tmp/x: no space left on device", R::ImagePullFailure),
+            (
+                "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                &other,
+            ),
+            ("no image found in manifest list for architecture riscv64", &wrong),
+            ("write /var/tmp/x: no space left on device", &other),
+            ("", &other),
         ] {
-            assert_eq!(classify_pull(message), reason, "{message}");
+            assert_eq!(&classify_pull(message), reason, "{message}");
         }
     }
 

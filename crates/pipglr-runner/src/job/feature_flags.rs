@@ -32,7 +32,7 @@ const FLAGS: [(&str, bool, Handling); 52] = [
     ("FF_MASK_ALL_DEFAULT_TOKENS", true, Honoured),
     ("FF_ENABLE_JOB_CLEANUP", false, Ignored("the work tree is cleaned before a job, not after it")),
     ("FF_RESOLVE_FULL_TLS_CHAIN", false, Ignored("jobs get the certificates the operator configured, nothing is fetched")),
-    ("FF_SECRET_RESOLVING_FAILS_IF_MISSING", true, Ignored("jobs with secrets are refused")),
+    ("FF_SECRET_RESOLVING_FAILS_IF_MISSING", true, Honoured),
     ("FF_USE_GIT_BUNDLE_URIS", true, Ignored("bundles are always used where git is offered some")),
     ("FF_USE_GIT_NATIVE_CLONE", false, Ignored("the repository is always made with git init and git fetch")),
     ("FF_GIT_URLS_WITHOUT_TOKENS", false, Ignored("no URL of a repository ever has a token in it")),

@@ -8,11 +8,12 @@ mod header;
 pub mod plan;
 mod prepare;
 mod script;
+mod secrets;
 mod variables;
 
 pub use failure::{JobError, classify_pull, final_state, go_duration};
-use plan::Timeouts;
 pub use plan::{AcceptedJob, JobPlan, SlotNumbers};
+use plan::{Timeouts, settings};
 pub use variables::{expand, parse_bool};
 
 use crate::container_side::helper::{HelperPlan, Phase};
@@ -197,8 +198,16 @@ async fn plan_and_run(
     signals: &JobSignals,
 ) -> Result<(), JobError> {
     header::print(job, trace);
-    let plan = plan::lower(job)?;
-    run_phases(job, planned.get_or_init(|| plan), world, trace, signals).await
+    let mut job = job.clone();
+    if !job.payload.secrets.is_empty() {
+        job.secrets = tokio::select! {
+            biased;
+            () = signals.cancel.cancelled() => return Err(JobError::Canceled),
+            secrets = secrets::resolve(&job, trace) => secrets?,
+        };
+    }
+    let plan = plan::lower(&job)?;
+    run_phases(&job, planned.get_or_init(|| plan), world, trace, signals).await
 }
 
 /// The phases of a job in the order its log shows them. Images, volumes and git are prepared at the same time.

@@ -68,6 +68,12 @@ impl Variables {
         self.list.iter().rev().find(|v| v.key == key).map(|v| self.visible(v))
     }
 
+    /// The value itself: of a file variable its content.
+    #[must_use]
+    pub(super) fn value(&self, key: &str) -> Option<Secret> {
+        self.list.iter().rev().find(|v| v.key == key).map(|v| v.value.clone())
+    }
+
     /// Expands `$NAME` in `text`.
     #[must_use]
     pub(super) fn expand(&self, text: &str) -> String {

@@ -28,6 +28,7 @@ pub fn runner_info(runner: Option<&RunnerConfig>) -> Info {
             refspecs: true,
             masking: true,
             raw_variables: true,
+            vault_secrets: true,
             artifacts_exclude: true,
             multi_build_steps: true,
             trace_reset: true,

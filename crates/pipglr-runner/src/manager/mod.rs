@@ -6,6 +6,7 @@
 mod health;
 mod info;
 mod poll;
+mod registry_auth;
 mod shutdown;
 mod slots;
 

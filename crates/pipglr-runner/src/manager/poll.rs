@@ -2,7 +2,7 @@
 
 use super::health::Health;
 use super::slots::Slot;
-use super::{Shared, run_logged, runner_info};
+use super::{Shared, registry_auth, run_logged, runner_info};
 use crate::config::RunnerConfig;
 use crate::gitlab::{Error, GitLab, JobApi};
 use crate::job::World;
@@ -15,7 +15,6 @@ use pipglr_protocol::info::Info;
 use pipglr_protocol::job_request::JobRequest;
 use pipglr_protocol::payload::JobPayload;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -50,7 +49,7 @@ impl Poller {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             info: Arc::new(runner_info(Some(&runner))),
-            ca_certificates: runner.tls_ca_file.as_deref().map(read_ca).transpose()?,
+            ca_certificates: ca_certificates(&runner, &shared)?,
             health: Health::new(&runner),
             last_update: None,
             jobs: JoinSet::new(),
@@ -155,6 +154,8 @@ impl Poller {
             system_id: self.shared.options.system_id.clone(),
             nested_privileged: self.shared.engine.settings().nested_privileged,
             ca_certificates: self.ca_certificates.clone(),
+            registry_auth: registry_auth::of_operator(self.shared.engine.settings()),
+            secrets: Vec::new(),
         };
         let api = JobApi::new(
             self.gitlab.clone(),
@@ -205,8 +206,14 @@ fn pace(runner: &RunnerConfig) -> Pace {
     }
 }
 
-fn read_ca(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("read tls-ca-file {}", path.display()))
+/// Certificates jobs get: those of `tls-ca-file`, else those the operator gave to the whole container.
+fn ca_certificates(runner: &RunnerConfig, shared: &Shared) -> anyhow::Result<Option<String>> {
+    let of_all = shared.engine.settings().ca_certificates.as_ref();
+    let Some(path) = runner.tls_ca_file.as_ref().or(of_all) else {
+        return Ok(None);
+    };
+    let pem = std::fs::read_to_string(path).with_context(|| format!("read certificates in {}", path.display()))?;
+    Ok(Some(pem))
 }
 
 fn log_broken(result: Result<(), tokio::task::JoinError>) {

@@ -110,6 +110,14 @@ impl Trace {
         state.append(&framed);
     }
 
+    /// Masks further secrets from here on.
+    pub fn mask<'a>(&self, secrets: impl Iterator<Item = &'a str> + Clone) {
+        self.flush();
+        for stream in &mut self.state().streams {
+            stream.masker.add(secrets.clone());
+        }
+    }
+
     /// Ends all streams: what maskers and framers hold back is written.
     pub fn flush(&self) {
         self.flush_streams(&[Source::JobStdout, Source::JobStderr, Source::Runner]);

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
 mod client;
+mod images;
 mod independent;
 mod job;
 mod job_failures;
 mod lifecycle;
 mod manager;
 mod registration;
+mod secrets;
 mod sender;
 mod support;

@@ -159,6 +159,7 @@ async fn only_what_is_implemented_is_reported_as_a_feature() {
         "upload_multiple_artifacts",
         "upload_raw_artifacts",
         "variables",
+        "vault_secrets",
     ];
     let mut sorted = on.clone();
     sorted.sort_unstable();

@@ -121,6 +121,8 @@ impl Bench {
             system_id: SYSTEM_ID.to_owned(),
             nested_privileged: true,
             ca_certificates: None,
+            registry_auth: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 

@@ -6,12 +6,15 @@ use crate::error::CliError;
 use crate::observability::{self, LogOptions};
 use crate::signals;
 use anyhow::Context as _;
+use pipglr_protocol::Secret;
 use pipglr_runner::config::{self, Config, Parsed};
 use pipglr_runner::containers::{Engine, EngineSettings};
 use pipglr_runner::manager::{self, Ended, ManagerOptions, Shutdown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+/// Written at the start of the image, if certificates are mounted.
+const CA_CERTIFICATES: &str = "/run/pipglr/ca.crt";
 /// Part of the image.
 const NESTED_CONTAINERS_CONF: &str = "/usr/lib/pipglr/nested-containers.conf";
 
@@ -56,6 +59,9 @@ async fn serve(args: &RunArgs, config: Config) -> Outcome {
         helper_root: args.helper_root.clone(),
         nested_privileged: args.nested_privileged,
         nested_containers_conf: Some(PathBuf::from(NESTED_CONTAINERS_CONF)).filter(|path| path.exists()),
+        docker_auth_config: std::env::var("DOCKER_AUTH_CONFIG").ok().map(Secret::new),
+        home: std::env::home_dir(),
+        ca_certificates: Some(PathBuf::from(CA_CERTIFICATES)).filter(|path| path.exists()),
     });
     if let Some(path) = &args.health_socket {
         health::serve(path, engine.clone()).with_context(|| format!("listen on {}", path.display()))?;

@@ -1,6 +1,6 @@
 //! The job's image: which one, by which policies, with which credentials, as whom.
 
-use super::AcceptedJob;
+use super::{AcceptedJob, allowed, platform, registry};
 use crate::job::JobError;
 use crate::job::variables::Variables;
 use pipglr_protocol::Secret;
@@ -35,7 +35,7 @@ pub struct RegistryCredentials {
     pub username: String,
     pub password: Secret,
     /// Named in the log.
-    pub origin: &'static str,
+    pub origin: String,
 }
 
 /// When an image is pulled.
@@ -67,7 +67,11 @@ impl fmt::Display for PullPolicy {
     }
 }
 
-pub(super) fn lower(job: &AcceptedJob, variables: &Variables) -> Result<ImagePlan, JobError> {
+pub(super) fn lower(
+    job: &AcceptedJob,
+    variables: &Variables,
+    warnings: &mut Vec<String>,
+) -> Result<ImagePlan, JobError> {
     let docker = &job.runner.docker;
     let wanted = &job.payload.image;
     let is_default = wanted.name.is_empty();
@@ -77,7 +81,9 @@ pub(super) fn lower(job: &AcceptedJob, variables: &Variables) -> Result<ImagePla
             "no image: the job names none, and config.toml has no `image` in [runners.docker]".to_owned(),
         ));
     }
-    check_allowed(&name, is_default, docker)?;
+    if !is_default {
+        allowed::check("allowed_images", &name, &docker.allowed_images)?;
+    }
     let reference = full_reference(&name);
     let entrypoint_refused = docker.disable_entrypoint_overwrite && !wanted.entrypoint.is_empty();
     Ok(ImagePlan {
@@ -91,8 +97,10 @@ pub(super) fn lower(job: &AcceptedJob, variables: &Variables) -> Result<ImagePla
         user: user(job, variables)?,
         platform: option(job, "platform")
             .map(|p| variables.expand(&p))
-            .filter(|p| !p.is_empty()),
-        credentials: credentials(job, &reference),
+            .filter(|p| !p.is_empty())
+            .map(|p| platform::normalized(&p, warnings))
+            .transpose()?,
+        credentials: registry::credentials(job, variables, &reference, warnings),
         insecure: job
             .runner
             .podman
@@ -105,30 +113,9 @@ pub(super) fn lower(job: &AcceptedJob, variables: &Variables) -> Result<ImagePla
     })
 }
 
-/// `allowed_images`: doublestar patterns over the name as it was written; the runner's own image is always allowed.
-fn check_allowed(name: &str, is_default: bool, docker: &crate::config::DockerConfig) -> Result<(), JobError> {
-    if is_default || docker.allowed_images.is_empty() {
-        return Ok(());
-    }
-    for pattern in &docker.allowed_images {
-        let parsed = pipglr_archive::glob::Pattern::parse(pattern).map_err(|e| {
-            JobError::Configuration(format!(
-                "allowed_images of config.toml has a bad pattern {pattern:?}: {e}"
-            ))
-        })?;
-        if parsed.matches(name) {
-            return Ok(());
-        }
-    }
-    let list = docker.allowed_images.join(", ");
-    Err(JobError::Configuration(format!(
-        "disallowed image: {name:?} is not on this runner's list of allowed images ({list})"
-    )))
-}
-
 /// `alpine` → `docker.io/library/alpine:latest`. Podman would ask which registry a short name means; nobody is there
 /// to answer.
-fn full_reference(name: &str) -> String {
+pub(super) fn full_reference(name: &str) -> String {
     let (first, rest) = name.split_once('/').map_or((name, None), |(f, r)| (f, Some(r)));
     let has_registry = rest.is_some() && (first.contains(['.', ':']) || first == "localhost");
     let mut reference = match (has_registry, rest) {
@@ -157,15 +144,17 @@ fn policies(image: &str, wanted: &[String], docker: &crate::config::DockerConfig
             .collect::<Result<Vec<_>, _>>()
     };
     let mut configured = parse("config.toml", &docker.pull_policy)?;
+    let mut configured_by = "Runner config";
     if configured.is_empty() {
         configured.push(PullPolicy::Always);
+        configured_by = "Runner config (default)";
     }
     let mut allowed = parse("allowed_pull_policies of config.toml", &docker.allowed_pull_policies)?;
     if allowed.is_empty() {
         allowed.clone_from(&configured);
     }
     let (origin, requested) = if wanted.is_empty() {
-        ("Runner config", configured)
+        (configured_by, configured)
     } else {
         ("GitLab pipeline config", parse("the job", wanted)?)
     };
@@ -226,30 +215,6 @@ fn option(job: &AcceptedJob, key: &str) -> Option<String> {
         serde_json::Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
-}
-
-/// The payload's credentials for the longest prefix of the reference.
-fn credentials(job: &AcceptedJob, reference: &str) -> Option<RegistryCredentials> {
-    let path_of = |url: &str| {
-        let url = url
-            .strip_prefix("https://")
-            .or_else(|| url.strip_prefix("http://"))
-            .unwrap_or(url);
-        url.trim_end_matches('/').to_owned()
-    };
-    let matches = |path: &str| reference.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-    job.payload
-        .credentials
-        .iter()
-        .filter(|c| c.kind == "registry")
-        .map(|c| (path_of(&c.url), c))
-        .filter(|(path, _)| matches(path))
-        .max_by_key(|(path, _)| path.len())
-        .map(|(_, c)| RegistryCredentials {
-            username: c.username.clone(),
-            password: c.password.clone(),
-            origin: "job payload (GitLab Registry)",
-        })
 }
 
 #[cfg(test)]

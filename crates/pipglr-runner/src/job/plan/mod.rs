@@ -1,8 +1,11 @@
 //! Lowering: the accepted job becomes plain data that says everything that will be done. Pure.
 
+mod allowed;
 mod image;
 mod names;
-mod settings;
+mod platform;
+mod registry;
+pub(super) mod settings;
 mod sources;
 mod steps;
 mod timeouts;
@@ -10,6 +13,7 @@ mod variables;
 
 pub use image::{ImagePlan, PullPolicy};
 pub use names::{Labels, Names};
+pub use registry::RegistryAuth;
 pub(crate) use steps::for_image;
 pub use timeouts::Timeouts;
 
@@ -21,7 +25,7 @@ use crate::container_side::helper::{CoordinatorAccess, Download, DownloadsPlan, 
 use crate::container_side::init::{FileVariable, InitPlan};
 use crate::trace::TraceSettings;
 use crate::trace::mask::Masker;
-use pipglr_protocol::payload::JobPayload;
+use pipglr_protocol::payload::{self, JobPayload};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +40,10 @@ pub struct AcceptedJob {
     pub nested_privileged: bool,
     /// PEM of `tls-ca-file`, for what runs inside containers.
     pub ca_certificates: Option<String>,
+    /// Credentials of registries the operator wrote down, in the order they count.
+    pub registry_auth: Vec<RegistryAuth>,
+    /// What `secrets:` of the payload came to; empty until they are resolved.
+    pub secrets: Vec<payload::Variable>,
 }
 
 /// Lowest numbers not used by other running jobs.
@@ -119,6 +127,16 @@ pub fn debug_trace(job: &AcceptedJob) -> bool {
         .any(|key| settings::debug(job, &all, key, &mut Vec::new()))
 }
 
+/// The variables of a job.
+pub(super) fn variables_of(job: &AcceptedJob) -> Variables {
+    variables::all(job, &mut Vec::new()).variables
+}
+
+/// Whether a feature flag is on.
+pub(super) fn flag_of(job: &AcceptedJob, name: &str) -> bool {
+    variables::all(job, &mut Vec::new()).flags.is_on(name)
+}
+
 /// How the log of a job is written. Never fails, so that even a job that cannot be planned has a log without secrets.
 #[must_use]
 pub fn trace_settings(job: &AcceptedJob) -> TraceSettings {
@@ -161,7 +179,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     refuse_unsupported(&job.payload)?;
     let all = variables::all(job, &mut warnings);
     let names = Names::new(job);
-    let image = image::lower(job, &all.variables)?;
+    let image = image::lower(job, &all.variables, &mut warnings)?;
     let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
     let environment: Vec<_> = all.variables.environment().collect();
     let files: Vec<FileVariable> = all
@@ -212,9 +230,6 @@ fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
     }
     if !payload.run.is_empty() {
         return refuse("`run`");
-    }
-    if !payload.secrets.is_empty() {
-        return refuse("`secrets`");
     }
     if !payload.inputs.is_empty() {
         return refuse("job inputs");

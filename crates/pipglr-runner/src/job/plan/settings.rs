@@ -30,7 +30,7 @@ pub(super) fn debug(job: &AcceptedJob, all: &AllVariables, key: &str, warnings: 
 }
 
 /// Tries of a phase: 1 to 10.
-pub(super) fn attempts(variables: &Variables, key: &str, warnings: &mut Vec<String>) -> u32 {
+pub(in crate::job) fn attempts(variables: &Variables, key: &str, warnings: &mut Vec<String>) -> u32 {
     let Some(text) = variables.get(key).filter(|t| !t.is_empty()) else {
         return 1;
     };

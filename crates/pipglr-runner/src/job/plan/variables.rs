@@ -32,6 +32,7 @@ pub(super) fn all(job: &AcceptedJob, warnings: &mut Vec<String>) -> AllVariables
     list.extend(configured);
     list.extend(before_payload(job, &directories));
     list.extend(payload.into_iter().filter(|v| !FeatureFlags::is_flag(&v.key)));
+    list.extend(job.secrets.iter().map(Variable::from));
     list.extend(after_payload(&directories));
     AllVariables {
         variables: Variables::new(list, &directories.temp).expanded(),
