@@ -7,6 +7,7 @@
 //! - [`init`]: process 1 of the build container; runs the job's scripts.
 //! - [`helper`]: process 1 of the helper container; git and artifacts.
 
+mod gitlab_env;
 pub mod helper;
 pub mod init;
 pub mod marker;

@@ -301,6 +301,7 @@ async fn finish_in_helper(plan: &JobPlan, phase: &Phase, world: &World, trace: &
     let helper = HelperPlan {
         nonce: plan.build.nonce.clone(),
         environment: plan.build.environment.clone(),
+        gitlab_env: Some(plan.build.gitlab_env.clone()),
         phases: vec![phase.clone()],
         ..HelperPlan::default()
     };

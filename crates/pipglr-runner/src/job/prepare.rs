@@ -112,6 +112,7 @@ pub(super) fn sources_helper(plan: &JobPlan) -> HelperPlan {
     HelperPlan {
         nonce: plan.build.nonce.clone(),
         environment: plan.build.environment.clone(),
+        gitlab_env: None,
         remove_first: plan.build.remove_at_end.clone(),
         files: plan.build.files.clone(),
         phases: plan.prepare_phases.clone(),

@@ -201,4 +201,18 @@ mod tests {
             assert_eq!((code, digits), (1, expected), "{shell}");
         }
     }
+
+    #[test]
+    fn commands_read_nothing_from_the_script() {
+        let commands = ["read -t 5 line || echo stdin-eof-ok", "echo done-marker"];
+        let (code, output) = run("bash", &commands, false);
+        assert_eq!(
+            (
+                code,
+                output.contains("\nstdin-eof-ok\n"),
+                output.ends_with("\ndone-marker\n")
+            ),
+            (0, true, true)
+        );
+    }
 }

@@ -395,3 +395,69 @@ async fn a_marker_on_one_stream_alone_does_not_fill_the_memory() {
         .iter()
         .for_each(|p| assert_eq!(p.reference, ALPINE));
 }
+
+#[tokio::test]
+async fn what_cannot_be_done_is_refused_by_name() {
+    let with = |key: &str, value: serde_json::Value| {
+        let mut payload: serde_json::Value = job(119).into();
+        *payload.pointer_mut(key).unwrap() = value;
+        payload
+    };
+    let mut run: serde_json::Value = job(119).into();
+    run["run"] = json!("[{\"name\": \"x\", \"script\": \"y\"}]");
+    let mut options: serde_json::Value = job(119).into();
+    options["image"]["executor_opts"] = json!({"docker": {"user": "a", "gpus": "all"}, "podman": {}});
+    let input = json!([{"key": "a", "value": {"type": "string", "content": "b", "sensitive": false}}]);
+    for (payload, words) in [
+        (
+            run,
+            "does not support `run`: there is no step-runner, write a `script`\n",
+        ),
+        (with("/inputs", input), "does not support job inputs\n"),
+        (
+            options,
+            "does not support these options of an image: docker.gpus, podman\n",
+        ),
+    ] {
+        let bench = Bench::start().await;
+        let ran = bench.run_payload(payload).await;
+        ran.assert_ending("failed", "runner_configuration_error", 0);
+        ran.assert_log_has(words);
+        assert_eq!(bench.podman.record().created.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn variables_of_scripts_reach_the_end_of_the_job() {
+    for (artifacts, hands_on) in [(true, true), (false, false)] {
+        let bench = Bench::start().await;
+        let mut payload = job(120);
+        if artifacts {
+            payload = payload.artifacts(&["$DIRECTORY"], "always");
+        }
+        bench.run(payload).await.assert_ending("success", "", 0);
+        assert_eq!(bench.podman.plan("-build")["hand_on_gitlab_env"], hands_on);
+        if hands_on {
+            let path = "/builds/group/project.tmp/gitlab_runner_env";
+            assert_eq!(bench.podman.plan("-helper-finish")["gitlab_env"], path);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_log_does_not_change_the_outcome() {
+    for (script, ending) in [
+        (vec![Act::out("x".repeat(5000))], ("success", "", 0)),
+        (
+            vec![Act::out("x".repeat(5000)), Act::Exit(1)],
+            ("failed", "script_failure", 1),
+        ),
+    ] {
+        let mut bench = Bench::start().await;
+        bench.runner.output_limit = 1;
+        bench.podman.on_stage("step_script", script);
+        let ran = bench.run(job(121)).await;
+        ran.assert_ending(ending.0, ending.1, ending.2);
+        ran.assert_log_has("Job's log exceeded limit of 1024 bytes.\n");
+    }
+}

@@ -14,7 +14,7 @@ pub use plan::{
 };
 
 use super::marker::{Event, StageEnd};
-use super::{notice, plan_input};
+use super::{gitlab_env, notice, plan_input};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -51,11 +51,15 @@ pub async fn run() -> i32 {
 }
 
 async fn run_plan(plan: HelperPlan) -> i32 {
-    let environment: Environment = plan
+    let mut environment: Environment = plan
         .environment
         .iter()
         .map(|(key, value)| (key.clone(), value.expose().to_owned()))
         .collect();
+    if let Some(path) = &plan.gitlab_env {
+        let later = gitlab_env::take(Path::new(path));
+        environment.extend(gitlab_env::pairs(&later).map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
     for path in &plan.remove_first {
         if let Err(error) = remove_whatever(Path::new(path)) {
             notice::error(&format!("remove {path}, left by an earlier job: {error}"));

@@ -11,6 +11,8 @@ pub struct HelperPlan {
     pub nonce: String,
     /// Environment of child processes and of path expansion; later entries win.
     pub environment: Vec<(String, Secret)>,
+    /// File with further lines of environment that the scripts left; removed once it was read.
+    pub gitlab_env: Option<String>,
     /// Directories an earlier job of this slot can have left; removed before anything else.
     pub remove_first: Vec<String>,
     /// Files that must exist while phases run.

@@ -10,7 +10,7 @@ pub use plan::{FileVariable, InitPlan, InitStep};
 pub use shell::run_as;
 
 use super::marker::{Event, StageEnd};
-use super::{notice, plan_input};
+use super::{gitlab_env, notice, plan_input};
 use children::{Children, Limit};
 use identity::Identity;
 use std::collections::BTreeMap;
@@ -92,6 +92,12 @@ async fn run_plan(plan: &InitPlan, mut children: Children) -> io::Result<i32> {
 fn clean_up(plan: &InitPlan) {
     let stage = || "cleanup_file_variables".to_owned();
     notice::marker(&Event::Start { stage: stage() }, &plan.nonce);
+    let path = Path::new(&plan.gitlab_env);
+    let handed_on = if plan.hand_on_gitlab_env {
+        gitlab_env::read(path)
+    } else {
+        String::new()
+    };
     for path in &plan.remove_at_end {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -99,6 +105,12 @@ fn clean_up(plan: &InitPlan) {
             }
             Ok(()) | Err(_) => {}
         }
+    }
+    if let Err(error) = gitlab_env::hand_on(path, &handed_on) {
+        notice::warning(&format!(
+            "variables in {} do not reach later stages: {error}",
+            path.display()
+        ));
     }
     notice::marker(
         &Event::End {
@@ -212,36 +224,9 @@ fn start_step(plan: &InitPlan, job: &Job, step: &InitStep, job_status: &str) -> 
     if !plan.keep_home {
         environment.entry("HOME").or_insert(&job.identity.home);
     }
-    let later = read_gitlab_env(Path::new(&plan.gitlab_env));
-    environment.extend(later.lines().filter_map(|line| line.split_once('=')));
+    let later = gitlab_env::read(Path::new(&plan.gitlab_env));
+    environment.extend(gitlab_env::pairs(&later));
     shell::spawn(&job.shell, &job.identity, &environment, &step.script)
-}
-
-/// What earlier steps left for later ones. Scripts own that path: it may be anything, and must not hold process 1 up.
-fn read_gitlab_env(path: &Path) -> String {
-    const LIMIT: u64 = 1 << 20;
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    let read = || -> io::Result<Vec<u8>> {
-        let file = fs::File::from(rustix::fs::open(
-            path,
-            flags | rustix::fs::OFlags::RDONLY,
-            rustix::fs::Mode::empty(),
-        )?);
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut io::Read::take(file, LIMIT), &mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => {
-            notice::warning(&format!("variables in {} are not used: {error}", path.display()));
-            String::new()
-        }
-    }
 }
 
 /// File variables are written anew for each step: a script cannot change them for the next one.

@@ -25,6 +25,8 @@ pub struct InitPlan {
     pub files: Vec<FileVariable>,
     /// Lines `KEY=value` written there by a step are environment of later steps.
     pub gitlab_env: String,
+    /// They are environment of the helper container that ends the job, too: the file stays for it.
+    pub hand_on_gitlab_env: bool,
     /// Run in order until one fails.
     pub steps: Vec<InitStep>,
     /// Seconds for all steps together.

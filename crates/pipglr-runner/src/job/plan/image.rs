@@ -3,7 +3,7 @@
 use super::{AcceptedJob, allowed, platform, registry};
 use crate::job::JobError;
 use crate::job::variables::Variables;
-use pipglr_protocol::Secret;
+use pipglr_protocol::{Secret, payload};
 use std::fmt;
 
 /// What is to be known about the job's image.
@@ -206,6 +206,28 @@ fn user(job: &AcceptedJob, variables: &Variables) -> Result<Option<String>, JobE
     } else {
         Some(docker.user.clone())
     })
+}
+
+/// Options of an image nobody knows.
+///
+/// Compat: gitlab-runner common/spec/spec.go `UnsupportedOptions`.
+pub(super) fn unknown_options(image: &payload::Image) -> Vec<String> {
+    let known = |executor: &str| match executor {
+        "docker" => &["platform", "user"][..],
+        "kubernetes" => &["user"],
+        _ => &[],
+    };
+    let mut unknown = Vec::new();
+    for (executor, options) in &image.executor_opts {
+        if known(executor).is_empty() {
+            unknown.push(executor.clone());
+            continue;
+        }
+        let keys = options.as_object().into_iter().flat_map(|o| o.keys());
+        let strange = keys.filter(|key| !known(executor).contains(&key.as_str()));
+        unknown.extend(strange.map(|key| format!("{executor}.{key}")));
+    }
+    unknown
 }
 
 /// A value of `image: docker:`; numbers are taken as text.

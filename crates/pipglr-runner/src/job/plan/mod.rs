@@ -189,7 +189,9 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         .collect();
     all.flags.warn_of_ignored(&mut warnings);
     let timeouts = Timeouts::new(job, &all, &mut warnings);
-    let build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
+    let (uploads_on_success, uploads_on_failure) = (uploads(job, &all, true), uploads(job, &all, false));
+    let mut build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
+    build.hand_on_gitlab_env = uploads_on_success.is_some() || uploads_on_failure.is_some();
     if !job.payload.cache.iter().all(|c| c.paths.is_empty() && !c.untracked) {
         warnings.push("this version of pipglr has no caches yet: `cache` of this job has no effect".to_owned());
     }
@@ -203,8 +205,8 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         volumes: names.volumes(job, &all.variables, &mut warnings),
         prepare_phases: prepare_phases(job, &all, strategy, &mut warnings)?,
         build,
-        uploads_on_success: uploads(job, &all, true),
-        uploads_on_failure: uploads(job, &all, false),
+        uploads_on_success,
+        uploads_on_failure,
         privileged: job.runner.docker.privileged,
         warnings,
         names,
@@ -229,12 +231,18 @@ fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
         return refuse("`services`");
     }
     if !payload.run.is_empty() {
-        return refuse("`run`");
+        return refuse("`run`: there is no step-runner, write a `script`");
     }
     if !payload.inputs.is_empty() {
         return refuse("job inputs");
     }
-    Ok(())
+    let images = std::iter::once(&payload.image).chain(&payload.services);
+    let unknown: Vec<String> = images.flat_map(image::unknown_options).collect();
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        refuse(&format!("these options of an image: {}", unknown.join(", ")))
+    }
 }
 
 fn prepare_phases(

@@ -50,6 +50,7 @@ pub(super) fn lower(
         environment,
         files,
         gitlab_env: format!("{}/gitlab_runner_env", all.directories.temp),
+        hand_on_gitlab_env: false,
         steps,
         script_timeout: timeouts.script.map(seconds),
         after_script,
