@@ -6,7 +6,7 @@ use pipglr_e2e::cargo::cargo;
 use pipglr_e2e::command::CommandExt as _;
 use pipglr_e2e::host::Account;
 use pipglr_e2e::{repository, sample};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -37,7 +37,7 @@ pub(super) fn podman_build(stage: &Stage, line: &str) -> anyhow::Result<()> {
         });
     // The command's tag is the name of the image under test.
     account.podman(["tag", under_test.trim(), &stage.image]).run_text()?;
-    account.shell(&format!("rm -rf {}", checkout.display())).run_text()?;
+    std::fs::remove_dir_all(&checkout)?;
     built
 }
 
@@ -149,8 +149,9 @@ pub(super) fn serve(line: &str) -> anyhow::Result<()> {
         .spawn()
         .context("start pipglr serve")?;
     let mut said = String::new();
-    let stdout = child.stdout.take().context("stdout was asked for")?;
-    for line in BufReader::new(stdout).lines() {
+    // Kept open until the end: it goes on to write about the pipeline.
+    let mut stdout = BufReader::new(child.stdout.take().context("stdout was asked for")?);
+    for line in stdout.by_ref().lines() {
         said.push_str(&line?);
         said.push('\n');
         if said.contains("\nregistration token: ") {
@@ -176,11 +177,9 @@ fn answers(said: &str) -> anyhow::Result<()> {
     let (url, token) = (after(" at ")?, after("runner authentication token: ")?);
     let status = Command::new("curl")
         .args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}"])
-        .args([
-            "--form",
-            &format!("token={token}"),
-            &format!("{url}/api/v4/runners/verify"),
-        ])
+        .args(["--header", "Content-Type: application/json"])
+        .args(["--data", &format!("{{\"token\":\"{token}\"}}")])
+        .arg(format!("{url}/api/v4/runners/verify"))
         .run_text()?;
     ensure!(status == "200", "verify was answered with {status}");
     Ok(())
