@@ -23,6 +23,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RunnerCommand,
     },
+    /// Look at a runner's configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Serve a git working tree as a GitLab project to runners
     Serve(ServeArgs),
     /// Tell whether the runner and its engine both answer
@@ -33,6 +38,21 @@ pub(crate) enum Command {
     /// Process 1 of a helper container
     #[command(hide = true)]
     Helper,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say what becomes of each key of a config.toml; fail if the file cannot be used
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// File to check
+    pub(crate) file: PathBuf,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -58,6 +78,8 @@ pub(crate) enum RunnerCommand {
     Verify(VerifyArgs),
     /// Show the configured runners
     List(ConfigArgs),
+    /// Check the configuration, unknown keys included
+    Lint(ConfigArgs),
     /// Remove runners from GitLab and the configuration
     Unregister(UnregisterArgs),
 }

@@ -23,7 +23,15 @@ impl Visitor<'_> for DurationVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+        of_config(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+}
+
+/// A duration of config.toml: as [`parse`], and a negative one is none.
+pub(super) fn of_config(text: &str) -> Option<Duration> {
+    match text.trim().strip_prefix('-') {
+        Some(positive) => parse(positive).map(|_| Duration::ZERO),
+        None => parse(text),
     }
 }
 

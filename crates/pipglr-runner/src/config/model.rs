@@ -3,84 +3,12 @@
 //! Compat: gitlab-runner common/config.go.
 
 use super::duration;
+use jiff::Timestamp;
 use pipglr_protocol::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Keys of the top level that are read, or that mean nothing here and are written by `register`.
-pub(super) const GLOBAL_KEYS: [&str; 9] = [
-    "concurrent",
-    "check_interval",
-    "log_level",
-    "log_format",
-    "shutdown_timeout",
-    "connection_max_age",
-    "session_server",
-    "runners",
-    "user",
-];
-/// As above, of `[[runners]]`.
-pub(super) const RUNNER_KEYS: [&str; 31] = [
-    "name",
-    "url",
-    "id",
-    "token",
-    "token_obtained_at",
-    "token_expires_at",
-    "tls-ca-file",
-    "tls-cert-file",
-    "tls-key-file",
-    "limit",
-    "output_limit",
-    "unhealthy_requests_limit",
-    "unhealthy_interval",
-    "job_status_final_update_retry_limit",
-    "executor",
-    "builds_dir",
-    "clone_url",
-    "environment",
-    "pre_get_sources_script",
-    "post_get_sources_script",
-    "pre_build_script",
-    "post_build_script",
-    "debug_trace_disabled",
-    "prepare_timeout",
-    "get_sources_timeout",
-    "labels",
-    "feature_flags",
-    "artifact",
-    "cache",
-    "docker",
-    "podman",
-];
-/// As above, of `[runners.docker]`.
-pub(super) const DOCKER_KEYS: [&str; 21] = [
-    "host",
-    "image",
-    "privileged",
-    "user",
-    "allowed_users",
-    "pull_policy",
-    "allowed_pull_policies",
-    "allowed_images",
-    "disable_entrypoint_overwrite",
-    "volumes",
-    "disable_cache",
-    "cap_add",
-    "cap_drop",
-    "devices",
-    "dns",
-    "dns_search",
-    "extra_hosts",
-    "hostname",
-    "network_mode",
-    "shm_size",
-    "tls_verify",
-];
-/// Keys of `[runners.podman]`, which is pipglr's own.
-pub(super) const PODMAN_KEYS: [&str; 2] = ["insecure_registries", "socket"];
 
 /// A whole config.toml.
 #[derive(Debug, Clone, Deserialize)]
@@ -91,7 +19,13 @@ pub struct Config {
     check_interval: i64,
     pub log_level: Option<String>,
     pub log_format: Option<String>,
+    /// Where metrics are served.
+    pub listen_address: Option<String>,
+    #[serde(deserialize_with = "duration::optional")]
+    connection_max_age: Option<Duration>,
     shutdown_timeout: i64,
+    /// Labels of all runners.
+    pub labels: BTreeMap<String, String>,
     pub runners: Vec<RunnerConfig>,
 }
 
@@ -102,7 +36,10 @@ impl Default for Config {
             check_interval: 0,
             log_level: None,
             log_format: None,
+            listen_address: None,
+            connection_max_age: None,
             shutdown_timeout: 0,
+            labels: BTreeMap::new(),
             runners: Vec::new(),
         }
     }
@@ -113,6 +50,12 @@ impl Config {
     #[must_use]
     pub fn check_interval(&self) -> Duration {
         Duration::from_secs(u64::try_from(self.check_interval).ok().filter(|&s| s > 0).unwrap_or(3))
+    }
+
+    /// The age at which connections to GitLab are renewed; `None` is never.
+    #[must_use]
+    pub fn connection_max_age(&self) -> Option<Duration> {
+        Some(self.connection_max_age.unwrap_or(Duration::from_secs(900))).filter(|age| !age.is_zero())
     }
 
     /// How long jobs have to end after a forceful stop.
@@ -135,6 +78,8 @@ pub struct RunnerConfig {
     pub url: String,
     pub id: u64,
     pub token: Secret,
+    pub token_obtained_at: Option<toml::value::Datetime>,
+    pub token_expires_at: Option<toml::value::Datetime>,
     #[serde(rename = "tls-ca-file")]
     pub tls_ca_file: Option<PathBuf>,
     #[serde(rename = "tls-cert-file")]
@@ -145,6 +90,8 @@ pub struct RunnerConfig {
     pub limit: u32,
     /// Requests for jobs at the same time.
     pub request_concurrency: u32,
+    /// `check_interval` passes after a job as well.
+    pub strict_check_interval: bool,
     /// KiB of log per job; 0 is 4 MiB.
     pub output_limit: u64,
     pub unhealthy_requests_limit: u32,
@@ -153,7 +100,6 @@ pub struct RunnerConfig {
     pub job_status_final_update_retry_limit: u32,
     pub executor: String,
     pub builds_dir: String,
-    pub cache_dir: String,
     pub clone_url: String,
     /// `KEY=value`.
     pub environment: Vec<String>,
@@ -185,6 +131,18 @@ impl RunnerConfig {
         }
     }
 
+    /// When the token was given out.
+    #[must_use]
+    pub fn token_obtained_at(&self) -> Option<Timestamp> {
+        self.token_obtained_at.as_ref().and_then(timestamp)
+    }
+
+    /// When the token loses its worth; `None` is never.
+    #[must_use]
+    pub fn token_expires_at(&self) -> Option<Timestamp> {
+        self.token_expires_at.as_ref().and_then(timestamp)
+    }
+
     /// Bytes of log per job.
     #[must_use]
     pub fn output_limit_bytes(&self) -> u64 {
@@ -194,6 +152,12 @@ impl RunnerConfig {
             self.output_limit * 1024
         }
     }
+}
+
+/// A time of the file; the year 1 is how gitlab-runner writes none.
+fn timestamp(written: &toml::value::Datetime) -> Option<Timestamp> {
+    let year_one = written.date.is_some_and(|d| d.year <= 1);
+    written.to_string().parse().ok().filter(|_| !year_one)
 }
 
 /// `[runners.artifact]`.

@@ -1,5 +1,6 @@
 //! One file per command; each `run` takes parsed arguments and gives an exit code.
 
+mod check;
 mod health;
 mod job_init;
 mod list;
@@ -9,7 +10,7 @@ mod serve;
 mod unregister;
 mod verify;
 
-use crate::cli::{Command, LogArgs, RunnerCommand};
+use crate::cli::{Command, ConfigCommand, LogArgs, RunnerCommand};
 use crate::error::CliError;
 use crate::observability::{self, LogOptions};
 
@@ -23,6 +24,9 @@ pub(crate) fn run(command: Command) -> Outcome {
             single_threaded()?.block_on(async { Ok(exit_code(pipglr_runner::container_side::helper::run().await)) })
         }
         Command::Health(args) => single_threaded()?.block_on(health::run(&args)),
+        Command::Config {
+            command: ConfigCommand::Check(args),
+        } => check::run(&args),
         Command::Serve(args) => {
             observability::init(&LogOptions::default());
             multi_threaded()?.block_on(serve::run(args))
@@ -50,6 +54,7 @@ fn runner(log: &LogArgs, command: RunnerCommand) -> Outcome {
             RunnerCommand::Register(args) => register::run(*args).await,
             RunnerCommand::Verify(args) => verify::run(&args).await,
             RunnerCommand::List(args) => list::run(&args),
+            RunnerCommand::Lint(args) => check::lint(&args.config),
             RunnerCommand::Unregister(args) => unregister::run(&args).await,
             RunnerCommand::Run(_) => Ok(0),
         }

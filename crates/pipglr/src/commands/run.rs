@@ -23,7 +23,7 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
         std::env::set_current_dir(directory).with_context(|| format!("change to {}", directory.display()))?;
     }
     let path = &args.config.config;
-    let Parsed { config, warnings } = config::load_config(path).map_err(|error| {
+    let Parsed { config, findings } = config::load_config(path).map_err(|error| {
         let hint = format!(
             "create it with `register`, or store it as podman secret config.toml ({} is read)",
             path.display()
@@ -39,8 +39,8 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
         tracing::debug!(%error, "huge pages stay on");
     }
     tracing::info!(version = pipglr_runner::VERSION, revision = pipglr_runner::REVISION, config = %path.display(), "pipglr starts");
-    for warning in warnings {
-        tracing::warn!("{}: {warning}", path.display());
+    for finding in findings {
+        tracing::warn!("{}:{}: {}", path.display(), finding.place, finding.message);
     }
     multi_threaded()?.block_on(serve(&args, config))
 }

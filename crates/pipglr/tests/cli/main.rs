@@ -1,0 +1,5 @@
+//! The built program as scripts use it: output, exit codes, files.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+mod config;
+mod support;

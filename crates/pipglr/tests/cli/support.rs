@@ -1,0 +1,34 @@
+//! Starting the program with nothing of this process's environment.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// `pipglr` with these arguments, in `directory`, which is also its home.
+pub(crate) fn pipglr<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Command {
+    command(Path::new(env!("CARGO_BIN_EXE_pipglr")), directory, arguments)
+}
+
+fn command<S: AsRef<OsStr>>(program: &Path, directory: &Path, arguments: &[S]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(directory).env_clear();
+    command.env("HOME", directory).env("PATH", "/usr/bin:/bin");
+    command
+}
+
+pub(crate) fn called(command: &mut Command) -> Called {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    Called {
+        code: status.code().unwrap(),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    }
+}
