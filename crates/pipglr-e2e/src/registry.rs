@@ -22,15 +22,41 @@ impl Registry {
     /// # Errors
     /// It does not come up.
     pub fn start(directory: &Path) -> anyhow::Result<Self> {
+        let registry = Self::launch(directory, "config.yml", "")?;
+        registry.wait_until_up()?;
+        Ok(registry)
+    }
+
+    /// Starts another one for the same images, which speaks TLS.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start_with_tls(directory: &Path, certificate: &Path, key: &Path) -> anyhow::Result<Self> {
+        let tls = format!(
+            "  tls:\n    certificate: {}\n    key: {}\n",
+            certificate.display(),
+            key.display()
+        );
+        let registry = Self::launch(directory, "config-tls.yml", &tls)?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while let Err(error) = TcpStream::connect(("127.0.0.1", registry.port)) {
+            anyhow::ensure!(Instant::now() < deadline, "the registry does not come up: {error}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(registry)
+    }
+
+    fn launch(directory: &Path, config: &str, more: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let config = directory.join("config.yml");
+        let config = directory.join(config);
         let text = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n",
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n\
+             http:\n  addr: 127.0.0.1:{port}\n{more}",
             directory.join("data").display()
         );
         fs::write(&config, text).with_context(|| format!("write {}", config.display()))?;
-        let log = fs::File::create(directory.join("registry.log"))?;
+        let log = fs::File::create(config.with_extension("log"))?;
         let child = Command::new("docker-registry")
             .arg("serve")
             .arg(&config)
@@ -39,9 +65,7 @@ impl Registry {
             .stderr(log)
             .spawn()
             .context("start docker-registry")?;
-        let registry = Self { child, port };
-        registry.wait_until_up()?;
-        Ok(registry)
+        Ok(Self { child, port })
     }
 
     /// `host:port` on this machine.

@@ -16,7 +16,7 @@ const fn package(name: &'static str, program: &'static str) -> Package {
 }
 
 /// What the stage itself needs.
-pub const STAGE: [Package; 17] = [
+pub const STAGE: [Package; 18] = [
     package("podman", "podman"),
     package("uidmap", "newuidmap"),
     package("slirp4netns", "slirp4netns"),
@@ -34,6 +34,7 @@ pub const STAGE: [Package; 17] = [
     package("util-linux", "nsenter"),
     package("passwd", "useradd"),
     package("procps", "pkill"),
+    package("openssl", "openssl"),
 ];
 
 /// For the program of the other architecture.

@@ -10,6 +10,7 @@ mod jobs;
 mod labels;
 mod network;
 mod readme;
+mod registries;
 mod service;
 mod stage;
 
@@ -20,7 +21,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 25] = [
+const STORIES: [Story; 26] = [
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -55,6 +56,10 @@ const STORIES: [Story; 25] = [
     ("jobs: nothing secret in a container's configuration", jobs::secrets),
     ("jobs: container images are built inside jobs", jobs::nested_builds),
     ("network: cut for 20 s in mid-job, not a byte lost", network::cut),
+    (
+        "registries: mirrors, blocked ones, and the operator's certificates",
+        registries::mirrors_and_certificates,
+    ),
     ("service: stop drains, volumes can be made anew", service::drain),
     ("service: logs, log levels, environment, health", service::observability),
     ("service: the container is not privileged", service::not_privileged),

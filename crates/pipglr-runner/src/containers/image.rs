@@ -104,7 +104,8 @@ async fn pull(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<(), Jo
         auth: plan.credentials.as_ref().map(|c| RegistryAuth {
             username: c.username.clone(),
             password: c.password.expose().into(),
-            server: None,
+            // A mirror of the registry, or what it redirects to, is not to see them.
+            server: plan.reference.split('/').next().map(str::to_owned),
         }),
     };
     let mut attempt = 1;

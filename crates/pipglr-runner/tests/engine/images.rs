@@ -1,6 +1,8 @@
 //! Which image a job gets, how it is asked for, and as whom.
 
 use crate::support::{Bench, Ran};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use pipglr_protocol::Secret;
 use pipglr_runner::job;
 use pipglr_runner::job::plan::RegistryAuth;
@@ -231,7 +233,15 @@ async fn credentials_are_taken_from_the_first_source_that_has_some() {
         let ran = pulled(&bench, builder, &[("/home/runner/.docker/config.json", file)]).await;
         ran.assert_ending("success", "", 0);
         let pull = bench.podman.record().pulls[0].clone();
-        assert_eq!(pull.auth.is_empty(), origin.is_empty());
+        let server = STANDARD_NO_PAD.decode(pull.auth.replace('-', "+").replace('_', "/").trim_end_matches('='));
+        let server: Value = serde_json::from_slice(&server.unwrap()).unwrap_or_default();
+        let servers: Vec<String> = server.as_object().into_iter().flat_map(|o| o.keys().cloned()).collect();
+        let expected = if origin.is_empty() {
+            vec![]
+        } else {
+            vec!["registry.test".to_owned()]
+        };
+        assert_eq!(servers, expected, "for that registry alone");
         let line = format!("Authenticating with credentials from {origin}\n");
         assert_eq!(ran.log().contains(&line), !origin.is_empty(), "{}", ran.log());
         assert!(!ran.log().contains("p4ss"));

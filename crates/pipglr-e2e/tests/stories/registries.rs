@@ -1,0 +1,83 @@
+//! Registries as an operator sees them: behind a private certificate, mirrored, blocked.
+
+use crate::stage::{Stage, contains, job, log};
+use anyhow::{Context as _, ensure};
+use pipglr_coordinator::JobState;
+use pipglr_e2e::command::CommandExt as _;
+use pipglr_e2e::registry::Registry;
+use pipglr_e2e::{HOST_LOOPBACK, cache};
+use std::path::Path;
+use std::process::Command;
+
+/// Certificates and registries.conf are mounted into the outer container; jobs pull by them without a word of their own.
+pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (certificate, key) = (directory.path().join("own.crt"), directory.path().join("own.key"));
+    make_certificate(&certificate, &key)?;
+    let registry = Registry::start_with_tls(&cache().join("registry"), &certificate, &key)?;
+    let tls = registry.address_inside();
+    let image = stage.small();
+    let path = image.split_once('/').context("a registry and a path")?.1;
+
+    let pem = std::fs::read_to_string(&certificate)?;
+    stage.account.write("certs/own.crt", &pem)?;
+    let rules = format!(
+        "[[registry]]\nprefix = \"mirrored.example\"\nlocation = \"{tls}\"\n\
+         [[registry]]\nlocation = \"blocked.example\"\nblocked = true\n"
+    );
+    stage.account.write("own.conf", &rules)?;
+
+    let project = stage.coordinator(&format!(
+        "variables: {{ GIT_STRATEGY: none }}\n\
+         tls: {{ image: '{tls}/{path}', script: ['cat \"$CI_SERVER_TLS_CA_FILE\"'] }}\n\
+         mirror: {{ image: 'mirrored.example/{path}', script: ['echo fine'] }}\n\
+         blocked: {{ image: 'blocked.example/{path}', script: ['echo never'], allow_failure: true }}\n",
+    ))?;
+    stage.register(&project, &[])?;
+    for name in ["setupconfig", "setupstorage", "setupcache"] {
+        stage.label(name, &[])?;
+    }
+    let mounts =
+        "-v ./certs:/etc/gitlab-runner/certs:ro -v ./own.conf:/etc/containers/registries.conf.d/10-own.conf:ro";
+    stage.label("run", &[("PIPGLR_OPTIONS", mounts)])?;
+    stage.wait_until_healthy()?;
+
+    let pipeline = stage.run_pipeline(&project)?;
+    for name in ["tls", "mirror"] {
+        let record = job(&pipeline, name)?;
+        ensure!(record.state == JobState::Success, "{name}:\n{}", log(record)?);
+    }
+    contains(&log(job(&pipeline, "tls")?)?, "-----BEGIN CERTIFICATE-----\n")?;
+    let blocked = job(&pipeline, "blocked")?;
+    let reason = blocked.failure_reason.as_ref().map(ToString::to_string);
+    ensure!(
+        reason.as_deref() == Some("runner_configuration_error"),
+        "{reason:?}\n{}",
+        log(blocked)?
+    );
+    contains(&log(blocked)?, "is blocked in /etc/containers/registries.conf")?;
+    stage.account.shell("rm -rf certs own.conf").run_any()?;
+    Ok(())
+}
+
+/// A certificate that vouches for itself, for the address containers know this machine by.
+fn make_certificate(certificate: &Path, key: &Path) -> anyhow::Result<()> {
+    Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ])
+        .args(["-days", "2", "-subj", "/CN=pipglr stage"])
+        .args(["-addext", &format!("subjectAltName=IP:{HOST_LOOPBACK}")])
+        .arg("-keyout")
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .run_text()?;
+    Ok(())
+}
