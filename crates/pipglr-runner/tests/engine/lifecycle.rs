@@ -461,3 +461,50 @@ async fn a_full_log_does_not_change_the_outcome() {
         ran.assert_log_has("Job's log exceeded limit of 1024 bytes.\n");
     }
 }
+
+#[tokio::test]
+async fn variables_the_runner_sets_and_who_may_override_them() {
+    let bench = Bench::start().await;
+    // (key, value, whether a job's own value wins)
+    let arch = format!("linux/{}", pipglr_runner::go_architecture());
+    let temp = "/builds/group/project.tmp";
+    let gitlab_env = format!("{temp}/gitlab_runner_env");
+    let ca_file = format!("{temp}/CI_SERVER_TLS_CA_FILE");
+    let set = [
+        ("CI_RUNNER_SHORT_TOKEN", "fake0runn", true),
+        ("CI_BUILDS_DIR", "/builds", true),
+        ("CI_PROJECT_DIR", "/builds/group/project", true),
+        ("CI_CONCURRENT_ID", "0", true),
+        ("CI_CONCURRENT_PROJECT_ID", "0", true),
+        ("CI_SERVER", "yes", true),
+        ("CI_JOB_STATUS", "running", true),
+        ("CI_JOB_TIMEOUT", "3600", true),
+        ("CI_JOB_IMAGE", "alpine:3.20", true),
+        ("CI_SERVER_TLS_CA_FILE", &ca_file, true),
+        ("CI_DISPOSABLE_ENVIRONMENT", "true", false),
+        ("CI_RUNNER_VERSION", pipglr_runner::VERSION, false),
+        ("CI_RUNNER_REVISION", pipglr_runner::REVISION, false),
+        ("CI_RUNNER_EXECUTABLE_ARCH", &arch, false),
+        ("RUNNER_TEMP_PROJECT_DIR", temp, false),
+        ("GITLAB_ENV", &gitlab_env, false),
+    ];
+    for overridden in [false, true] {
+        let mut builder = job(122);
+        if overridden {
+            builder = set.iter().fold(builder, |b, (key, ..)| b.variable(key, "of the job"));
+        }
+        let mut accepted = bench.accepted(builder.into());
+        accepted.ca_certificates = Some("PEM".to_owned());
+        let plan = pipglr_runner::job::plan::lower(&accepted).unwrap();
+        for (key, value, job_wins) in set {
+            let found = plan.build.environment.iter().rev().find(|(k, _)| k == key);
+            let expected = if overridden && job_wins { "of the job" } else { value };
+            assert_eq!(found.map(|(_, v)| v.expose()), Some(expected), "{key}");
+        }
+        let ca = plan.build.files.iter().find(|file| file.path == ca_file);
+        let content = (!overridden).then_some("PEM");
+        assert_eq!(ca.map(|file| file.content.expose()), content);
+    }
+    let without = pipglr_runner::job::plan::lower(&bench.accepted(job(123).image("").into()));
+    assert!(without.is_err(), "no image at all");
+}
