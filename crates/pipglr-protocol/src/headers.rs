@@ -2,6 +2,8 @@
 
 /// Runner (or registration) token; sent besides the body's field.
 pub const RUNNER_TOKEN: &str = "runner-token";
+/// Token of a person.
+pub const PRIVATE_TOKEN: &str = "private-token";
 /// Token of one job.
 pub const JOB_TOKEN: &str = "job-token";
 /// The coordinator's view of a job's state, on answers to trace and update.

@@ -10,6 +10,11 @@ pub const VERIFY: &str = "runners/verify";
 pub const MANAGERS: &str = "runners/managers";
 /// `POST` exchanges a runner's token for a new one.
 pub const RESET_TOKEN: &str = "runners/reset_authentication_token";
+/// `POST` gives a runner a new token by the right of a person.
+#[must_use]
+pub fn reset_token_of(runner: u64) -> String {
+    format!("runners/{runner}/reset_authentication_token")
+}
 /// `POST` asks for a job.
 pub const JOBS_REQUEST: &str = "jobs/request";
 

@@ -10,6 +10,7 @@ pub mod containers;
 pub mod gitlab;
 pub mod job;
 pub mod manager;
+pub mod metrics;
 pub mod registration;
 pub mod trace;
 
@@ -22,6 +23,12 @@ pub const REVISION: &str = match option_env!("PIPGLR_REVISION") {
     Some(revision) => revision,
     None => "unknown",
 };
+
+/// A time as logs and files have it.
+#[must_use]
+pub fn rfc3339(time: std::time::SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |t| format!("{t:.3}"))
+}
 
 /// The architecture by Go's name, which is what the protocol uses.
 #[must_use]

@@ -128,6 +128,12 @@ pub(crate) struct RunArgs {
     /// Let jobs build container images when config.toml says `privileged = true`
     #[arg(long, env = "PIPGLR_NESTED_PRIVILEGED", default_value_t = true, action = clap::ArgAction::Set)]
     pub(crate) nested_privileged: bool,
+    /// Address on which metrics are served, port 9252 if it names none [default: `listen_address` of config.toml]
+    #[arg(long, env = "LISTEN_ADDRESS")]
+    pub(crate) listen_address: Option<String>,
+    /// Accepted for compatibility: logs go to stderr
+    #[arg(long, env = "LOG_SYSLOG", hide = true)]
+    pub(crate) syslog: bool,
     /// Socket on which `pipglr health` is answered
     #[arg(long, env = "PIPGLR_HEALTH_SOCKET")]
     pub(crate) health_socket: Option<PathBuf>,

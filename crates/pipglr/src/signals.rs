@@ -1,13 +1,15 @@
 //! Signals of the process.
 
 use pipglr_runner::manager::{Shutdown, ShutdownLevel};
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
-/// Passes SIGQUIT, SIGTERM and SIGINT on as stop requests, for as long as the process lives.
+/// Passes SIGQUIT, SIGTERM and SIGINT on as stop requests, and SIGHUP to `reload`, for as long as the process lives.
 ///
 /// # Errors
 /// Signals cannot be listened to.
-pub(crate) fn watch(shutdown: Shutdown) -> std::io::Result<()> {
+pub(crate) fn watch(shutdown: Shutdown, reload: Arc<Notify>) -> std::io::Result<()> {
     let mut quit = signal(SignalKind::quit())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -19,7 +21,8 @@ pub(crate) fn watch(shutdown: Shutdown) -> std::io::Result<()> {
                 _ = terminate.recv() => ("SIGTERM", ShutdownLevel::Forceful),
                 _ = interrupt.recv() => ("SIGINT", ShutdownLevel::Forceful),
                 _ = hangup.recv() => {
-                    tracing::warn!("SIGHUP: the configuration is read at start only; restart the runner to apply changes");
+                    tracing::info!("SIGHUP: the configuration is read again");
+                    reload.notify_one();
                     continue;
                 }
             };

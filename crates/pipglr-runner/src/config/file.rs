@@ -1,11 +1,15 @@
 //! Changing a config.toml in place: comments, order and unknown keys of the rest stay as they are.
 
+use super::NewToken;
 use pipglr_protocol::Secret;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
+
+/// Never-expiring, as gitlab-runner writes it.
+const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Why a configuration file cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +82,28 @@ impl ConfigFile {
         before - runners.len()
     }
 
+    /// Gives the runners whose token `is_it` a new one and says how many there were.
+    pub fn replace_token(&mut self, is_it: impl Fn(&Secret) -> bool, new: &NewToken) -> usize {
+        let runners = self.document.get_mut("runners").and_then(Item::as_array_of_tables_mut);
+        let mut count = 0;
+        for runner in runners.into_iter().flat_map(ArrayOfTables::iter_mut) {
+            if !is_it(&Secret::new(
+                runner.get("token").and_then(Item::as_str).unwrap_or_default(),
+            )) {
+                continue;
+            }
+            set(runner, "token", toml_edit::value(new.token.expose()));
+            set(runner, "token_obtained_at", datetime(&new.obtained_at));
+            set(
+                runner,
+                "token_expires_at",
+                datetime(new.expires_at.as_deref().unwrap_or(NEVER)),
+            );
+            count += 1;
+        }
+        count
+    }
+
     /// Writes the file: beside it and renamed where possible, in place where the file itself is a mount.
     ///
     /// # Errors
@@ -110,6 +136,26 @@ impl ConfigFile {
             .and_then(|()| file.sync_all())
             .map_err(failed)
     }
+}
+
+/// Changes a value and keeps the comment behind it.
+fn set(table: &mut Table, key: &str, mut item: Item) {
+    let decor = table.get(key).and_then(Item::as_value).map(|old| old.decor().clone());
+    if let (Some(decor), Some(new)) = (decor, item.as_value_mut()) {
+        *new.decor_mut() = decor;
+    }
+    table.insert(key, item);
+}
+
+/// A time as the file has it; one that cannot be read is never.
+pub(crate) fn datetime(text: &str) -> Item {
+    let never = || {
+        NEVER
+            .parse::<toml_edit::Datetime>()
+            .map_or(Item::None, toml_edit::value)
+    };
+    text.parse::<toml_edit::Datetime>()
+        .map_or_else(|_| never(), toml_edit::value)
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {

@@ -10,12 +10,16 @@ pub mod file;
 pub mod keys;
 mod labels;
 mod model;
+mod reload;
 mod system_id;
+mod tokens;
 
 pub use check::{Finding, Place, Severity, UsedKey};
 pub(crate) use duration::parse as parse_go_duration;
 pub use model::{Config, DockerConfig, PodmanConfig, RunnerConfig};
+pub use reload::{ConfigSource, RELOAD_INTERVAL, ReloadCounts};
 pub use system_id::{SystemIdError, load_or_create_system_id, temporary_system_id};
+pub use tokens::{NewToken, TokenStore, TokenStoreError};
 
 use check::Walk;
 use serde::Deserialize as _;

@@ -1,12 +1,14 @@
 //! One connection to a GitLab instance: base URL, TLS material, retries, and how errors read.
 
+use super::renewal::Renewal;
 use super::retry;
+use crate::metrics::Calls;
 use pipglr_protocol::headers;
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, Identity, Method, Response, StatusCode};
 use std::path::PathBuf;
-use std::sync::Once;
-use std::time::Duration;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
 
 /// Files of `tls-ca-file`, `tls-cert-file`, `tls-key-file`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -72,6 +74,8 @@ impl Error {
 #[derive(Debug, Clone)]
 pub struct GitLab {
     pub(super) http: Client,
+    pub(super) renewal: Option<Arc<Renewal>>,
+    calls: Option<Calls>,
     base: String,
 }
 
@@ -83,8 +87,16 @@ impl GitLab {
     pub fn connect(connection: &Connection) -> Result<Self, Error> {
         Ok(Self {
             http: http_client(&connection.tls)?,
+            renewal: None,
+            calls: None,
             base: api_base(&connection.url)?,
         })
+    }
+
+    /// This client, with its calls counted.
+    pub(crate) fn counted(mut self, calls: Calls) -> Self {
+        self.calls = Some(calls);
+        self
     }
 
     /// The absolute URL of an API path.
@@ -94,11 +106,21 @@ impl GitLab {
 
     /// Sends a call, repeating it while the answer says "later". Transport errors are not repeated here.
     pub(super) async fn send(&self, call: Call<'_>) -> Result<Response, Error> {
-        let url = self.url(call.path);
+        let began = Instant::now();
         let mut attempt = 0;
+        let answer = self.attempts(&call, &mut attempt).await;
+        if let Some(calls) = &self.calls {
+            let status = answer.as_ref().ok().map(|response| response.status().as_u16());
+            calls.answered(call.method.as_str(), call.path, status, began.elapsed(), attempt.max(1));
+        }
+        answer
+    }
+
+    async fn attempts(&self, call: &Call<'_>, attempt: &mut u32) -> Result<Response, Error> {
+        let url = self.url(call.path);
         loop {
             let mut request = self
-                .http
+                .current_http()
                 .request(call.method.clone(), &url)
                 .header(headers::REQUEST_ID, uuid::Uuid::new_v4().simple().to_string())
                 .headers(call.headers.clone());
@@ -109,11 +131,11 @@ impl GitLab {
                 request = request.body(body.clone());
             }
             let response = request.send().await.map_err(|e| unreachable_error(&url, &e))?;
-            attempt += 1;
-            if !retry::is_retriable(response.status().as_u16()) || attempt >= retry::TRIES {
+            *attempt += 1;
+            if !retry::is_retriable(response.status().as_u16()) || *attempt >= retry::TRIES {
                 return Ok(response);
             }
-            let pause = retry::pause(response.headers(), attempt, retry::jitter());
+            let pause = retry::pause(response.headers(), *attempt, retry::jitter());
             tracing::debug!(%url, status = response.status().as_u16(), ?pause, attempt, "call will be retried");
             tokio::time::sleep(pause).await;
         }

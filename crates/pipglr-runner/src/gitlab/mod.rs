@@ -4,7 +4,9 @@ mod artifacts;
 mod client;
 mod job;
 mod registration;
+mod renewal;
 mod request;
+mod reset;
 mod retry;
 
 pub use artifacts::UploadDescription;
@@ -13,4 +15,5 @@ pub(crate) use client::{http_client, without_credentials};
 pub use job::{JobApi, Patch, PatchAnswer, StateReport, Update, UpdateAnswer};
 pub use registration::Verified;
 pub use request::JobRequestOutcome;
+pub(crate) use retry::is_retriable;
 pub(crate) use retry::jitter;

@@ -11,7 +11,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Whether a status says "later" rather than "no".
-pub(super) fn is_retriable(status: u16) -> bool {
+pub(crate) fn is_retriable(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504) || status >= 512
 }
 

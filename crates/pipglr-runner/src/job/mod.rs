@@ -21,6 +21,7 @@ use crate::container_side::marker::StageEnd;
 use crate::containers::Engine;
 use crate::containers::objects::remove_job_objects;
 use crate::gitlab::{JobApi, StateReport, UpdateAnswer};
+use crate::metrics::Progress;
 use crate::trace::Trace;
 use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
 use anyhow::Context as _;
@@ -42,6 +43,8 @@ pub struct World {
     pub pace: Pace,
     /// Raised when running jobs have to end now.
     pub interrupt: CancellationToken,
+    /// How far the job is, for whoever watches.
+    pub progress: Progress,
 }
 
 /// How a job ended, for logs and metrics.
@@ -128,7 +131,10 @@ fn create_trace(job: &AcceptedJob, world: &World) -> anyhow::Result<Trace> {
     let path = world
         .directory
         .join(format!("{}-{}.log", job.payload.id, uuid::Uuid::new_v4().simple()));
-    Trace::create(&path, &plan::trace_settings(job)).with_context(|| format!("create {}", path.display()))
+    let trace =
+        Trace::create(&path, &plan::trace_settings(job)).with_context(|| format!("create {}", path.display()))?;
+    trace.tell(world.progress.clone());
+    Ok(trace)
 }
 
 /// Tells the coordinator about a job that ended for reasons on our side.

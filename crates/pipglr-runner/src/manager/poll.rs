@@ -1,13 +1,17 @@
 //! One runner's loop: hold a slot, ask for a job, hand it over, ask again.
+//!
+//! A poller never changes: when the configuration does, it is retired and another one takes its place. A request on its
+//! way is not interrupted by that, and a job it brings is run.
 
 use super::health::Health;
-use super::slots::Slot;
+use super::slots::{Answered, Slot, Want};
 use super::{Shared, registry_auth, run_logged, runner_info};
-use crate::config::RunnerConfig;
+use crate::config::{Config, RunnerConfig};
 use crate::gitlab::{Error, GitLab, JobApi};
 use crate::job::World;
 use crate::job::plan::{self, AcceptedJob};
 use crate::job::report_without_log;
+use crate::metrics::{Calls, Progress};
 use crate::trace::sender::Pace;
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
@@ -15,138 +19,181 @@ use pipglr_protocol::info::Info;
 use pipglr_protocol::job_request::JobRequest;
 use pipglr_protocol::payload::JobPayload;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-/// Polls for one `[[runners]]` entry and owns its jobs.
+/// Polls for one `[[runners]]` entry of one version of the configuration.
 #[derive(Debug)]
 pub(super) struct Poller {
     shared: Arc<Shared>,
-    index: usize,
+    config: Arc<Config>,
     runner: Arc<RunnerConfig>,
     gitlab: GitLab,
     info: Arc<Info>,
     ca_certificates: Option<String>,
-    last_update: Option<String>,
-    health: Health,
-    jobs: JoinSet<()>,
+    want: Want,
+    /// Raised when the configuration changed.
+    retired: CancellationToken,
+    state: Mutex<State>,
 }
 
-/// What to do after a request.
-enum Next {
-    /// There may be more.
-    AskAgain,
-    Pause(Duration),
+/// What the loops of one runner share.
+#[derive(Debug)]
+struct State {
+    last_update: Option<String>,
+    health: Health,
+    /// Not before then is there another request, unless the last one brought a job.
+    next: Instant,
 }
 
 impl Poller {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        index: usize,
-        runner: Arc<RunnerConfig>,
+        shared: &Arc<Shared>,
+        config: &Arc<Config>,
+        runner: &RunnerConfig,
         gitlab: GitLab,
+        retired: &CancellationToken,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            info: Arc::new(runner_info(Some(&runner))),
-            ca_certificates: ca_certificates(&runner, &shared)?,
-            health: Health::new(&runner),
-            last_update: None,
-            jobs: JoinSet::new(),
-            shared,
-            index,
-            runner,
-            gitlab,
+            info: Arc::new(runner_info(Some(runner))),
+            ca_certificates: ca_certificates(runner, shared)?,
+            want: Want::of(runner),
+            state: Mutex::new(State {
+                last_update: None,
+                health: Health::new(runner),
+                next: Instant::now(),
+            }),
+            shared: shared.clone(),
+            config: config.clone(),
+            runner: Arc::new(runner.clone()),
+            gitlab: gitlab.counted(Calls {
+                metrics: shared.metrics.clone(),
+                runner: runner.token.short(),
+                system_id: shared.options.system_id.clone(),
+            }),
+            retired: retired.clone(),
         })
     }
 
-    /// Polls until a stop is requested, then waits for the jobs that still run.
-    pub(super) async fn run(mut self) {
-        let stop = self.shared.shutdown.graceful().clone();
+    /// Polls until a stop is requested or the configuration changes.
+    pub(super) async fn run(self) {
+        // More than `concurrent` requests could never hold a slot.
+        let loops = self.want.requests.min(self.config.concurrent);
+        futures_util::future::join_all((0..loops).map(|_| self.ask_for_jobs())).await;
+    }
+
+    async fn ask_for_jobs(&self) {
+        let stop = self.shared.shutdown.graceful();
+        let mut at_once = false;
         loop {
-            let pause = tokio::select! {
-                () = stop.cancelled() => break,
-                next = self.poll_once() => match next {
-                    Next::AskAgain => Duration::ZERO,
-                    Next::Pause(pause) => pause,
-                },
+            let slot = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.retired.cancelled() => return,
+                slot = self.turn(at_once) => slot,
             };
-            self.collect_finished();
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-        while let Some(result) = self.jobs.join_next().await {
-            log_broken(result);
+            at_once = tokio::select! {
+                () = stop.cancelled() => return,
+                got_job = self.ask(slot) => got_job && !self.runner.strict_check_interval,
+            };
         }
     }
 
-    async fn poll_once(&mut self) -> Next {
-        if let Some(pause) = self.health.pause() {
-            return Next::Pause(pause);
+    /// Waits until there may be a request, and for the slot of its job.
+    async fn turn(&self, at_once: bool) -> Slot {
+        while let Some(pause) = self.pause() {
+            self.shared
+                .metrics
+                .runner_unhealthy(&self.runner, &self.shared.options.system_id);
+            tokio::time::sleep(pause).await;
         }
-        let slot = self.shared.slots.acquire(self.index).await;
+        if !at_once {
+            let at = {
+                let mut state = self.state();
+                let at = state.next.max(Instant::now());
+                state.next = at + self.config.check_interval();
+                at
+            };
+            tokio::time::sleep_until(at).await;
+        }
+        self.shared.slots.acquire(&self.want).await
+    }
+
+    fn pause(&self) -> Option<std::time::Duration> {
+        self.state().health.pause()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if there was a job.
+    async fn ask(&self, mut slot: Slot) -> bool {
+        // A request that names the last update is held by the coordinator for up to a minute, and the slot with it.
+        // That must not starve other runners when slots are short.
+        let may_be_held = self.shared.slots.has_spare() || self.is_alone();
         let request = JobRequest {
             info: (*self.info).clone(),
             token: self.runner.token.clone(),
             system_id: Some(self.shared.options.system_id.clone()),
-            // A request that names the last update is held by the coordinator for up to a minute, and the slot with
-            // it. That must not starve other runners when slots are short.
-            last_update: self
-                .last_update
-                .clone()
-                .filter(|_| self.shared.slots.has_spare() || self.is_alone()),
+            last_update: self.state().last_update.clone().filter(|_| may_be_held),
         };
+        self.shared
+            .metrics
+            .runner_fed(&self.runner, &self.shared.options.system_id);
         match self.gitlab.request_job(&request).await {
             Ok(outcome) => {
-                self.health.good();
-                if outcome.last_update.is_some() {
-                    self.last_update = outcome.last_update;
-                }
-                match outcome.job {
-                    Some(payload) => {
-                        self.start(*payload, slot);
-                        Next::AskAgain
-                    }
-                    None => {
-                        tracing::debug!(runner = self.runner.token.short(), "no job");
-                        Next::Pause(self.shared.config.check_interval())
+                {
+                    let mut state = self.state();
+                    state.health.good();
+                    if outcome.last_update.is_some() {
+                        state.last_update.clone_from(&outcome.last_update);
                     }
                 }
+                let Some(payload) = outcome.job else {
+                    tracing::debug!(runner = self.runner.token.short(), "no job");
+                    slot.answered(Answered::NoJob);
+                    return false;
+                };
+                slot.answered(Answered::Job);
+                self.start(*payload, slot);
+                true
             }
             Err(error) => {
                 self.note_failure(&error);
-                Next::Pause(self.shared.config.check_interval())
+                slot.answered(match error.status() {
+                    Some(status) if crate::gitlab::is_retriable(status) => Answered::PushedBack,
+                    _ => Answered::NoJob,
+                });
+                false
             }
         }
     }
 
     fn is_alone(&self) -> bool {
-        self.shared
-            .config
-            .runners
-            .iter()
-            .filter(|r| !r.token.is_empty())
-            .count()
-            == 1
+        self.config.runners.iter().filter(|r| !r.token.is_empty()).count() == 1
     }
 
-    fn note_failure(&mut self, error: &Error) {
+    fn note_failure(&self, error: &Error) {
         let runner = self.runner.token.short();
+        let mut state = self.state();
         if error.status() == Some(403) || matches!(error, Error::Configuration { .. }) {
             tracing::error!(runner, %error, "the coordinator refuses this runner: if its token is no longer valid, register again and store config.toml with setupconfig");
-            if self.health.bad() {
+            if state.health.bad() {
                 tracing::error!(runner, "runner is not healthy and will be left alone for a while");
             }
         } else {
-            self.health.good();
+            state.health.good();
             tracing::warn!(runner, %error, "asking for a job failed");
         }
     }
 
-    fn start(&mut self, payload: JobPayload, slot: Slot) {
-        let (numbers, guard) = self.shared.slots.number(self.index, payload.job_info.project_id);
+    fn start(&self, payload: JobPayload, slot: Slot) {
+        let (numbers, guard) = self
+            .shared
+            .slots
+            .number(&self.runner.token, payload.job_info.project_id);
         let job = AcceptedJob {
             payload: Arc::new(payload),
             runner: self.runner.clone(),
@@ -170,12 +217,13 @@ impl Poller {
             directory: self.shared.options.state_dir.join(super::JOB_LOGS),
             pace: pace(&self.runner),
             interrupt: self.shared.shutdown.forceful().clone(),
+            progress: Progress::default(),
         };
-        let runner = self.runner.clone();
-        self.jobs.spawn(async move {
+        let shared = self.shared.clone();
+        self.shared.tasks.spawn(async move {
             let api = world.api.clone();
             // A panic must end one job, and GitLab must hear of it.
-            if AssertUnwindSafe(run_logged(job, world, &runner))
+            if AssertUnwindSafe(run_logged(job, world, &shared))
                 .catch_unwind()
                 .await
                 .is_err()
@@ -185,12 +233,6 @@ impl Poller {
             }
             drop((guard, slot));
         });
-    }
-
-    fn collect_finished(&mut self) {
-        while let Some(result) = self.jobs.try_join_next() {
-            log_broken(result);
-        }
     }
 }
 
@@ -214,10 +256,4 @@ fn ca_certificates(runner: &RunnerConfig, shared: &Shared) -> anyhow::Result<Opt
     };
     let pem = std::fs::read_to_string(path).with_context(|| format!("read certificates in {}", path.display()))?;
     Ok(Some(pem))
-}
-
-fn log_broken(result: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = result {
-        tracing::error!(%error, "a job's task broke down");
-    }
 }

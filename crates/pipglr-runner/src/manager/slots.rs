@@ -1,184 +1,413 @@
-//! Permissions to run one more job: `concurrent` for the process, `limit` for each runner.
+//! Permissions to run one more job: `concurrent` for the process, `limit` and `request_concurrency` for each token.
 //!
-//! A slot is held while a job is asked for and while it runs, and frees itself when dropped.
+//! A slot is held while a job is asked for and while it runs, and frees itself when dropped. Who waits longest gets the
+//! next one that is allowed to it. All bounds may change at any time: nobody loses a slot, fewer are given out.
 
+use crate::config::RunnerConfig;
 use crate::job::SlotNumbers;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use pipglr_protocol::Secret;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 
-/// All slots of the process.
+/// All slots of the process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Slots(Arc<Mutex<State>>);
+
 #[derive(Debug)]
-pub(crate) struct Slots {
-    process: Arc<Semaphore>,
-    runners: Vec<Option<Arc<Semaphore>>>,
-    /// Index of the first runner with the same token.
-    same: Vec<usize>,
-    numbers: Arc<Mutex<Vec<Taken>>>,
+struct State {
+    concurrent: usize,
+    used: usize,
+    /// By token: entries with one token are one runner.
+    ///
+    /// Compat: gitlab-runner commands/builds_helper.go.
+    runners: BTreeMap<Secret, OfRunner>,
+    waiting: VecDeque<Waiting>,
+    numbers: Vec<Taken>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct OfRunner {
+    slots: usize,
+    requests: usize,
+    /// How many requests at the same time have been worth it lately.
+    appetite: f64,
+    refused: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    want: Want,
+    grant: oneshot::Sender<Slot>,
+}
+
+/// What a runner may have.
+#[derive(Debug, Clone)]
+pub(crate) struct Want {
+    pub(crate) token: Secret,
+    /// Most slots; 0 is no bound.
+    pub(crate) limit: u32,
+    /// Most requests at the same time.
+    pub(crate) requests: u32,
+    /// Fewer requests while there are no jobs (`FF_USE_ADAPTIVE_REQUEST_CONCURRENCY`).
+    pub(crate) adaptive: bool,
+}
+
+/// What a request for a job came to, as far as the next one is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answered {
+    Job,
+    NoJob,
+    /// The coordinator asked for patience.
+    PushedBack,
 }
 
 /// Permission to ask for and run one job.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    _process: OwnedSemaphorePermit,
-    _runner: Option<OwnedSemaphorePermit>,
+    slots: Slots,
+    want: Want,
+    asking: bool,
 }
 
 /// Numbers in use by a running job; free when dropped.
 #[derive(Debug)]
 pub(crate) struct NumberGuard {
     taken: Taken,
-    all: Arc<Mutex<Vec<Taken>>>,
+    slots: Slots,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Taken {
-    runner: usize,
+    token: Secret,
     project: u64,
     numbers: SlotNumbers,
 }
 
+/// Numbers of one token, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Usage {
+    pub(crate) requests: usize,
+    /// Requests that may be made at the same time right now.
+    pub(crate) allowed_requests: u32,
+    /// Times a request had to wait for another one.
+    pub(crate) refused: u64,
+}
+
 impl Slots {
-    /// Token and limit of each runner, in order; 0 is no limit. Entries with one token are one runner.
-    ///
-    /// Compat: gitlab-runner commands/builds_helper.go.
-    pub(crate) fn new<'a>(concurrent: u32, runners: impl Iterator<Item = (&'a str, u32)>) -> Self {
-        let semaphore = |n: u32| {
-            Arc::new(Semaphore::new(
-                usize::try_from(n).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS),
-            ))
-        };
-        let (mut tokens, mut same, mut limits) = (Vec::new(), Vec::new(), Vec::new());
-        for (token, limit) in runners {
-            let first = tokens.iter().position(|t| *t == token).unwrap_or(tokens.len());
-            tokens.push(token);
-            same.push(first);
-            limits.push((limit > 0).then(|| semaphore(limit)));
-        }
-        Self {
-            process: semaphore(concurrent),
-            runners: limits,
-            same,
-            numbers: Arc::default(),
-        }
+    /// Slots for `concurrent` jobs.
+    pub(crate) fn new(concurrent: u32) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            concurrent: usize::try_from(concurrent).unwrap_or(usize::MAX),
+            used: 0,
+            runners: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            numbers: Vec::new(),
+        })))
     }
 
-    /// Waits for a slot. The runner's own comes first, so that a full runner does not block others. Cancel safe.
-    pub(crate) async fn acquire(&self, runner: usize) -> Slot {
-        let own = match self.limit_of(runner) {
-            Some(semaphore) => Some(semaphore.clone().acquire_owned().await.expect("slots are never closed")),
-            None => None,
-        };
-        Slot {
-            _process: self
-                .process
-                .clone()
-                .acquire_owned()
-                .await
-                .expect("slots are never closed"),
-            _runner: own,
-        }
+    /// Changes how many jobs may run.
+    pub(crate) fn set_concurrent(&self, concurrent: u32) {
+        self.change(|s| s.concurrent = usize::try_from(concurrent).unwrap_or(usize::MAX));
     }
 
-    /// Entries with one token share a limit; one that names none has none.
-    fn limit_of(&self, runner: usize) -> Option<&Arc<Semaphore>> {
-        self.runners[runner].as_ref()?;
-        let same = self
-            .same
-            .iter()
-            .zip(&self.runners)
-            .filter(|(first, _)| **first == self.same[runner]);
-        same.filter_map(|(_, limit)| limit.as_ref()).next()
+    /// Waits for a slot. Cancel safe.
+    pub(crate) async fn acquire(&self, want: &Want) -> Slot {
+        let (grant, granted) = oneshot::channel();
+        let want = want.clone();
+        self.change(|s| s.waiting.push_back(Waiting { want, grant }));
+        granted.await.expect("whoever waits is never forgotten")
     }
 
     /// Whether a slot of the process is free right now: only then may a request be held for long.
     pub(crate) fn has_spare(&self) -> bool {
-        self.process.available_permits() > 0
+        let state = self.state();
+        state.used < state.concurrent
     }
 
-    /// Lowest numbers no running job of this runner (and project) has.
-    pub(crate) fn number(&self, runner: usize, project: u64) -> (SlotNumbers, NumberGuard) {
-        let runner = self.same[runner];
-        let mut all = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Numbers of one runner.
+    pub(crate) fn usage(&self, want: &Want) -> Usage {
+        let state = self.state();
+        let of_runner = state.runners.get(&want.token).cloned().unwrap_or_default();
+        Usage {
+            requests: of_runner.requests,
+            allowed_requests: want.allowed_requests(of_runner.appetite),
+            refused: of_runner.refused,
+        }
+    }
+
+    /// Lowest numbers no running job of this token (and project) has.
+    pub(crate) fn number(&self, token: &Secret, project: u64) -> (SlotNumbers, NumberGuard) {
+        let mut state = self.state();
         let lowest = |used: Vec<u32>| (0..).find(|n| !used.contains(n)).unwrap_or(0);
-        let of_runner = |t: &&Taken| t.runner == runner;
+        let of_runner: Vec<&Taken> = state.numbers.iter().filter(|t| t.token == *token).collect();
+        let of_project = of_runner.iter().filter(|t| t.project == project);
         let numbers = SlotNumbers {
-            runner: lowest(all.iter().filter(of_runner).map(|t| t.numbers.runner).collect()),
-            project: lowest(
-                all.iter()
-                    .filter(of_runner)
-                    .filter(|t| t.project == project)
-                    .map(|t| t.numbers.project)
-                    .collect(),
-            ),
+            project: lowest(of_project.map(|t| t.numbers.project).collect()),
+            runner: lowest(of_runner.iter().map(|t| t.numbers.runner).collect()),
         };
         let taken = Taken {
-            runner,
+            token: token.clone(),
             project,
             numbers,
         };
-        all.push(taken.clone());
-        (
-            numbers,
-            NumberGuard {
-                taken,
-                all: self.numbers.clone(),
-            },
-        )
+        state.numbers.push(taken.clone());
+        let slots = self.clone();
+        (numbers, NumberGuard { taken, slots })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something, then gives out what is free now.
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state();
+        let result = change(&mut state);
+        let granted = state.grant(self);
+        drop(state);
+        for (grant, slot) in granted {
+            // Nobody may wait any more; then the slot frees itself here, where the lock is not held.
+            drop(grant.send(slot));
+        }
+        result
+    }
+}
+
+impl State {
+    /// Slots for those who wait and may have one, in the order they came.
+    fn grant(&mut self, slots: &Slots) -> Vec<(oneshot::Sender<Slot>, Slot)> {
+        let mut granted = Vec::new();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|w| !w.grant.is_closed());
+        for Waiting { want, grant } in waiting {
+            if self.take(&want) {
+                let slot = Slot {
+                    slots: slots.clone(),
+                    want,
+                    asking: true,
+                };
+                granted.push((grant, slot));
+            } else {
+                self.waiting.push_back(Waiting { want, grant });
+            }
+        }
+        granted
+    }
+
+    fn take(&mut self, want: &Want) -> bool {
+        let runner = self.runners.entry(want.token.clone()).or_default();
+        let has_slot = want.limit == 0 || runner.slots < usize::try_from(want.limit).unwrap_or(usize::MAX);
+        let may_ask = runner.requests < usize::try_from(want.allowed_requests(runner.appetite)).unwrap_or(usize::MAX);
+        if has_slot && !may_ask {
+            runner.refused += 1;
+        }
+        let free = has_slot && may_ask && self.used < self.concurrent;
+        if free {
+            runner.slots += 1;
+            runner.requests += 1;
+            self.used += 1;
+        }
+        free
+    }
+}
+
+impl Want {
+    /// What an entry of config.toml may have.
+    pub(crate) fn of(runner: &RunnerConfig) -> Self {
+        let adaptive = runner.feature_flags.get("FF_USE_ADAPTIVE_REQUEST_CONCURRENCY");
+        Self {
+            token: runner.token.clone(),
+            limit: runner.limit,
+            requests: runner.request_concurrency.max(1),
+            adaptive: adaptive.copied().unwrap_or(true),
+        }
+    }
+
+    /// Compat: gitlab-runner commands/builds_helper.go.
+    fn allowed_requests(&self, appetite: f64) -> u32 {
+        let most = self.requests.max(1);
+        if !self.adaptive {
+            return most;
+        }
+        (1..most).find(|n| f64::from(*n) >= appetite).unwrap_or(most)
+    }
+}
+
+impl Slot {
+    /// The request came back; the slot is kept for its job.
+    pub(crate) fn answered(&mut self, answered: Answered) {
+        self.asking = false;
+        let (token, most) = (&self.want.token, f64::from(self.want.requests.max(1)));
+        self.slots.change(|s| {
+            let runner = s.runners.entry(token.clone()).or_default();
+            runner.requests -= 1;
+            let factor = match answered {
+                Answered::Job => 1.1,
+                Answered::NoJob => 0.95,
+                Answered::PushedBack => 0.5,
+            };
+            runner.appetite = (runner.appetite * factor).clamp(1.0, most);
+        });
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let (token, asking) = (&self.want.token, self.asking);
+        self.slots.change(|s| {
+            s.used -= 1;
+            let runner = s.runners.entry(token.clone()).or_default();
+            runner.slots -= 1;
+            runner.requests -= usize::from(asking);
+        });
     }
 }
 
 impl Drop for NumberGuard {
     fn drop(&mut self) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = all.iter().position(|t| *t == self.taken) {
-            all.swap_remove(at);
+        let mut state = self.slots.state();
+        if let Some(at) = state.numbers.iter().position(|t| *t == self.taken) {
+            state.numbers.swap_remove(at);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Slots;
+    use super::{Answered, Slots, Want};
     use futures_util::FutureExt as _;
+    use pipglr_protocol::Secret;
+
+    fn want(token: &str, limit: u32) -> Want {
+        Want {
+            token: Secret::new(token),
+            limit,
+            requests: 9,
+            adaptive: false,
+        }
+    }
 
     #[tokio::test]
     async fn slots_bound_process_and_runner_and_free_themselves() {
-        let slots = Slots::new(2, [("a", 1), ("b", 0)].into_iter());
-        let first = slots.acquire(0).await;
-        assert!(slots.acquire(0).now_or_never().is_none(), "limit of runner 0");
-        let second = slots.acquire(1).await;
-        assert!(slots.acquire(1).now_or_never().is_none(), "concurrent");
+        let slots = Slots::new(2);
+        let first = slots.acquire(&want("a", 1)).await;
+        assert!(slots.acquire(&want("a", 1)).now_or_never().is_none(), "limit");
+        let second = slots.acquire(&want("b", 0)).await;
+        assert!(slots.acquire(&want("b", 0)).now_or_never().is_none(), "concurrent");
         assert!(!slots.has_spare());
         drop(second);
         assert!(slots.has_spare());
         drop(first);
-        assert!(slots.acquire(0).now_or_never().is_some());
+        assert!(slots.acquire(&want("a", 1)).now_or_never().is_some());
     }
 
     #[tokio::test]
-    async fn entries_with_one_token_share_a_limit_unless_they_have_none() {
-        let slots = Slots::new(9, [("a", 1), ("a", 5), ("a", 0)].into_iter());
-        let _taken = slots.acquire(0).await;
-        assert!(slots.acquire(1).now_or_never().is_none());
-        assert!(slots.acquire(2).now_or_never().is_some());
+    async fn entries_with_one_token_share_their_count() {
+        let slots = Slots::new(9);
+        let _taken = slots.acquire(&want("a", 1)).await;
+        assert!(slots.acquire(&want("a", 1)).now_or_never().is_none());
+        assert!(slots.acquire(&want("a", 2)).now_or_never().is_some());
+        assert!(slots.acquire(&want("a", 0)).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waits_longest_is_next() {
+        let slots = Slots::new(1);
+        let taken = slots.acquire(&want("a", 0)).await;
+        let mut waiting: Vec<_> = ["b", "a", "c"]
+            .map(|t| Box::pin(async_acquire(slots.clone(), t)))
+            .into();
+        for w in &mut waiting {
+            assert!(w.now_or_never().is_none());
+        }
+        // The second gives up; the slot goes to the first and then to the third.
+        drop(waiting.remove(1));
+        drop(taken);
+        let mut third = waiting.pop().unwrap();
+        assert!((&mut third).now_or_never().is_none());
+        let first = waiting.pop().unwrap().now_or_never().unwrap();
+        drop(first);
+        assert!(third.now_or_never().is_some());
+    }
+
+    async fn async_acquire(slots: Slots, token: &str) -> super::Slot {
+        slots.acquire(&want(token, 0)).await
+    }
+
+    #[tokio::test]
+    async fn bounds_change_without_taking_anything_away() {
+        let slots = Slots::new(1);
+        let first = slots.acquire(&want("a", 1)).await;
+        slots.set_concurrent(3);
+        let second = slots.acquire(&want("a", 2)).await;
+        slots.set_concurrent(1);
+        assert!(slots.acquire(&want("b", 0)).now_or_never().is_none());
+        drop(first);
+        assert!(
+            slots.acquire(&want("b", 0)).now_or_never().is_none(),
+            "one is still used"
+        );
+        drop(second);
+        assert!(slots.acquire(&want("b", 0)).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn requests_at_the_same_time_are_bounded() {
+        let slots = Slots::new(9);
+        let two = Want {
+            requests: 2,
+            ..want("a", 0)
+        };
+        let (mut first, _second) = (slots.acquire(&two).await, slots.acquire(&two).await);
+        assert!(slots.acquire(&two).now_or_never().is_none());
+        first.answered(Answered::Job);
+        assert!(
+            slots.acquire(&two).now_or_never().is_some(),
+            "the job does not count as a request"
+        );
+    }
+
+    #[tokio::test]
+    async fn requests_grow_with_jobs_and_shrink_without() {
+        let slots = Slots::new(100);
+        let want = Want {
+            requests: 4,
+            adaptive: true,
+            ..want("a", 0)
+        };
+        let mut allowed = Vec::new();
+        for (answered, times) in [
+            (Answered::Job, 1),
+            (Answered::Job, 1),
+            (Answered::Job, 20),
+            (Answered::PushedBack, 1),
+            (Answered::NoJob, 30),
+        ] {
+            for _ in 0..times {
+                slots.acquire(&want).await.answered(answered);
+            }
+            allowed.push(slots.usage(&want).allowed_requests);
+        }
+        assert_eq!(allowed, [1, 2, 4, 2, 1]);
     }
 
     #[test]
     fn numbers_are_the_lowest_free_ones() {
-        let slots = Slots::new(9, [("a", 0), ("b", 0), ("a", 0)].into_iter());
-        let (a, guard_a) = slots.number(0, 7);
-        let (b, _guard_b) = slots.number(0, 8);
-        let (c, _guard_c) = slots.number(1, 7);
+        let (slots, a, b) = (Slots::new(9), Secret::new("a"), Secret::new("b"));
+        let (first, guard) = slots.number(&a, 7);
+        let (second, _guard_2) = slots.number(&a, 8);
+        let (third, _guard_3) = slots.number(&b, 7);
         assert_eq!(
-            [(a.runner, a.project), (b.runner, b.project), (c.runner, c.project)],
+            [
+                (first.runner, first.project),
+                (second.runner, second.project),
+                (third.runner, third.project)
+            ],
             [(0, 0), (1, 0), (0, 0)]
         );
-        drop(guard_a);
-        assert_eq!(
-            slots.number(2, 9).0,
-            crate::job::SlotNumbers { runner: 0, project: 0 },
-            "one token, one runner"
-        );
-        assert_eq!(slots.number(0, 8).0, crate::job::SlotNumbers { runner: 0, project: 1 });
+        drop(guard);
+        assert_eq!(slots.number(&a, 9).0, crate::job::SlotNumbers { runner: 0, project: 0 });
+        assert_eq!(slots.number(&a, 8).0, crate::job::SlotNumbers { runner: 0, project: 1 });
     }
 }

@@ -2,20 +2,16 @@
 //!
 //! Compat: gitlab-runner commands/register.go.
 
-use super::is_created_token;
 use super::options::{Kind, OPTIONS};
-use crate::config::file::{ConfigFile, FileError};
+use super::{is_created_token, whole_second_now};
+use crate::config::file::{ConfigFile, FileError, datetime};
 use crate::gitlab::{Connection, Error, GitLab, TlsFiles, Verified};
 use crate::manager::runner_info;
-use jiff::Timestamp;
 use pipglr_protocol::Secret;
 use pipglr_protocol::registration::{RegisterRequest, RegisterResponse};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, Item, Table, Value, value};
-
-/// Never-expiring, as the file writes it.
-const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
@@ -256,11 +252,10 @@ fn runner_table(fields: &RegisterRequestFields, response: &RegisterResponse) -> 
     table.insert("url", value(fields.url.as_str()));
     table.insert("id", value(i64::try_from(response.id).unwrap_or_default()));
     table.insert("token", value(response.token.expose()));
-    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
-    table.insert("token_obtained_at", datetime(&now.to_string()));
+    table.insert("token_obtained_at", datetime(&whole_second_now().to_string()));
     table.insert(
         "token_expires_at",
-        datetime(response.token_expires_at.as_deref().unwrap_or(NEVER)),
+        datetime(response.token_expires_at.as_deref().unwrap_or_default()),
     );
     for option in OPTIONS.iter() {
         if let Some(texts) = fields.options.get(option.flag) {
@@ -268,13 +263,6 @@ fn runner_table(fields: &RegisterRequestFields, response: &RegisterResponse) -> 
         }
     }
     Ok(table)
-}
-
-fn datetime(text: &str) -> Item {
-    match text.parse::<toml_edit::Datetime>() {
-        Ok(at) => value(at),
-        Err(_) => value(text),
-    }
 }
 
 fn insert(table: &mut Table, key: &str, item: Item) {

@@ -8,6 +8,7 @@ pub mod mask;
 pub mod sender;
 mod timestamp;
 
+use crate::metrics::Progress;
 use buffer::Buffer;
 use jiff::Timestamp;
 use mask::Masker;
@@ -63,6 +64,8 @@ struct State {
     streams: [Stream; 3],
     /// The section that was opened last and not closed.
     section: Option<String>,
+    /// Hears of sections.
+    progress: Progress,
     /// The first write that failed; later output is lost and the job must not pretend otherwise.
     broken: Option<io::Error>,
 }
@@ -87,6 +90,7 @@ impl Trace {
             buffer: Buffer::create(path, settings.limit)?,
             streams: [stream(0, false), stream(1, false), stream(1, true)],
             section: None,
+            progress: Progress::default(),
             broken: None,
         };
         Ok(Self(Arc::new(Shared {
@@ -164,17 +168,30 @@ impl Trace {
         self.runner(&format!("{BOLD_RED}ERROR: {text}{RESET}\n"));
     }
 
+    /// Tells `progress` about sections from here on.
+    pub fn tell(&self, progress: Progress) {
+        self.state().progress = progress;
+    }
+
     /// Opens a section and prints its title.
     pub fn section_start(&self, name: &str, title: &str) {
         let marker = self.section_marker("start", name);
-        self.state().section = Some(name.to_owned());
+        {
+            let mut state = self.state();
+            state.section = Some(name.to_owned());
+            state.progress.begin(name);
+        }
         self.runner(&format!("{marker}{CLEAR_LINE}{BOLD_CYAN}{title}{RESET}{RESET}\n"));
     }
 
     /// Closes a section.
     pub fn section_end(&self, name: &str) {
         let marker = self.section_marker("end", name);
-        self.state().section = None;
+        {
+            let mut state = self.state();
+            state.section = None;
+            state.progress.end();
+        }
         if !marker.is_empty() {
             self.runner(&marker);
         }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
+mod age;
 mod client;
 mod images;
 mod independent;
@@ -10,6 +11,7 @@ mod job_failures;
 mod lifecycle;
 mod manager;
 mod registration;
+mod reload;
 mod secrets;
 mod sender;
 mod support;

@@ -133,6 +133,7 @@ impl Bench {
             directory: self.directory.path().join("jobs"),
             pace: FAST,
             interrupt: self.interrupt.clone(),
+            progress: pipglr_runner::metrics::Progress::default(),
         }
     }
 

@@ -7,11 +7,15 @@ use crate::observability::{self, LogOptions};
 use crate::signals;
 use anyhow::Context as _;
 use pipglr_protocol::Secret;
-use pipglr_runner::config::{self, Config, Parsed};
+use pipglr_runner::config::{self, Config, ConfigSource, Parsed, RELOAD_INTERVAL, TokenStore};
 use pipglr_runner::containers::{Engine, EngineSettings};
-use pipglr_runner::manager::{self, Ended, ManagerOptions, Shutdown};
+use pipglr_runner::manager::{self, Ended, Following, ManagerOptions, Rotation, Shutdown};
+use pipglr_runner::metrics::{self, Metrics};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
 
 /// Written at the start of the image, if certificates are mounted.
 const CA_CERTIFICATES: &str = "/run/pipglr/ca.crt";
@@ -23,7 +27,8 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
         std::env::set_current_dir(directory).with_context(|| format!("change to {}", directory.display()))?;
     }
     let path = &args.config.config;
-    let Parsed { config, findings } = config::load_config(path).map_err(|error| {
+    let mut source = ConfigSource::new(path, &args.config.state_dir());
+    let Parsed { config, findings } = source.load().map_err(|error| {
         let hint = format!(
             "create it with `register`, or store it as podman secret config.toml ({} is read)",
             path.display()
@@ -31,6 +36,7 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
         CliError::with_hint(error, hint)
     })?;
     // The command line and the environment win over the file.
+    let level_of_file = log.level.is_none();
     log.level = log.level.take().or_else(|| config.log_level.clone());
     log.format = log.format.take().or_else(|| config.log_format.clone());
     observability::init(log);
@@ -42,10 +48,10 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
     for finding in findings {
         tracing::warn!("{}:{}: {}", path.display(), finding.place, finding.message);
     }
-    multi_threaded()?.block_on(serve(&args, config))
+    multi_threaded()?.block_on(serve(&args, source, config, level_of_file))
 }
 
-async fn serve(args: &RunArgs, config: Config) -> Outcome {
+async fn serve(args: &RunArgs, source: ConfigSource, config: Config, level_of_file: bool) -> Outcome {
     let state_dir = args.config.state_dir();
     let system_id = config::load_or_create_system_id(&state_dir).map_err(|error| {
         CliError::with_hint(
@@ -66,10 +72,18 @@ async fn serve(args: &RunArgs, config: Config) -> Outcome {
     if let Some(path) = &args.health_socket {
         health::serve(path, engine.clone()).with_context(|| format!("listen on {}", path.display()))?;
     }
-    let shutdown = Shutdown::default();
-    signals::watch(shutdown.clone()).context("listen to signals")?;
+    let metrics = Arc::new(Metrics::default());
+    let listen_address = args.listen_address.clone().or_else(|| config.listen_address.clone());
+    serve_metrics(listen_address.as_deref().unwrap_or_default(), &metrics).await?;
+    let (shutdown, reload) = (Shutdown::default(), Arc::new(Notify::new()));
+    signals::watch(shutdown.clone(), reload.clone()).context("listen to signals")?;
+    let following = following(args, source, config, reload, metrics);
+    if level_of_file {
+        tokio::spawn(follow_log_level(following.configs.clone()));
+    }
     notify_ready();
-    let ended = manager::run(config, engine, ManagerOptions { state_dir, system_id }, shutdown).await?;
+    let options = ManagerOptions { state_dir, system_id };
+    let ended = manager::run_following(following, engine, options, shutdown).await?;
     match ended {
         Ended::Clean => {
             tracing::info!("all jobs have ended");
@@ -78,6 +92,53 @@ async fn serve(args: &RunArgs, config: Config) -> Outcome {
         Ended::JobsLost => {
             tracing::error!("time is up, jobs were still running");
             Ok(1)
+        }
+    }
+}
+
+/// The configuration and its tokens, as they change.
+fn following(
+    args: &RunArgs,
+    source: ConfigSource,
+    config: Config,
+    reload: Arc<Notify>,
+    metrics: Arc<Metrics>,
+) -> Following {
+    Following {
+        configs: source.follow(config, RELOAD_INTERVAL, reload.clone(), metrics.reloads.clone()),
+        rotation: Some(Rotation {
+            tokens: TokenStore::new(&args.config.state_dir()),
+            config_file: args.config.config.clone(),
+            reload,
+        }),
+        metrics,
+    }
+}
+
+/// Serves metrics at an address, if there is one.
+async fn serve_metrics(address: &str, metrics: &Arc<Metrics>) -> Result<(), CliError> {
+    let hint = "give --listen-address or `listen_address` of config.toml as host:port";
+    let wrong = |error: anyhow::Error| CliError::with_hint(error, hint);
+    let Some(address) = metrics::listen_address(address).map_err(|e| wrong(e.into()))? else {
+        return Ok(());
+    };
+    let listener = TcpListener::bind(&address)
+        .await
+        .with_context(|| format!("serve metrics on {address}"))
+        .map_err(wrong)?;
+    tracing::info!(address, "metrics are served");
+    tokio::spawn(metrics::serve(listener, metrics.clone()));
+    Ok(())
+}
+
+/// Puts the level of a changed file in force.
+async fn follow_log_level(mut configs: watch::Receiver<Arc<Config>>) {
+    let mut level = configs.borrow().log_level.clone();
+    while configs.changed().await.is_ok() {
+        let changed = configs.borrow_and_update().log_level.clone();
+        if changed != level {
+            observability::set_level(changed.as_deref());
+            level = changed;
         }
     }
 }

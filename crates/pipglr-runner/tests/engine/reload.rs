@@ -1,0 +1,349 @@
+//! A manager whose configuration changes: runners, limits, tokens, and what its metrics say.
+
+use crate::support::{PATIENCE, SYSTEM_ID};
+use pipglr_runner::config::{ConfigSource, TokenStore};
+use pipglr_runner::containers::{Engine, EngineSettings};
+use pipglr_runner::manager::{self, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel};
+use pipglr_runner::metrics::{self, Metrics};
+use pipglr_testkit::Gate;
+use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, RUNNER_TOKEN, Record};
+use pipglr_testkit::podman::{Act, FakePodman};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+const SECOND_RUNNER: &str = "glrt-t1_second0runner";
+/// Nobody looks at the file by themselves in these tests, unless they say so.
+const NEVER: Duration = Duration::from_secs(3600);
+
+struct House {
+    gitlab: FakeGitLab,
+    podman: FakePodman,
+    directory: TempDir,
+    shutdown: Shutdown,
+    reload: Arc<Notify>,
+    metrics: Arc<Metrics>,
+}
+
+impl House {
+    async fn new() -> Self {
+        let gitlab = FakeGitLab::start().await;
+        gitlab.add_runner(SECOND_RUNNER);
+        Self {
+            gitlab,
+            podman: FakePodman::start(),
+            directory: tempfile::tempdir().unwrap(),
+            shutdown: Shutdown::default(),
+            reload: Arc::default(),
+            metrics: Arc::default(),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("config.toml")
+    }
+
+    /// Writes global keys and one entry for each `(token, keys)`.
+    fn write(&self, global: &str, runners: &[(&str, &str)]) {
+        let mut text = format!("check_interval = 1\n{global}\n");
+        for (token, keys) in runners {
+            let url = self.gitlab.url();
+            text.push_str(&format!("[[runners]]\nurl = \"{url}\"\ntoken = \"{token}\"\n{keys}\n"));
+        }
+        std::fs::write(self.file(), text).unwrap();
+    }
+
+    fn start(&self, interval: Duration) -> JoinHandle<anyhow::Result<Ended>> {
+        let mut source = ConfigSource::new(&self.file(), self.directory.path());
+        let config = source.load().unwrap().config;
+        let reloads = self.metrics.reloads.clone();
+        let following = Following {
+            configs: source.follow(config, interval, self.reload.clone(), reloads),
+            rotation: Some(Rotation {
+                tokens: TokenStore::new(self.directory.path()),
+                config_file: self.file(),
+                reload: self.reload.clone(),
+            }),
+            metrics: self.metrics.clone(),
+        };
+        let engine = Engine::new(EngineSettings {
+            socket: self.podman.socket(),
+            ..EngineSettings::default()
+        });
+        let options = ManagerOptions {
+            state_dir: self.directory.path().to_owned(),
+            system_id: SYSTEM_ID.to_owned(),
+        };
+        tokio::spawn(manager::run_following(
+            following,
+            engine,
+            options,
+            self.shutdown.clone(),
+        ))
+    }
+
+    async fn stop(&self, running: JoinHandle<anyhow::Result<Ended>>) {
+        self.shutdown.request(ShutdownLevel::Graceful);
+        let ended = tokio::time::timeout(PATIENCE, running).await.expect("it ends");
+        assert_eq!(ended.unwrap().unwrap(), Ended::Clean);
+        assert_eq!(self.gitlab.record().violations, Vec::<String>::new());
+    }
+
+    async fn asked(&self, token: &'static str, more_than: usize) {
+        self.gitlab
+            .wait_for("another request", move |r| requests(r, token) > more_than)
+            .await;
+    }
+}
+
+fn requests(record: &Record, token: &str) -> usize {
+    record
+        .calls(Endpoint::JobRequest)
+        .filter(|c| c.json()["token"] == token)
+        .count()
+}
+
+fn job(id: u64) -> JobBuilder {
+    JobBuilder::new(id).without_sources().script(&["x"])
+}
+
+fn begun(record: &pipglr_testkit::podman::Record) -> usize {
+    let has_script = |stages: &[String]| stages.iter().any(|s| s == "step_script");
+    record.created.iter().filter(|c| has_script(&c.stages)).count()
+}
+
+#[tokio::test]
+async fn runners_come_and_go_while_jobs_run() {
+    let house = House::new().await;
+    let gate = Gate::closed();
+    house
+        .podman
+        .on_stage("step_script", [Act::WaitFor(gate.clone()), Act::out("done\n")]);
+    house.write("concurrent = 4", &[(RUNNER_TOKEN, "")]);
+    house.gitlab.queue_for(RUNNER_TOKEN, job(1));
+    let running = house.start(NEVER);
+    house.podman.wait_for("the first job", |r| begun(r) == 1).await;
+    house.write("concurrent = 4", &[(SECOND_RUNNER, "")]);
+    house.reload.notify_one();
+    house.gitlab.queue_for(SECOND_RUNNER, job(2));
+    house.podman.wait_for("the second job", |r| begun(r) == 2).await;
+    let before = requests(&house.gitlab.record(), RUNNER_TOKEN);
+    gate.open();
+    for id in [1, 2] {
+        assert_eq!(house.gitlab.finished(id).await.ending().0, "success");
+    }
+    house.asked(SECOND_RUNNER, 2).await;
+    assert_eq!(
+        requests(&house.gitlab.record(), RUNNER_TOKEN),
+        before,
+        "the first is gone"
+    );
+    house.stop(running).await;
+}
+
+#[tokio::test]
+async fn concurrent_and_limit_change_without_a_restart() {
+    let house = House::new().await;
+    let gate = Gate::closed();
+    house.podman.on_stage("step_script", [Act::WaitFor(gate.clone())]);
+    for id in 1..5 {
+        house.gitlab.queue(job(id));
+    }
+    house.write("concurrent = 1", &[(RUNNER_TOKEN, "limit = 1")]);
+    let running = house.start(NEVER);
+    for (global, keys, jobs) in [
+        ("concurrent = 1", "limit = 1", 1),
+        ("concurrent = 9", "limit = 2", 2),
+        ("concurrent = 3", "", 3),
+    ] {
+        house.write(global, &[(RUNNER_TOKEN, keys)]);
+        house.reload.notify_one();
+        house.podman.wait_for("the jobs", |r| begun(r) == jobs).await;
+    }
+    gate.open();
+    for id in 1..5 {
+        house.gitlab.finished(id).await;
+    }
+    house.stop(running).await;
+    assert_eq!(house.gitlab.record().most_jobs, 3);
+}
+
+#[tokio::test]
+async fn a_changed_file_is_noticed_and_one_with_an_error_changes_nothing() {
+    let house = House::new().await;
+    house.write("", &[(RUNNER_TOKEN, "")]);
+    let running = house.start(Duration::from_millis(20));
+    house.asked(RUNNER_TOKEN, 0).await;
+    std::fs::write(house.file(), "concurrent = [\n").unwrap();
+    wait_for_metric(&house, "gitlab_runner_configuration_loading_error_total 1").await;
+    let before = requests(&house.gitlab.record(), RUNNER_TOKEN);
+    house.asked(RUNNER_TOKEN, before).await;
+    house.write("", &[(SECOND_RUNNER, "")]);
+    house.asked(SECOND_RUNNER, 0).await;
+    wait_for_metric(&house, "gitlab_runner_configuration_loaded_total 2").await;
+    house.stop(running).await;
+}
+
+async fn wait_for_metric(house: &House, line: &str) {
+    let seen = async {
+        while !house.metrics.render().lines().any(|l| l == line) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, seen).await.expect(line);
+}
+
+#[tokio::test]
+async fn a_token_is_exchanged_before_it_expires() {
+    const TIMES: &str = "token_obtained_at = 2020-01-01T00:00:00Z\ntoken_expires_at = 2020-02-01T00:00:00Z # soon";
+    let house = House::new().await;
+    house.write("", &[(RUNNER_TOKEN, TIMES)]);
+    let before = std::fs::read_to_string(house.file()).unwrap();
+    let next = format!("{RUNNER_TOKEN}-next");
+    let answer = json!({"token": next, "token_expires_at": "2099-01-01T00:00:00.000Z"});
+    house
+        .gitlab
+        .answer(Endpoint::ResetToken, Answer::status(201).json(&answer).applied());
+    let running = house.start(NEVER);
+    let wanted = next.clone();
+    house
+        .gitlab
+        .wait_for("a request with the new token", move |r| requests(r, &wanted) > 0)
+        .await;
+    house.stop(running).await;
+    assert_eq!(house.gitlab.record().count(Endpoint::ResetToken), 1);
+    let text = std::fs::read_to_string(house.file()).unwrap();
+    assert!(text.contains(&format!("token = \"{next}\"")), "{text}");
+    assert!(
+        text.contains("token_expires_at = 2099-01-01T00:00:00.0Z # soon"),
+        "{text}"
+    );
+    // Where the file cannot be written back, the state directory knows better.
+    std::fs::write(house.file(), before).unwrap();
+    let mut source = ConfigSource::new(&house.file(), house.directory.path());
+    let config = source.load().unwrap().config;
+    assert_eq!(config.runners[0].token.expose(), next);
+    assert_eq!(
+        config.runners[0].token_expires_at().unwrap().to_string(),
+        "2099-01-01T00:00:00Z"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_exchange_keeps_the_old_token() {
+    let house = House::new().await;
+    house.write("", &[(RUNNER_TOKEN, "token_expires_at = 2020-02-01T00:00:00Z")]);
+    house.gitlab.answer(Endpoint::ResetToken, Answer::status(403));
+    let running = house.start(NEVER);
+    house
+        .gitlab
+        .wait_for("the exchange", |r| r.count(Endpoint::ResetToken) == 1)
+        .await;
+    let before = requests(&house.gitlab.record(), RUNNER_TOKEN);
+    house.asked(RUNNER_TOKEN, before).await;
+    house.stop(running).await;
+    assert!(std::fs::read_to_string(house.file()).unwrap().contains(RUNNER_TOKEN));
+}
+
+async fn get(address: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let text = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn metrics_and_running_jobs_are_served() {
+    let house = House::new().await;
+    let gate = Gate::closed();
+    house.podman.on_stage("step_script", [Act::WaitFor(gate.clone())]);
+    house.gitlab.queue(job(7));
+    house.write(
+        "concurrent = 3",
+        &[(RUNNER_TOKEN, "name = \"one\"\nlimit = 2\nrequest_concurrency = 4")],
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(metrics::serve(listener, house.metrics.clone()));
+    let running = house.start(NEVER);
+    house.podman.wait_for("the job", |r| begun(r) == 1).await;
+    let who = format!("runner=\"fake0runn\",runner_name=\"one\",system_id=\"{SYSTEM_ID}\"");
+    let text = get(address, "GET /metrics").await;
+    for line in [
+        "HTTP/1.1 200 OK\r".to_owned(),
+        "gitlab_runner_concurrent 3".to_owned(),
+        format!("gitlab_runner_limit{{{who}}} 2"),
+        "gitlab_runner_process_state_info{state=\"running\"} 1".to_owned(),
+        format!("gitlab_runner_jobs_total{{{who}}} 1"),
+        format!("gitlab_runner_jobs{{{who},state=\"idle\",stage=\"idle\",executor_stage=\"idle\"}} 0"),
+        format!("gitlab_runner_request_concurrency_hard_limit{{runner=\"fake0runn\",system_id=\"{SYSTEM_ID}\"}} 4"),
+    ] {
+        assert!(
+            text.lines().any(|l| l == line.trim_end() || l == line),
+            "{line}\nis not in\n{text}"
+        );
+    }
+    let statuses = format!(
+        "gitlab_runner_api_request_statuses_total{{runner=\"fake0runn\",system_id=\"{SYSTEM_ID}\",endpoint=\"request_job\",status=\"201\",method=\"post\"}} 1"
+    );
+    assert!(text.contains(&statuses), "{statuses}\n{text}");
+    let jobs = get(address, "GET /debug/jobs/list").await;
+    assert!(
+        jobs.contains("x-list-version: 2") && jobs.contains("/-/jobs/7 state=running stage=step_script"),
+        "{jobs}"
+    );
+    assert!(get(address, "POST /metrics").await.starts_with("HTTP/1.1 405"));
+    let profiler = get(address, "GET /debug/pprof/heap").await;
+    assert!(
+        profiler.starts_with("HTTP/1.1 404") && profiler.contains("not written in Go"),
+        "{profiler}"
+    );
+    gate.open();
+    house.gitlab.finished(7).await;
+    house.stop(running).await;
+    let text = house.metrics.render();
+    assert!(
+        text.contains("phase=\"step_script\"") && text.contains("pipglr_job_phase_seconds_count"),
+        "{text}"
+    );
+    assert!(house.metrics.render_jobs().is_empty());
+}
+
+#[tokio::test]
+async fn several_requests_may_be_on_their_way() {
+    let house = House::new().await;
+    let gate = Gate::closed();
+    house
+        .gitlab
+        .answer_times(Endpoint::JobRequest, 2, Answer::usual().held(&gate));
+    let flags = "request_concurrency = 2\nfeature_flags = { FF_USE_ADAPTIVE_REQUEST_CONCURRENCY = false }";
+    house.write("concurrent = 5", &[(RUNNER_TOKEN, flags)]);
+    let running = house.start(NEVER);
+    house.asked(RUNNER_TOKEN, 1).await;
+    gate.open();
+    house.stop(running).await;
+}
+
+#[tokio::test]
+async fn after_a_job_a_strict_interval_passes_too() {
+    for (keys, at_once) in [("", true), ("strict_check_interval = true", false)] {
+        let house = House::new().await;
+        house.write("concurrent = 5", &[(RUNNER_TOKEN, keys)]);
+        house.gitlab.queue(job(1));
+        let running = house.start(NEVER);
+        house.asked(RUNNER_TOKEN, 1).await;
+        house.gitlab.finished(1).await;
+        house.stop(running).await;
+        let record = house.gitlab.record();
+        let asked: Vec<_> = record.calls(Endpoint::JobRequest).map(|c| c.received).collect();
+        assert_eq!(asked[1] - asked[0] < Duration::from_millis(900), at_once, "{keys}");
+    }
+}
