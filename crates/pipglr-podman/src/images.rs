@@ -13,6 +13,7 @@ use crate::client::{Client, existed, found};
 use crate::error::Error;
 use crate::json::{JsonLines, null_default};
 use crate::request::{ApiRequest, Filters, image_segment};
+use crate::spec::HealthConfig;
 
 /// A local image.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -40,7 +41,7 @@ pub struct Image {
     pub config: ImageConfig,
     /// The image's own health check; present where it has one.
     #[serde(default)]
-    pub healthcheck: Option<Value>,
+    pub healthcheck: Option<HealthConfig>,
 }
 
 /// The part of an image that says how its containers start.

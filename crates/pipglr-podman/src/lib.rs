@@ -14,7 +14,7 @@
 //! | `containers` | create, start, wait, inspect, kill, stop, remove, list |
 //! | `attach` | live input and output of a main process, its log afterwards |
 //! | `exec` | further processes |
-//! | `volumes`, `networks`, `events` | the rest of the API |
+//! | `volumes`, `networks`, `secrets`, `events` | the rest of the API |
 //! | `spec` | the container to be made, plain data |
 //! | `stream` | decoder of multiplexed output, pure |
 //! | `output`, `json` | bodies read as they come |
@@ -31,6 +31,7 @@ mod json;
 mod networks;
 mod output;
 mod request;
+mod secrets;
 mod spec;
 mod stream;
 mod system;
@@ -50,6 +51,7 @@ pub use crate::images::{Image, ImageConfig, ImageSummary, Platform, PullRequest,
 pub use crate::networks::{Network, NetworkSpec};
 pub use crate::output::{Attached, Input, Output};
 pub use crate::request::Filters;
+pub use crate::secrets::{SecretInfo, SecretLabels, SecretSpec};
 pub use crate::spec::{
     ContainerSpec, CpuLimits, Device, Environment, HealthConfig, LogConfiguration, MemoryLimits, Mount, NamedVolume,
     Namespace, NetworkAttachment, OverlayVolume, PidsLimit, ResourceLimits, Rlimit,

@@ -101,6 +101,12 @@ impl ApiRequest {
         self
     }
 
+    /// A body of plain bytes.
+    pub(crate) fn bytes(mut self, body: Bytes) -> Self {
+        self.body = body;
+        self.header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
+    }
+
     pub(crate) fn json(mut self, body: &impl Serialize) -> Self {
         self.body = serde_json::to_vec(body)
             .expect("request bodies have only string keys")

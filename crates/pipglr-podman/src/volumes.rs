@@ -15,6 +15,9 @@ use crate::request::{ApiRequest, Filters, segment};
 pub struct VolumeSpec {
     /// Name.
     pub name: String,
+    /// Driver; empty is `local`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub driver: String,
     /// Labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// Process 1 of a helper container
     #[command(hide = true)]
     Helper,
+    /// Wait until services answer
+    #[command(hide = true)]
+    ProbePorts(ProbePortsArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -262,6 +265,15 @@ pub(crate) struct JobInitArgs {
     pub(crate) run_as: Option<String>,
     #[arg(last = true)]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbePortsArgs {
+    /// Seconds
+    #[arg(long)]
+    pub(crate) timeout: u64,
+    /// HOST:PORT[,PORT…]
+    pub(crate) targets: Vec<String>,
 }
 
 /// The file gitlab-runner users expect.

@@ -12,6 +12,7 @@ mod network;
 mod readme;
 mod registries;
 mod service;
+mod services;
 mod stage;
 
 use stage::Stage;
@@ -21,7 +22,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 26] = [
+const STORIES: [Story; 28] = [
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -55,6 +56,14 @@ const STORIES: [Story; 26] = [
     ("jobs: parallel jobs of several runners", jobs::parallel),
     ("jobs: nothing secret in a container's configuration", jobs::secrets),
     ("jobs: container images are built inside jobs", jobs::nested_builds),
+    (
+        "services: found by name, late ones waited for, broken ones told",
+        services::beside_jobs,
+    ),
+    (
+        "services: a network only where it is needed",
+        services::only_where_needed,
+    ),
     ("network: cut for 20 s in mid-job, not a byte lost", network::cut),
     (
         "registries: mirrors, blocked ones, and the operator's certificates",

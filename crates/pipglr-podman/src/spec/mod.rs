@@ -10,7 +10,9 @@ mod storage;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::json::null_default;
 
 pub use self::namespace::Namespace;
 pub use self::resources::{CpuLimits, MemoryLimits, PidsLimit, ResourceLimits, Rlimit};
@@ -83,6 +85,9 @@ pub struct ContainerSpec {
     /// Variables, over those of the image.
     #[serde(skip_serializing_if = "Environment::is_empty")]
     pub env: Environment,
+    /// Variables whose values are podman's secrets, by the secret's name: they show in no inspection.
+    #[serde(rename = "secret_env", skip_serializing_if = "BTreeMap::is_empty")]
+    pub env_secrets: BTreeMap<String, String>,
     /// Variables of the image or of podman to leave out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsetenv: Vec<String>,
@@ -294,10 +299,11 @@ pub struct LogConfiguration {
 }
 
 /// A health check, run by podman through systemd timers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct HealthConfig {
     /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", command]`.
+    #[serde(deserialize_with = "null_default")]
     pub test: Vec<String>,
     /// Nanoseconds between two runs.
     #[serde(skip_serializing_if = "Option::is_none")]

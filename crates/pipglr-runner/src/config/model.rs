@@ -194,7 +194,30 @@ pub struct DockerConfig {
     pub extra_hosts: Vec<String>,
     pub hostname: String,
     pub network_mode: String,
+    pub enable_ipv6: bool,
+    pub network_mtu: u32,
     pub shm_size: i64,
+    pub services: Vec<ServiceConfig>,
+    /// Most services of a job; negative is no limit.
+    pub services_limit: Option<i64>,
+    pub services_privileged: Option<bool>,
+    pub services_devices: BTreeMap<String, Vec<String>>,
+    pub allowed_services: Vec<String>,
+    pub allowed_privileged_services: Vec<String>,
+    /// Seconds; 0 is 30, negative is not at all.
+    pub wait_for_services_timeout: i64,
+}
+
+/// `[[runners.docker.services]]`: a service of every job.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ServiceConfig {
+    pub name: String,
+    pub alias: String,
+    pub command: Vec<String>,
+    pub entrypoint: Vec<String>,
+    /// `KEY=value`.
+    pub environment: Vec<String>,
 }
 
 /// `[runners.podman]`: what gitlab-runner has no key for.

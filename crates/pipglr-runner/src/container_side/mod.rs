@@ -6,6 +6,7 @@
 //!
 //! - [`init`]: process 1 of the build container; runs the job's scripts.
 //! - [`helper`]: process 1 of the helper container; git and artifacts.
+//! - [`probe`]: a process beside the init; finds out when services answer.
 
 mod gitlab_env;
 pub mod helper;
@@ -13,3 +14,4 @@ pub mod init;
 pub mod marker;
 mod notice;
 mod plan_input;
+pub mod probe;

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::gitlab::jitter;
 use crate::job::plan::{ImagePlan, PullPolicy};
 use crate::job::{JobError, classify_pull};
-use crate::trace::Trace;
+use crate::trace::turns::Turn;
 use anyhow::Context as _;
 use pipglr_podman::{Image, Platform, PullRequest, RegistryAuth};
 use pipglr_protocol::update::FailureReason;
@@ -21,8 +21,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// [`JobError::Pull`] if no policy led to an image; [`JobError::System`] if podman fails otherwise.
-pub async fn ensure_image(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<Image, JobError> {
-    trace.line(&format!(
+pub async fn ensure_image(engine: &Engine, plan: &ImagePlan, log: &Turn) -> Result<Image, JobError> {
+    log.line(&format!(
         "Using effective pull policy of [{}] for container {}",
         plan.policy_list(),
         plan.name
@@ -30,15 +30,15 @@ pub async fn ensure_image(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> R
     let mut last = None;
     for (index, policy) in plan.policies.iter().enumerate() {
         if index > 0 {
-            trace.info(&format!("Attempt #{}: Trying \"{policy}\" pull policy", index + 1));
+            log.info(&format!("Attempt #{}: Trying \"{policy}\" pull policy", index + 1));
         }
-        match by_policy(engine, plan, *policy, trace).await {
+        match by_policy(engine, plan, *policy, log).await {
             Ok(image) => {
-                announce(plan, &image, trace);
+                announce(plan, &image, log);
                 return Ok(image);
             }
             Err(JobError::Pull { message, reason, .. }) => {
-                trace.warning(&format!("Failed to pull image with policy \"{policy}\": {message}"));
+                log.warning(&format!("Failed to pull image with policy \"{policy}\": {message}"));
                 last = Some((message, reason));
             }
             Err(error) => return Err(error),
@@ -49,11 +49,11 @@ pub async fn ensure_image(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> R
     Err(pull_error(plan, message, reason))
 }
 
-async fn by_policy(engine: &Engine, plan: &ImagePlan, policy: PullPolicy, trace: &Trace) -> Result<Image, JobError> {
+async fn by_policy(engine: &Engine, plan: &ImagePlan, policy: PullPolicy, log: &Turn) -> Result<Image, JobError> {
     if policy != PullPolicy::Always {
         match local(engine, plan).await? {
             Some(image) if policy == PullPolicy::IfNotPresent => {
-                trace.line("Using locally found image version due to \"if-not-present\" pull policy");
+                log.line("Using locally found image version due to \"if-not-present\" pull policy");
                 return Ok(image);
             }
             Some(image) => return Ok(image),
@@ -65,15 +65,15 @@ async fn by_policy(engine: &Engine, plan: &ImagePlan, policy: PullPolicy, trace:
         }
     }
     if let Some(credentials) = &plan.credentials {
-        trace.line(&format!("Authenticating with credentials from {}", credentials.origin));
+        log.line(&format!("Authenticating with credentials from {}", credentials.origin));
     }
     let platform = plan
         .platform
         .as_ref()
         .map(|p| format!(" for platform {p}"))
         .unwrap_or_default();
-    trace.line(&format!("Pulling docker image {}{platform} ...", plan.name));
-    pull(engine, plan, trace).await?;
+    log.line(&format!("Pulling docker image {}{platform} ...", plan.name));
+    pull(engine, plan, log).await?;
     let image = local(engine, plan).await?;
     image
         .with_context(|| format!("image {:?} is not there after it was pulled", plan.name))
@@ -95,7 +95,7 @@ async fn local(engine: &Engine, plan: &ImagePlan) -> Result<Option<Image>, JobEr
     }))
 }
 
-async fn pull(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<(), JobError> {
+async fn pull(engine: &Engine, plan: &ImagePlan, log: &Turn) -> Result<(), JobError> {
     let request = PullRequest {
         reference: plan.reference.clone(),
         policy: Some("always".to_owned()),
@@ -122,7 +122,7 @@ async fn pull(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<(), Jo
         if reason != FailureReason::RunnerExternalDependencyFailure || attempt >= TRIES {
             return Err(pull_error(plan, message, reason));
         }
-        trace.warning(&format!(
+        log.warning(&format!(
             "Failed to pull image {:?} (attempt #{attempt}), retrying: {message}",
             plan.name
         ));
@@ -132,13 +132,13 @@ async fn pull(engine: &Engine, plan: &ImagePlan, trace: &Trace) -> Result<(), Jo
     }
 }
 
-fn announce(plan: &ImagePlan, image: &Image, trace: &Trace) {
+fn announce(plan: &ImagePlan, image: &Image, log: &Turn) {
     let digest = image
         .repo_digests
         .first()
         .map(|d| format!(" with digest {d}"))
         .unwrap_or_default();
-    trace.line(&format!(
+    log.line(&format!(
         "Using docker image sha256:{} for {}{digest} ...",
         image.id.trim_start_matches("sha256:"),
         plan.name

@@ -2,6 +2,9 @@
 
 pub mod image;
 pub mod objects;
+pub mod readiness;
+pub mod service_output;
+pub mod services;
 pub mod session;
 pub mod spec;
 

@@ -1,8 +1,8 @@
 //! What a job made on the engine, and how it goes away: at the job's end by name, after a crash by label.
 
-use super::Engine;
+use super::{Engine, spec};
 use crate::job::plan::JobPlan;
-use pipglr_podman::{Filters, RemoveOptions, VolumeSpec};
+use pipglr_podman::{Filters, NetworkSpec, RemoveOptions, VolumeSpec};
 use std::time::Duration;
 
 /// Longest time for the removal of one job's objects.
@@ -47,6 +47,25 @@ pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
     Ok(())
 }
 
+/// Creates the network the job's containers share, where it has one.
+///
+/// # Errors
+/// podman refuses or is not there.
+pub async fn create_network(engine: &Engine, plan: &JobPlan) -> Result<(), pipglr_podman::Error> {
+    let Some(own) = plan.network.own() else {
+        return Ok(());
+    };
+    let mut network = NetworkSpec {
+        labels: plan.labels.for_kind("network"),
+        ipv6_enabled: own.ipv6,
+        ..NetworkSpec::bridge(&own.name)
+    };
+    if own.mtu > 0 {
+        network.options.insert("mtu".to_owned(), own.mtu.to_string());
+    }
+    engine.client.create_network(&network).await.map(|_| ())
+}
+
 /// Removes a job's containers and the volumes that are not kept. Everything is tried; failures are for the operator,
 /// and start-up reaps what is left. True if nothing is left.
 pub async fn remove_job_objects(engine: &Engine, plan: &JobPlan) -> bool {
@@ -61,7 +80,9 @@ pub async fn remove_job_objects(engine: &Engine, plan: &JobPlan) -> bool {
 }
 
 async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
-    let removals = ROLES.iter().map(|role| {
+    let services = &plan.services.list;
+    let roles = ROLES.iter().copied().chain(services.iter().map(|s| s.role.as_str()));
+    let removals = roles.map(|role| {
         let name = format!("{}-{role}", plan.names.unique);
         async move {
             let options = RemoveOptions {
@@ -80,6 +101,25 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
         .await
         .into_iter()
         .all(|gone| gone);
+    if let Some(own) = plan.network.own()
+        && let Err(error) = engine.client.remove_network(&own.name, true).await
+    {
+        tracing::warn!(network = own.name, %error, "network could not be removed");
+        all_gone = false;
+    }
+    for service in services {
+        let hidden = service
+            .environment
+            .iter()
+            .filter(|(_, v)| v.hidden && !v.value.is_empty());
+        for (key, _) in hidden {
+            let name = spec::secret_name(plan, service, key);
+            if let Err(error) = engine.client.remove_secret(&name).await {
+                tracing::warn!(secret = name, %error, "secret could not be removed");
+                all_gone = false;
+            }
+        }
+    }
     let own_volumes = plan
         .volumes
         .iter()
@@ -95,7 +135,7 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
     all_gone
 }
 
-/// Removes containers and temporary volumes an earlier run of this manager left. Returns how many there were.
+/// Removes containers, networks, secrets and temporary volumes an earlier run of this manager left. Returns how many there were.
 ///
 /// # Errors
 /// podman cannot be asked.
@@ -112,6 +152,19 @@ pub async fn reap_leftovers(engine: &Engine, system_id: &str) -> Result<usize, p
             tracing::warn!(container = container.id, %error, "leftover container could not be removed");
         }
     }
+    let networks = engine.client.networks(&filters).await?;
+    for network in &networks {
+        if let Err(error) = engine.client.remove_network(&network.name, true).await {
+            tracing::warn!(network = network.name, %error, "leftover network could not be removed");
+        }
+    }
+    let mut secrets = engine.client.secrets().await?;
+    secrets.retain(|s| s.spec.labels.get("pipglr.system_id").is_some_and(|id| id == system_id));
+    for secret in &secrets {
+        if let Err(error) = engine.client.remove_secret(&secret.id).await {
+            tracing::warn!(secret = secret.spec.name, %error, "leftover secret could not be removed");
+        }
+    }
     let volumes = engine
         .client
         .volumes(&filters.and("label", format!("{TEMPORARY}=true")))
@@ -121,5 +174,5 @@ pub async fn reap_leftovers(engine: &Engine, system_id: &str) -> Result<usize, p
             tracing::warn!(volume = volume.name, %error, "leftover volume could not be removed");
         }
     }
-    Ok(left.len() + volumes.len())
+    Ok(left.len() + networks.len() + secrets.len() + volumes.len())
 }

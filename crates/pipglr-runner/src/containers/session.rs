@@ -96,6 +96,12 @@ impl Session {
         })
     }
 
+    /// The container's ID.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Hands over the plan, which must be a single line.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 
 use super::EngineSettings;
 use crate::config::DockerConfig;
-use crate::job::plan::{JobPlan, VolumeMount};
-use pipglr_podman::{ContainerSpec, Device, Image, LogConfiguration, Mount, NamedVolume, Namespace};
+use crate::job::plan::{JobPlan, NetworkPlan, ServicePlan, VolumeMount};
+use pipglr_podman::{
+    ContainerSpec, Device, HealthConfig, Image, LogConfiguration, Mount, NamedVolume, Namespace, NetworkAttachment,
+};
 
 /// Where this program is found inside job containers.
 pub const PROGRAM_INSIDE: &str = "/.pipglr/pipglr";
@@ -25,6 +27,7 @@ pub fn build_container(
         user: Some("0:0".to_owned()),
         ..common(plan, "build")
     };
+    connect(&mut spec, plan, &["build".to_owned()]);
     let program = settings.program.display().to_string();
     spec.mounts.push(Mount::bind(program, PROGRAM_INSIDE, &["ro"]));
     apply_operator_settings(&mut spec, docker);
@@ -51,6 +54,7 @@ pub fn helper_container(plan: &JobPlan, role: &str, settings: &EngineSettings) -
         user: Some("0:0".to_owned()),
         ..common(plan, role)
     };
+    connect(&mut spec, plan, &[]);
     spec.mounts.push(Mount::bind("/usr", "/usr", &["ro", "rbind"]));
     spec.mounts
         .push(Mount::tmpfs("/root", &["mode=700", "nosuid", "nodev"]));
@@ -58,6 +62,100 @@ pub fn helper_container(plan: &JobPlan, role: &str, settings: &EngineSettings) -
     spec.env
         .insert("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     spec
+}
+
+/// A service: its image as it is, with the job's volumes, found by its aliases.
+#[must_use]
+pub fn service_container(
+    plan: &JobPlan,
+    service: &ServicePlan,
+    image: &Image,
+    docker: &DockerConfig,
+    settings: &EngineSettings,
+) -> ContainerSpec {
+    let mut spec = ContainerSpec {
+        image: Some(image.id.clone()),
+        command: service.command.clone(),
+        user: service.image.user.clone(),
+        hostname: None,
+        stdin: false,
+        ..common(plan, &service.role)
+    };
+    if !service.image.entrypoint.is_empty() {
+        // One empty string is how authors say "none".
+        let entrypoint = service.image.entrypoint.iter().filter(|part| !part.is_empty());
+        spec.entrypoint = Some(entrypoint.cloned().collect());
+    }
+    for (key, variable) in &service.environment {
+        // podman takes no empty secret.
+        if variable.hidden && !variable.value.is_empty() {
+            spec.env_secrets.insert(key.clone(), secret_name(plan, service, key));
+        } else {
+            spec.env.insert(key, variable.value.expose());
+        }
+    }
+    spec.labels = plan.labels.for_kind("service");
+    for (key, value) in [("service", &service.service), ("service.version", &service.version)] {
+        spec.labels
+            .insert(format!("com.gitlab.gitlab-runner.{key}"), value.clone());
+    }
+    connect(&mut spec, plan, &service.aliases);
+    for volume in &plan.volumes {
+        mount(&mut spec, volume);
+    }
+    spec.devices.extend(service.devices.iter().map(Device::new));
+    spec.dns_server.extend(docker.dns.iter().cloned());
+    spec.dns_search.extend(docker.dns_search.iter().cloned());
+    spec.hostadd.extend(docker.extra_hosts.iter().cloned());
+    if docker.shm_size > 0 {
+        spec.shm_size = Some(docker.shm_size);
+    }
+    if service.privileged && settings.nested_privileged {
+        allow_nested_builds(&mut spec, settings);
+    }
+    spec
+}
+
+/// Name of the secret that holds a hidden variable of a service.
+#[must_use]
+pub fn secret_name(plan: &JobPlan, service: &ServicePlan, key: &str) -> String {
+    format!("{}-{}-{key}", plan.names.unique, service.role)
+}
+
+/// Puts a container into the job's network, to be found there as `aliases`.
+fn connect(spec: &mut ContainerSpec, plan: &JobPlan, aliases: &[String]) {
+    match &plan.network {
+        NetworkPlan::Default => {}
+        NetworkPlan::None => spec.netns = Some(Namespace::none()),
+        NetworkPlan::Host => spec.netns = Some(Namespace::host()),
+        NetworkPlan::Container(name) => spec.netns = Some(Namespace::container(name)),
+        NetworkPlan::Path(path) => spec.netns = Some(Namespace::path(path)),
+        NetworkPlan::Program { name, options } => {
+            spec.netns = Some(if name == "pasta" {
+                Namespace::pasta()
+            } else {
+                Namespace::slirp4netns()
+            });
+            spec.network_options.insert(name.clone(), options.clone());
+        }
+        NetworkPlan::Bridge { own, further } => {
+            spec.netns = Some(Namespace::bridge());
+            if let Some(network) = own {
+                let attachment = NetworkAttachment {
+                    aliases: aliases.to_vec(),
+                    ..NetworkAttachment::default()
+                };
+                spec.networks.insert(network.name.clone(), attachment);
+            }
+            if let Some(network) = further {
+                spec.networks.insert(network.clone(), NetworkAttachment::default());
+            }
+        }
+    }
+    if plan.network == NetworkPlan::Host {
+        let aliases = plan.services.list.iter().flat_map(|service| &service.aliases);
+        spec.hostadd.extend(aliases.map(|alias| format!("{alias}:127.0.0.1")));
+    }
 }
 
 fn common(plan: &JobPlan, role: &str) -> ContainerSpec {
@@ -72,6 +170,8 @@ fn common(plan: &JobPlan, role: &str) -> ContainerSpec {
             ..LogConfiguration::default()
         }),
         stop_timeout: Some(10),
+        // The image's own check needs systemd timers; for services it is run by us, for others it means nothing.
+        healthconfig: Some(HealthConfig::none()),
         ..ContainerSpec::default()
     };
     spec.volumes
@@ -91,11 +191,6 @@ fn apply_operator_settings(spec: &mut ContainerSpec, docker: &DockerConfig) {
     }
     if !docker.hostname.is_empty() {
         spec.hostname = Some(docker.hostname.clone());
-    }
-    match docker.network_mode.as_str() {
-        "none" => spec.netns = Some(Namespace::none()),
-        "host" => spec.netns = Some(Namespace::host()),
-        _ => {}
     }
 }
 

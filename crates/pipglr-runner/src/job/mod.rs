@@ -20,6 +20,7 @@ use crate::container_side::helper::{HelperPlan, Phase};
 use crate::container_side::marker::StageEnd;
 use crate::containers::Engine;
 use crate::containers::objects::remove_job_objects;
+use crate::containers::service_output;
 use crate::gitlab::{JobApi, StateReport, UpdateAnswer};
 use crate::metrics::Progress;
 use crate::trace::Trace;
@@ -242,6 +243,28 @@ async fn run_phases(
         () = limit(plan.timeouts.prepare) => return Err(Timeouts::exceeded("prepare", plan.timeouts.prepare)),
         ready = prepare(job, plan, world, trace) => ready?,
     };
+    let services = std::mem::take(&mut ready.services);
+    let rest = run_prepared(job, plan, ready, world, trace, signals);
+    if plan.services.show_output {
+        tokio::select! {
+            biased;
+            end = rest => end,
+            never = service_output::show(&world.engine, &services, trace) => match never {},
+        }
+    } else {
+        rest.await
+    }
+}
+
+/// Sources, scripts and artifacts of a job for which everything is ready.
+async fn run_prepared(
+    job: &AcceptedJob,
+    plan: &JobPlan,
+    mut ready: Ready,
+    world: &World,
+    trace: &Trace,
+    signals: &JobSignals,
+) -> Result<(), JobError> {
     let mut end = match ready.sources.take() {
         Some(session) => {
             tokio::select! {

@@ -1,15 +1,21 @@
-//! Making ready what a job's scripts need: volumes, sources, image and build container, as much as possible at once.
+//! Making ready what a job's scripts need: volumes, network, sources, services, image and build container, as much as
+//! possible at once.
 
 use super::plan::{AcceptedJob, JobPlan};
 use super::{JobError, World};
 use crate::container_side::helper::HelperPlan;
 use crate::containers::image::ensure_image;
-use crate::containers::objects::{create_volumes, remove_job_objects};
+use crate::containers::objects::{create_network, create_volumes, remove_job_objects};
+use crate::containers::readiness::Waiting;
+use crate::containers::services::{self, Service};
 use crate::containers::session::Session;
 use crate::containers::{Engine, spec};
 use crate::trace::Trace;
+use crate::trace::turns::Turns;
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use pipglr_podman::Image;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Tries of the preparation, and the pause between them.
@@ -23,6 +29,7 @@ pub(super) struct Ready {
     pub(super) sources: Option<Session>,
     pub(super) build: Session,
     pub(super) image: Image,
+    pub(super) services: Vec<Service>,
 }
 
 /// Makes it ready, with retries, and shows how in the log.
@@ -74,24 +81,60 @@ pub(super) async fn prepare(
 
 async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
     let engine = &world.engine;
-    let volumes = async {
-        create_volumes(engine, plan)
-            .await
-            .context("create volumes")
-            .map_err(JobError::System)
-    };
+    let docker = &job.runner.docker;
+    // Once for all who need them.
+    let objects = async {
+        let (volumes, network) = tokio::join!(create_volumes(engine, plan), create_network(engine, plan));
+        volumes.context("create volumes").map_err(Arc::new)?;
+        network.context("create the job's network").map_err(Arc::new)
+    }
+    .shared();
     let sources = async {
-        volumes.await?;
+        shared(objects.clone().await)?;
         start_sources(plan, engine).await
     };
-    let (sources, image) = tokio::join!(sources, ensure_image(engine, &plan.image, trace));
-    let image = image?;
-    let build = start_build(job, plan, &image, engine).await?;
+    let mut turns = Turns::of(trace);
+    let services = plan.services.list.iter().map(|service| {
+        let (objects, turn) = (objects.clone(), turns.take());
+        async move {
+            shared(objects.await)?;
+            services::start(engine, plan, service, docker, turn).await
+        }
+    });
+    let services = futures_util::future::join_all(services.collect::<Vec<_>>());
+    let turn = turns.take();
+    let build = async {
+        let image = ensure_image(engine, &plan.image, &turn).await?;
+        drop(turn);
+        shared(objects.clone().await)?;
+        let build = start_build(job, plan, &image, engine).await?;
+        Ok::<_, JobError>((build, image))
+    };
+    let (sources, services, build) = tokio::join!(sources, services, build);
+    let services = services.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let (build, image) = build?;
+    let sources = sources?;
+    if let Some(limit) = plan.services.wait {
+        let waiting = Waiting {
+            engine,
+            build: build.id(),
+            services: &services,
+            reach: plan.network.reach(),
+            limit,
+        };
+        waiting.until_ready(trace).await;
+    }
     Ok(Ready {
-        sources: sources?,
+        sources,
         build,
         image,
+        services,
     })
+}
+
+/// An error several wait for, for each of them.
+fn shared(result: Result<(), Arc<anyhow::Error>>) -> Result<(), JobError> {
+    result.map_err(|error| JobError::System(anyhow::anyhow!("{error:#}")))
 }
 
 /// Starts the build container; it waits for its plan.

@@ -113,6 +113,27 @@ impl Variables {
         })
     }
 
+    /// The variables services get: public ones and the runner's own.
+    ///
+    /// Compat: gitlab-runner common/build.go `GetServiceVariables`.
+    pub(super) fn for_services(&self) -> impl Iterator<Item = (&str, Secret)> + '_ {
+        let public = self.list.iter().filter(|v| v.public);
+        public.map(|v| {
+            let value = if v.file {
+                Secret::new(self.visible(v))
+            } else {
+                v.value.clone()
+            };
+            (v.key.as_str(), value)
+        })
+    }
+
+    /// Whether a text must not be shown: it holds a masked value.
+    pub(super) fn holds_secret(&self, text: &str) -> bool {
+        self.masked_values()
+            .any(|value| !value.is_empty() && text.contains(value))
+    }
+
     /// Path and content of file variables, the winning ones only.
     pub(super) fn files(&self) -> impl Iterator<Item = (String, Secret)> + '_ {
         self.list

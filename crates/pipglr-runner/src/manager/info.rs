@@ -22,6 +22,7 @@ pub fn runner_info(runner: Option<&RunnerConfig>) -> Info {
         features: Features {
             variables: true,
             image: true,
+            services: true,
             artifacts: true,
             upload_multiple_artifacts: true,
             upload_raw_artifacts: true,
@@ -36,7 +37,10 @@ pub fn runner_info(runner: Option<&RunnerConfig>) -> Info {
             trace_size: true,
             cancelable: true,
             return_exit_code: true,
+            service_variables: true,
+            service_multiple_aliases: true,
             image_executor_opts: true,
+            service_executor_opts: true,
             cancel_gracefully: true,
             two_phase_job_commit: true,
             ..Features::default()

@@ -7,6 +7,7 @@ mod buffer;
 pub mod mask;
 pub mod sender;
 mod timestamp;
+pub mod turns;
 
 use crate::metrics::Progress;
 use buffer::Buffer;
@@ -25,7 +26,8 @@ pub const RESET: &str = "\x1b[0;m";
 const BOLD_RED: &str = "\x1b[31;1m";
 const BOLD_GREEN: &str = "\x1b[32;1m";
 const BOLD_CYAN: &str = "\x1b[36;1m";
-const YELLOW: &str = "\x1b[0;33m";
+/// Starts a warning.
+pub const YELLOW: &str = "\x1b[0;33m";
 
 /// Where bytes of a job log come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub enum Source {
     Runner,
     JobStdout,
     JobStderr,
+    /// Output of services, in whole lines (`CI_DEBUG_SERVICES`).
+    Services,
 }
 
 /// How one job's log is written.
@@ -61,7 +65,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     buffer: Buffer,
-    streams: [Stream; 3],
+    streams: [Stream; 4],
     /// The section that was opened last and not closed.
     section: Option<String>,
     /// Hears of sections.
@@ -88,7 +92,7 @@ impl Trace {
         };
         let state = State {
             buffer: Buffer::create(path, settings.limit)?,
-            streams: [stream(0, false), stream(1, false), stream(1, true)],
+            streams: [stream(0, false), stream(1, false), stream(1, true), stream(0x0f, false)],
             section: None,
             progress: Progress::default(),
             broken: None,
@@ -124,7 +128,7 @@ impl Trace {
 
     /// Ends all streams: what maskers and framers hold back is written.
     pub fn flush(&self) {
-        self.flush_streams(&[Source::JobStdout, Source::JobStderr, Source::Runner]);
+        self.flush_streams(&[Source::JobStdout, Source::JobStderr, Source::Services, Source::Runner]);
     }
 
     /// As [`Trace::flush`], of the job's streams: a stage's last partial line belongs to that stage.

@@ -431,10 +431,6 @@ async fn a_preparation_that_keeps_failing_ends_the_job_and_leaves_nothing() {
 #[tokio::test]
 async fn what_this_version_cannot_do_is_said_before_anything_is_done() {
     for (payload, words) in [
-        (
-            job(58).with("/services", json!([{"name": "postgres:16"}])),
-            "this version of pipglr does not support `services`",
-        ),
         (job(58).with("/steps", json!([])), "the job has no script"),
         (
             JobBuilder::new(58)

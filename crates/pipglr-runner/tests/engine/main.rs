@@ -14,4 +14,5 @@ mod registration;
 mod reload;
 mod secrets;
 mod sender;
+mod services;
 mod support;

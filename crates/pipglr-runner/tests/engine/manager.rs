@@ -114,7 +114,9 @@ async fn a_job_is_asked_for_acknowledged_run_and_reported_in_this_order() {
     assert_eq!((asked.endpoint, asked.status), (Endpoint::JobRequest, Some(201)));
     assert_eq!(record.calls_of(101)[0], "PUT running 200");
     assert_eq!(asked.json()["system_id"], SYSTEM_ID);
-    let of_job = |c: &&pipglr_testkit::podman::Call| c.path != "/containers/json" && c.path != "/volumes/json";
+    // The rest is the look for leftovers.
+    let lists = ["/containers/json", "/volumes/json", "/networks/json", "/secrets/json"];
+    let of_job = |c: &&pipglr_testkit::podman::Call| !lists.contains(&c.path.as_str());
     let calls = house.podman.record().calls;
     assert!(
         calls
@@ -152,6 +154,10 @@ async fn only_what_is_implemented_is_reported_as_a_feature() {
         "raw_variables",
         "refspecs",
         "return_exit_code",
+        "service_executor_opts",
+        "service_multiple_aliases",
+        "service_variables",
+        "services",
         "trace_checksum",
         "trace_reset",
         "trace_size",
@@ -504,6 +510,10 @@ async fn leftovers_of_an_earlier_process_are_reaped_and_nothing_else() {
     house.podman.leave_volume("temporary of ours", &[ours, temporary]);
     house.podman.leave_volume("kept by us", &[ours]);
     house.podman.leave_volume("temporary of another", &[other, temporary]);
+    for (name, label) in [("of ours", ours), ("of another", other)] {
+        house.podman.leave_network(&format!("network {name}"), &[label]);
+        house.podman.leave_secret(&format!("secret {name}"), &[label]);
+    }
     let running = house.start("", &[(RUNNER_TOKEN, "")]);
     house
         .gitlab
@@ -511,6 +521,10 @@ async fn leftovers_of_an_earlier_process_are_reaped_and_nothing_else() {
         .await;
     house.shutdown.request(ShutdownLevel::Graceful);
     assert_eq!(ended(running).await, Ended::Clean);
+    assert_eq!(
+        house.podman.networks_and_secrets(),
+        ["network of another", "secret of another"]
+    );
     assert_eq!(house.podman.containers(), ["of another manager", "of a person"]);
     let volumes: Vec<String> = house.podman.volumes().into_keys().collect();
     assert_eq!(volumes, ["kept by us", "temporary of another"]);

@@ -143,6 +143,7 @@ impl Bench {
         assert_eq!(self.gitlab.record().violations, Vec::<String>::new());
         assert_eq!(self.podman.record().violations, Vec::<String>::new());
         assert_eq!(self.podman.containers(), Vec::<String>::new());
+        assert_eq!(self.podman.networks_and_secrets(), Vec::<String>::new());
         let temporary: Vec<String> = self.podman.volumes().into_keys().filter(|v| !is_reusable(v)).collect();
         assert_eq!(temporary, Vec::<String>::new());
         assert_eq!(files_in(&self.directory.path().join("jobs")), Vec::<String>::new());

@@ -160,6 +160,18 @@ impl JobBuilder {
         )
     }
 
+    /// A service of this image, with further keys of its entry.
+    ///
+    /// # Panics
+    /// `more` is no object.
+    #[must_use]
+    pub fn service(self, image: &str, more: Value) -> Self {
+        let mut service = json!({"name": image});
+        let more = more.as_object().expect("an object").clone();
+        service.as_object_mut().expect("an object").extend(more);
+        self.push("services", service)
+    }
+
     /// Sets whatever a JSON pointer names.
     ///
     /// # Panics

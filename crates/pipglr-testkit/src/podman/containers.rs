@@ -155,6 +155,7 @@ pub(super) fn logs(state: &Arc<Watched<State>>, name: &str, request: &HttpReques
     let Some(id) = state.read().find(name) else {
         return missing(name);
     };
+    let timestamps = request.parameter("timestamps").is_some_and(|v| v == "true");
     let follow = request.parameter("follow").is_some_and(|v| v == "true");
     let (sender, receiver) = unbounded_channel();
     let state = state.clone();
@@ -173,8 +174,11 @@ pub(super) fn logs(state: &Arc<Watched<State>>, name: &str, request: &HttpReques
                     }
                 })
                 .await;
-            let Some((stream, bytes)) = next else { return };
+            let Some((stream, mut bytes)) = next else { return };
             shown += 1;
+            if timestamps {
+                bytes.splice(..0, b"2026-01-02T03:04:05Z ".iter().copied());
+            }
             if sender.send(Piece::Bytes(frame(stream, &bytes))).is_err() {
                 return;
             }

@@ -17,6 +17,8 @@ pub struct Image {
     pub repo_digests: Vec<String>,
     /// `Config` of the inspected image.
     pub config: Value,
+    /// Its own health check, or null.
+    pub healthcheck: Value,
 }
 
 impl Default for Image {
@@ -31,6 +33,7 @@ impl Default for Image {
             .to_owned(),
             repo_digests: Vec::new(),
             config: json!({"Env": ["PATH=/usr/bin:/bin"], "Cmd": ["/bin/sh"]}),
+            healthcheck: Value::Null,
         }
     }
 }
@@ -46,6 +49,7 @@ pub(super) fn inspect(state: &State, reference: &str) -> Reply {
             &json!({
                 "Id": image.id, "Digest": "", "RepoTags": [reference], "RepoDigests": image.repo_digests,
                 "Os": "linux", "Architecture": image.architecture, "Config": image.config,
+                "Healthcheck": image.healthcheck,
             }),
         ),
         None => Reply::refusal(

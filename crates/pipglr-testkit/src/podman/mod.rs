@@ -6,8 +6,10 @@
 //! asked for.
 
 mod containers;
+mod exec;
 mod http;
 mod images;
+mod networks;
 mod process;
 mod record;
 mod routes;
@@ -17,8 +19,8 @@ mod volumes;
 
 pub(crate) use http::decode;
 pub use images::Image;
-pub use record::{Call, Created, Pull, Record};
-pub use script::Act;
+pub use record::{Call, Created, Exec, Pull, Record};
+pub use script::{Act, Ports};
 
 use crate::watched::Watched;
 use serde_json::Value;
@@ -109,6 +111,23 @@ impl FakePodman {
             .change(|s| s.scripts.insert((Some(job.to_string()), stage.to_owned()), acts));
     }
 
+    /// What the main process of a service does, known by its image without registry's port and tag. It then goes on
+    /// for ever, unless an act ends it.
+    pub fn on_service(&self, service: &str, acts: impl IntoIterator<Item = Act>) {
+        self.on_stage(&format!("service:{service}"), acts);
+    }
+
+    /// Whether and when the ports of a service answer; by default at once.
+    pub fn on_ports(&self, service: &str, ports: Ports) {
+        self.state.change(|s| s.ports.insert(service.to_owned(), ports));
+    }
+
+    /// Exit codes of the first runs of a service's own check; later ones are 0.
+    pub fn on_checks(&self, service: &str, codes: impl IntoIterator<Item = i32>) {
+        let codes = codes.into_iter().collect();
+        self.state.change(|s| s.checks.insert(service.to_owned(), codes));
+    }
+
     /// The next `times` calls whose `METHOD path` contains `part` are refused with this status and podman's message.
     pub fn refuse(&self, part: &str, times: usize, status: u16, message: &str) {
         let fault = Fault {
@@ -139,6 +158,25 @@ impl FakePodman {
     pub fn leave_volume(&self, name: &str, labels: &[(&str, &str)]) {
         let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         self.state.change(|s| s.volumes.insert(name.to_owned(), labels));
+    }
+
+    /// A network another process left here.
+    pub fn leave_network(&self, name: &str, labels: &[(&str, &str)]) {
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.state.change(|s| s.networks.insert(name.to_owned(), labels));
+    }
+
+    /// A secret another process left here.
+    pub fn leave_secret(&self, name: &str, labels: &[(&str, &str)]) {
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.state.change(|s| s.secrets.insert(name.to_owned(), labels));
+    }
+
+    /// Names of the networks and secrets there are.
+    #[must_use]
+    pub fn networks_and_secrets(&self) -> Vec<String> {
+        let state = self.state.read();
+        state.networks.keys().chain(state.secrets.keys()).cloned().collect()
     }
 
     /// Everything so far.

@@ -39,6 +39,22 @@ pub(super) async fn run(
     input: UnboundedReceiver<Vec<u8>>,
     signals: UnboundedReceiver<String>,
 ) {
+    let service = state.read().containers.get(&id).and_then(|c| {
+        let labels = &c.labels;
+        (labels.get("pipglr.type")? == "service").then(|| labels["com.gitlab.gitlab-runner.service"].clone())
+    });
+    if let Some(service) = service {
+        let mut process = Process {
+            state: state.clone(),
+            id: id.clone(),
+            job,
+            nonce: String::new(),
+            signals,
+        };
+        let code = process.serve(&service).await;
+        state.change(|s| s.ended(&id, code));
+        return;
+    }
     let exit_code = match read_plan(input).await {
         Some(plan) => {
             let nonce = plan["nonce"].as_str().unwrap_or_default().to_owned();
@@ -82,6 +98,21 @@ impl Process {
         Ok(code)
     }
 
+    /// A service: its acts, then nothing for ever.
+    async fn serve(&mut self, service: &str) -> i32 {
+        let acts = self.acts_of(&format!("service:{service}"));
+        match self.play(acts, false).await {
+            Err(Dead(code)) => code,
+            Ok(_) => std::future::pending().await,
+        }
+    }
+
+    fn acts_of(&self, stage: &str) -> Vec<Act> {
+        let state = self.state.read();
+        let of = |job: Option<String>| state.scripts.get(&(job, stage.to_owned())).cloned();
+        of(self.job.clone()).or_else(|| of(None)).unwrap_or_default()
+    }
+
     /// A build container: scripts until one fails, then `after_script`, then cleaning up.
     async fn scripts(&mut self, plan: &Value, steps: &[Value]) -> Result<i32, Dead> {
         let mut end = End::Exited(0);
@@ -116,11 +147,7 @@ impl Process {
     async fn stage(&mut self, stage: &str, cancelable: bool) -> Result<End, Dead> {
         self.announce(&format!("start:{stage}"));
         self.note(|created| created.stages.push(stage.to_owned()));
-        let acts = {
-            let state = self.state.read();
-            let of = |job: Option<String>| state.scripts.get(&(job, stage.to_owned())).cloned();
-            of(self.job.clone()).or_else(|| of(None)).unwrap_or_default()
-        };
+        let acts = self.acts_of(stage);
         let end = self.play(acts, cancelable).await?;
         self.announce(&match &end {
             End::Exited(code) => format!("exited:{stage}:{code}"),

@@ -12,6 +12,11 @@ pub struct Record {
     pub created: Vec<Created>,
     /// Names of volumes that were created, in order.
     pub volumes_created: Vec<String>,
+    /// Bodies of the calls that created networks.
+    pub networks_created: Vec<Value>,
+    /// Names and values.
+    pub secrets_created: Vec<(String, String)>,
+    pub execs: Vec<Exec>,
     pub pulls: Vec<Pull>,
     /// Calls podman does not know or would not take.
     pub violations: Vec<String>,
@@ -43,6 +48,17 @@ pub struct Created {
     pub stages: Vec<String>,
     /// Exit code, once it ended by itself or by a signal.
     pub exit_code: Option<i32>,
+}
+
+/// One process beside a container's own.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// The container's name.
+    pub container: String,
+    /// What the container's service is called; empty for others.
+    pub service: String,
+    pub command: Vec<String>,
+    pub exit_code: i32,
 }
 
 /// One pull.

@@ -3,7 +3,7 @@
 use super::http::{HttpRequest, Reply, decode};
 use super::record::Call;
 use super::state::State;
-use super::{containers, images, volumes};
+use super::{containers, exec, images, networks, volumes};
 use crate::watched::Watched;
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,6 +41,15 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
         ("POST", ["volumes", "create"]) => state.change(|s| volumes::create(s, &request)),
         ("GET", ["volumes", "json"]) => volumes::list(&state.read(), &request),
         ("DELETE", ["volumes", name]) => state.change(|s| volumes::remove(s, name)),
+        ("POST", ["networks", "create"]) => state.change(|s| networks::create(s, &request)),
+        ("GET", ["networks", "json"]) => networks::list(&state.read(), &request),
+        ("DELETE", ["networks", name]) => state.change(|s| networks::remove(s, name)),
+        ("POST", ["secrets", "create"]) => state.change(|s| networks::create_secret(s, &request)),
+        ("GET", ["secrets", "json"]) => networks::list_secrets(&state.read()),
+        ("DELETE", ["secrets", name]) => state.change(|s| networks::remove_secret(s, name)),
+        ("POST", ["containers", name, "exec"]) => state.change(|s| exec::create(s, name, &request)),
+        ("POST", ["exec", number, "start"]) => exec::start(state, number),
+        ("GET", ["exec", number, "json"]) => exec::inspect(&state.read(), number),
         ("POST", ["containers", "create"]) => state.change(|s| containers::create(s, &request)),
         ("GET", ["containers", "json"]) => containers::list(&state.read(), &request),
         ("POST", ["containers", name, "attach"]) => state.change(|s| containers::attach(s, name)),

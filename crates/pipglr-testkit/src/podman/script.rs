@@ -31,6 +31,16 @@ pub enum Act {
     LoseAttach { mid_frame: bool },
 }
 
+/// When the ports of a service answer.
+#[derive(Debug, Clone)]
+pub enum Ports {
+    Open,
+    /// From when the gate opens.
+    After(Gate),
+    /// The probe gives up at once: no test waits.
+    Never,
+}
+
 impl Act {
     /// Writes to stdout.
     #[must_use]

@@ -18,6 +18,14 @@ pub(super) struct State {
     pub(super) pull_gate: Option<Gate>,
     /// Name to labels.
     pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Name to labels.
+    pub(super) networks: BTreeMap<String, BTreeMap<String, String>>,
+    /// Name to labels.
+    pub(super) secrets: BTreeMap<String, BTreeMap<String, String>>,
+    /// By service.
+    pub(super) ports: HashMap<String, super::Ports>,
+    /// Exit codes by service.
+    pub(super) checks: HashMap<String, VecDeque<i32>>,
     /// By ID.
     pub(super) containers: BTreeMap<String, Container>,
     /// By job (or any) and stage.
@@ -79,7 +87,8 @@ impl State {
             .map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()))
             .collect();
         let index = self.record.created.len();
-        let id = format!("{:064x}", 0xc0de_0000_u64 + index as u64);
+        // Its first twelve digits are a name of their own.
+        let id = format!("{:012x}{:052x}", 0xc0de_0000_u64 + index as u64, 0);
         let (input, input_end) = tokio::sync::mpsc::unbounded_channel();
         let (signals, signals_end) = tokio::sync::mpsc::unbounded_channel();
         let container = Container {

@@ -23,6 +23,12 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Helper => {
             single_threaded()?.block_on(async { Ok(exit_code(pipglr_runner::container_side::helper::run().await)) })
         }
+        Command::ProbePorts(args) => single_threaded()?.block_on(async {
+            let limit = std::time::Duration::from_secs(args.timeout);
+            Ok(exit_code(
+                pipglr_runner::container_side::probe::run(&args.targets, limit).await,
+            ))
+        }),
         Command::Health(args) => single_threaded()?.block_on(health::run(&args)),
         Command::Config {
             command: ConfigCommand::Check(args),

@@ -12,9 +12,14 @@ use pipglr_archive::glob::Pattern;
 /// Patterns are compared with the name as it is written. One with a `!` is also compared with the other ways to write
 /// the same image, so that it cannot be evaded by writing `docker.io/library/` in front.
 pub(super) fn check(key: &str, name: &str, patterns: &[String]) -> Result<(), JobError> {
-    if patterns.is_empty() {
+    if patterns.is_empty() || matches(key, name, patterns)? {
         return Ok(());
     }
+    Err(refusal(key, name, patterns))
+}
+
+/// Whether one of the patterns at `key` of config.toml matches and none with a `!`.
+pub(super) fn matches(key: &str, name: &str, patterns: &[String]) -> Result<bool, JobError> {
     let mut allowed = false;
     for text in patterns {
         let (excludes, glob) = match text.strip_prefix('!') {
@@ -24,15 +29,11 @@ pub(super) fn check(key: &str, name: &str, patterns: &[String]) -> Result<(), Jo
         let pattern = Pattern::parse(glob)
             .map_err(|e| JobError::Configuration(format!("{key} of config.toml has a bad pattern {text:?}: {e}")))?;
         if excludes && spellings(name).iter().any(|spelling| pattern.matches(spelling)) {
-            return Err(refusal(key, name, patterns));
+            return Ok(false);
         }
         allowed |= !excludes && pattern.matches(name);
     }
-    if allowed {
-        Ok(())
-    } else {
-        Err(refusal(key, name, patterns))
-    }
+    Ok(allowed)
 }
 
 fn refusal(key: &str, name: &str, patterns: &[String]) -> JobError {

@@ -84,6 +84,45 @@ pub(super) fn lower(
     if !is_default {
         allowed::check("allowed_images", &name, &docker.allowed_images)?;
     }
+    let user = user(job, variables)?;
+    Ok(ImagePlan {
+        is_default,
+        user,
+        ..described(job, variables, wanted, name, warnings)?
+    })
+}
+
+/// The image of a service. Those of config.toml are always allowed, and the user is not checked.
+///
+/// Compat: gitlab-runner executors/docker/docker.go `expandAndGetDockerImage`, services.go.
+pub(super) fn lower_service(
+    job: &AcceptedJob,
+    variables: &Variables,
+    wanted: &payload::Image,
+    is_configured: bool,
+    warnings: &mut Vec<String>,
+) -> Result<ImagePlan, JobError> {
+    let name = variables.expand(&wanted.name);
+    if !is_configured {
+        allowed::check("allowed_services", &name, &job.runner.docker.allowed_services)?;
+    }
+    Ok(ImagePlan {
+        user: option(wanted, "user")
+            .map(|u| variables.expand(&u))
+            .filter(|u| !u.is_empty()),
+        ..described(job, variables, wanted, name, warnings)?
+    })
+}
+
+/// What is the same for images of jobs and of services.
+fn described(
+    job: &AcceptedJob,
+    variables: &Variables,
+    wanted: &payload::Image,
+    name: String,
+    warnings: &mut Vec<String>,
+) -> Result<ImagePlan, JobError> {
+    let docker = &job.runner.docker;
     let reference = full_reference(&name);
     let entrypoint_refused = docker.disable_entrypoint_overwrite && !wanted.entrypoint.is_empty();
     Ok(ImagePlan {
@@ -94,8 +133,8 @@ pub(super) fn lower(
             wanted.entrypoint.clone()
         },
         entrypoint_refused,
-        user: user(job, variables)?,
-        platform: option(job, "platform")
+        user: None,
+        platform: option(wanted, "platform")
             .map(|p| variables.expand(&p))
             .filter(|p| !p.is_empty())
             .map(|p| platform::normalized(&p, warnings))
@@ -109,7 +148,7 @@ pub(super) fn lower(
             .any(|r| Some(r.as_str()) == reference.split('/').next()),
         name,
         reference,
-        is_default,
+        is_default: false,
     })
 }
 
@@ -185,7 +224,7 @@ impl ImagePlan {
 /// `user` of config.toml wins; the job's must be allowed.
 fn user(job: &AcceptedJob, variables: &Variables) -> Result<Option<String>, JobError> {
     let docker = &job.runner.docker;
-    let asked = option(job, "user")
+    let asked = option(&job.payload.image, "user")
         .map(|u| variables.expand(&u))
         .filter(|u| !u.is_empty());
     if let Some(user) = &asked {
@@ -231,8 +270,8 @@ pub(super) fn unknown_options(image: &payload::Image) -> Vec<String> {
 }
 
 /// A value of `image: docker:`; numbers are taken as text.
-fn option(job: &AcceptedJob, key: &str) -> Option<String> {
-    match job.payload.image.executor_opts.get("docker")?.get(key)? {
+fn option(image: &payload::Image, key: &str) -> Option<String> {
+    match image.executor_opts.get("docker")?.get(key)? {
         serde_json::Value::String(text) => Some(text.clone()),
         serde_json::Value::Number(number) => Some(number.to_string()),
         _ => None,

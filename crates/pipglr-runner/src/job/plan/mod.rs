@@ -3,8 +3,10 @@
 mod allowed;
 mod image;
 mod names;
+mod network;
 mod platform;
 mod registry;
+mod services;
 pub(super) mod settings;
 mod sources;
 mod steps;
@@ -13,7 +15,9 @@ mod variables;
 
 pub use image::{ImagePlan, PullPolicy};
 pub use names::{Labels, Names};
+pub use network::{NetworkPlan, OwnNetwork, Reach};
 pub use registry::RegistryAuth;
+pub use services::{ServicePlan, ServiceVariable, ServicesPlan};
 pub(crate) use steps::for_image;
 pub use timeouts::Timeouts;
 
@@ -66,6 +70,8 @@ pub struct JobPlan {
     /// A failing `after_script` does not fail the job.
     pub ignore_after_script: bool,
     pub image: ImagePlan,
+    pub services: ServicesPlan,
+    pub network: NetworkPlan,
     pub builds: BuildsVolume,
     pub volumes: Vec<VolumeMount>,
     /// Phases of the first helper container; none for jobs that need neither git nor artifacts.
@@ -180,6 +186,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let all = variables::all(job, &mut warnings);
     let names = Names::new(job);
     let image = image::lower(job, &all.variables, &mut warnings)?;
+    let services = services::lower(job, &all, &mut warnings)?;
     let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
     let environment: Vec<_> = all.variables.environment().collect();
     let files: Vec<FileVariable> = all
@@ -201,6 +208,14 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         section_attempts: settings::attempts(&all.variables, "EXECUTOR_JOB_SECTION_ATTEMPTS", &mut warnings),
         ignore_after_script: settings::switch(&all.variables, "AFTER_SCRIPT_IGNORE_ERRORS", true, &mut warnings),
         image,
+        network: network::lower(
+            &job.runner.docker,
+            &names,
+            !services.list.is_empty(),
+            all.flags.is_on("FF_NETWORK_PER_BUILD"),
+            &mut warnings,
+        ),
+        services,
         builds: names.builds_volume(job, strategy),
         volumes: names.volumes(job, &all.variables, &mut warnings),
         prepare_phases: prepare_phases(job, &all, strategy, &mut warnings)?,
@@ -227,9 +242,6 @@ fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
             "this version of pipglr does not support {what}"
         )))
     };
-    if !payload.services.is_empty() {
-        return refuse("`services`");
-    }
     if !payload.run.is_empty() {
         return refuse("`run`: there is no step-runner, write a `script`");
     }

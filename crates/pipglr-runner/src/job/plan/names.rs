@@ -44,6 +44,15 @@ impl Names {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn for_tests(unique: &str) -> Self {
+        Self {
+            base: unique.to_owned(),
+            unique: unique.to_owned(),
+            reusable: "reusable".to_owned(),
+        }
+    }
+
     /// The volume that holds the project directory: kept for strategy `fetch`, else removed after the job.
     pub(super) fn builds_volume(&self, job: &AcceptedJob, strategy: Strategy) -> BuildsVolume {
         let directory = builds_dir(job);
