@@ -82,4 +82,18 @@ impl Rlimit {
         let kind = lower.strip_prefix("rlimit_").unwrap_or(&lower).to_owned();
         Self { kind, hard, soft }
     }
+
+    /// Its name, e.g. `nofile`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.kind
+    }
+
+    /// Lowers both values to at most `limit`; true if that changed something.
+    pub fn lower_to(&mut self, limit: u64) -> bool {
+        let above = self.hard > limit || self.soft > limit;
+        self.hard = self.hard.min(limit);
+        self.soft = self.soft.min(limit);
+        above
+    }
 }

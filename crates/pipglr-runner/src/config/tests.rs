@@ -120,8 +120,8 @@ const SAID: [(&str, &str); 22] = [
         "4:20: error: `runners.token_expires_at` must be a date and time, not this text",
     ),
     (
-        "@[runners.docker]\nmemory = 5",
-        "5:1: warning: `runners.docker.memory` has no effect: not passed on to podman",
+        "@[runners.docker]\ntls_cert_path = 5",
+        "5:1: warning: `runners.docker.tls_cert_path` has no effect: podman is reached by a socket",
     ),
     (
         "@limit = -1",

@@ -1,6 +1,7 @@
 //! Carries a plan out on podman: which containers, with which settings, and what comes out of them.
 
 pub mod image;
+pub mod limits;
 pub mod objects;
 pub mod readiness;
 pub mod service_output;
@@ -53,6 +54,7 @@ impl Default for EngineSettings {
 pub struct Engine {
     pub(crate) client: Client,
     pub(crate) settings: std::sync::Arc<EngineSettings>,
+    controllers: std::sync::Arc<tokio::sync::OnceCell<Vec<String>>>,
 }
 
 impl Engine {
@@ -62,6 +64,7 @@ impl Engine {
         Self {
             client: Client::new(&settings.socket),
             settings: std::sync::Arc::new(settings),
+            controllers: std::sync::Arc::default(),
         }
     }
 

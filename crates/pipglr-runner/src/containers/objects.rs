@@ -34,8 +34,9 @@ pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
             .client
             .create_volume(&VolumeSpec {
                 name: name.to_owned(),
+                driver: plan.options.volume_driver.clone(),
+                options: plan.options.volume_options.clone(),
                 labels,
-                ..VolumeSpec::default()
             })
             .await
         {
@@ -87,7 +88,7 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
         async move {
             let options = RemoveOptions {
                 force: true,
-                volumes: true,
+                volumes: !plan.options.keep_anonymous_volumes,
                 timeout: Some(0),
             };
             let removed = engine.client.remove(&name, options).await;

@@ -2,7 +2,6 @@
 
 use super::image::ensure_image;
 use super::{Engine, spec};
-use crate::config::DockerConfig;
 use crate::job::JobError;
 use crate::job::plan::{JobPlan, ServicePlan};
 use crate::trace::turns::Turn;
@@ -40,13 +39,7 @@ pub enum Check {
 ///
 /// # Errors
 /// The image cannot be had, or podman cannot run the container.
-pub async fn start(
-    engine: &Engine,
-    plan: &JobPlan,
-    service: &ServicePlan,
-    docker: &DockerConfig,
-    log: Turn,
-) -> Result<Service, JobError> {
+pub async fn start(engine: &Engine, plan: &JobPlan, service: &ServicePlan, log: Turn) -> Result<Service, JobError> {
     log.line(&format!("Starting service {}...", service.title));
     let image = ensure_image(engine, &service.image, &log).await?;
     if service.image.entrypoint_refused {
@@ -56,8 +49,8 @@ pub async fn start(
     let name = format!("{}-{}", plan.names.unique, service.role);
     let started = async {
         create_secrets(engine, plan, service).await?;
-        let spec = spec::service_container(plan, service, &image, docker, engine.settings());
-        let id = engine.client.create(&spec).await.context("create container")?;
+        let spec = spec::service_container(plan, service, &image, engine.settings());
+        let id = engine.create(&spec).await?;
         engine.client.start(&id).await.context("start container")?;
         anyhow::Ok(id)
     };

@@ -63,7 +63,7 @@ impl Session {
     /// podman refuses or is not there.
     pub async fn launch(engine: &Engine, spec: &ContainerSpec, nonce: &str) -> anyhow::Result<Self> {
         let client = &engine.client;
-        let id = client.create(spec).await.context("create container")?;
+        let id = engine.create(spec).await?;
         let options = AttachOptions {
             stdin: true,
             stdout: true,

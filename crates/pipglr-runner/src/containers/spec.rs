@@ -1,10 +1,10 @@
 //! From plan to container settings. Pure.
 
 use super::EngineSettings;
-use crate::config::DockerConfig;
 use crate::job::plan::{JobPlan, NetworkPlan, ServicePlan, VolumeMount};
 use pipglr_podman::{
     ContainerSpec, Device, HealthConfig, Image, LogConfiguration, Mount, NamedVolume, Namespace, NetworkAttachment,
+    OverlayVolume,
 };
 
 /// Where this program is found inside job containers.
@@ -14,23 +14,17 @@ const NESTED_CONF_INSIDE: &str = "/.pipglr/containers.conf";
 
 /// The build container: the job's image with our init as process 1.
 #[must_use]
-pub fn build_container(
-    plan: &JobPlan,
-    image: &Image,
-    docker: &DockerConfig,
-    settings: &EngineSettings,
-) -> ContainerSpec {
+pub fn build_container(plan: &JobPlan, image: &Image, settings: &EngineSettings) -> ContainerSpec {
     let mut spec = ContainerSpec {
         image: Some(image.id.clone()),
         entrypoint: Some(vec![PROGRAM_INSIDE.to_owned(), "job-init".to_owned()]),
         // The init starts as root to prepare directories, then runs scripts as the image's user.
         user: Some("0:0".to_owned()),
-        ..common(plan, "build")
+        ..common(plan, "build", &plan.options.build)
     };
     connect(&mut spec, plan, &["build".to_owned()]);
     let program = settings.program.display().to_string();
     spec.mounts.push(Mount::bind(program, PROGRAM_INSIDE, &["ro"]));
-    apply_operator_settings(&mut spec, docker);
     for volume in &plan.volumes {
         mount(&mut spec, volume);
     }
@@ -52,7 +46,7 @@ pub fn helper_container(plan: &JobPlan, role: &str, settings: &EngineSettings) -
         // Found below the mounted `/usr`.
         entrypoint: Some(vec![settings.program.display().to_string(), "helper".to_owned()]),
         user: Some("0:0".to_owned()),
-        ..common(plan, role)
+        ..common(plan, role, &plan.options.helper)
     };
     connect(&mut spec, plan, &[]);
     spec.mounts.push(Mount::bind("/usr", "/usr", &["ro", "rbind"]));
@@ -70,7 +64,6 @@ pub fn service_container(
     plan: &JobPlan,
     service: &ServicePlan,
     image: &Image,
-    docker: &DockerConfig,
     settings: &EngineSettings,
 ) -> ContainerSpec {
     let mut spec = ContainerSpec {
@@ -79,7 +72,7 @@ pub fn service_container(
         user: service.image.user.clone(),
         hostname: None,
         stdin: false,
-        ..common(plan, &service.role)
+        ..common(plan, &service.role, &plan.options.service)
     };
     if !service.image.entrypoint.is_empty() {
         // One empty string is how authors say "none".
@@ -94,7 +87,7 @@ pub fn service_container(
             spec.env.insert(key, variable.value.expose());
         }
     }
-    spec.labels = plan.labels.for_kind("service");
+    spec.labels.extend(plan.labels.for_kind("service"));
     for (key, value) in [("service", &service.service), ("service.version", &service.version)] {
         spec.labels
             .insert(format!("com.gitlab.gitlab-runner.{key}"), value.clone());
@@ -104,12 +97,6 @@ pub fn service_container(
         mount(&mut spec, volume);
     }
     spec.devices.extend(service.devices.iter().map(Device::new));
-    spec.dns_server.extend(docker.dns.iter().cloned());
-    spec.dns_search.extend(docker.dns_search.iter().cloned());
-    spec.hostadd.extend(docker.extra_hosts.iter().cloned());
-    if docker.shm_size > 0 {
-        spec.shm_size = Some(docker.shm_size);
-    }
     if service.privileged && settings.nested_privileged {
         allow_nested_builds(&mut spec, settings);
     }
@@ -158,11 +145,10 @@ fn connect(spec: &mut ContainerSpec, plan: &JobPlan, aliases: &[String]) {
     }
 }
 
-fn common(plan: &JobPlan, role: &str) -> ContainerSpec {
+fn common(plan: &JobPlan, role: &str, options: &ContainerSpec) -> ContainerSpec {
     let mut spec = ContainerSpec {
         name: Some(format!("{}-{role}", plan.names.unique)),
-        hostname: Some(plan.names.base.clone()),
-        labels: plan.labels.for_kind(role),
+        hostname: options.hostname.clone().or_else(|| Some(plan.names.base.clone())),
         stdin: true,
         // conmon's file can be replayed from the start after a lost connection; journald may not even be there.
         log_configuration: Some(LogConfiguration {
@@ -172,31 +158,24 @@ fn common(plan: &JobPlan, role: &str) -> ContainerSpec {
         stop_timeout: Some(10),
         // The image's own check needs systemd timers; for services it is run by us, for others it means nothing.
         healthconfig: Some(HealthConfig::none()),
-        ..ContainerSpec::default()
+        ..options.clone()
     };
+    // A configured label does not win over what objects are found by.
+    spec.labels.extend(plan.labels.for_kind(role));
     spec.volumes
         .push(NamedVolume::new(&plan.builds.name, &plan.builds.directory, &[]));
     spec
 }
 
-fn apply_operator_settings(spec: &mut ContainerSpec, docker: &DockerConfig) {
-    spec.cap_add.extend(docker.cap_add.iter().cloned());
-    spec.cap_drop.extend(docker.cap_drop.iter().cloned());
-    spec.devices.extend(docker.devices.iter().map(Device::new));
-    spec.dns_server.extend(docker.dns.iter().cloned());
-    spec.dns_search.extend(docker.dns_search.iter().cloned());
-    spec.hostadd.extend(docker.extra_hosts.iter().cloned());
-    if docker.shm_size > 0 {
-        spec.shm_size = Some(docker.shm_size);
-    }
-    if !docker.hostname.is_empty() {
-        spec.hostname = Some(docker.hostname.clone());
-    }
-}
-
 fn mount(spec: &mut ContainerSpec, volume: &VolumeMount) {
     let options: Vec<&str> = volume.options.iter().map(String::as_str).collect();
-    if volume.source.starts_with('/') {
+    if options.contains(&"O") && volume.source.starts_with('/') {
+        spec.overlay_volumes.push(OverlayVolume {
+            destination: volume.destination.clone(),
+            source: volume.source.clone(),
+            options: Vec::new(),
+        });
+    } else if volume.source.starts_with('/') {
         spec.mounts
             .push(Mount::bind(&volume.source, &volume.destination, &options));
     } else {

@@ -4,7 +4,7 @@
 //! that failed.
 
 use super::follow::{BuildEnds, follow, follow_build};
-use super::plan::{self, AcceptedJob, JobPlan, Timeouts};
+use super::plan::{self, JobPlan, Timeouts};
 use super::prepare::{Ready, start_build, start_helper};
 use super::{JobError, World, limit};
 use crate::container_side::helper::HelperPlan;
@@ -42,7 +42,6 @@ pub(super) async fn follow_helper(
 
 /// Hands the scripts to the build container and follows it to its end.
 pub(super) async fn follow_scripts(
-    job: &AcceptedJob,
     plan: &JobPlan,
     ready: Ready,
     world: &World,
@@ -66,7 +65,7 @@ pub(super) async fn follow_scripts(
             return Err(JobError::ContainerGone { id: gone });
         };
         may_retry(plan, attempt, gone, &step.stage, trace)?;
-        build = start_build(job, plan, &image, &world.engine).await?;
+        build = start_build(plan, &image, &world.engine).await?;
     }
     unreachable!("the loop above has no end of its own")
 }

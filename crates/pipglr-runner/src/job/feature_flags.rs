@@ -19,7 +19,7 @@ use Handling::{Honoured, Ignored};
 #[rustfmt::skip]
 const FLAGS: [(&str, bool, Handling); 52] = [
     ("FF_TEST_FEATURE", false, Ignored("for gitlab-runner's own tests")),
-    ("FF_NETWORK_PER_BUILD", false, Ignored("jobs with services always have a network of their own")),
+    ("FF_NETWORK_PER_BUILD", false, Honoured),
     ("FF_USE_DIRECT_DOWNLOAD", true, Honoured),
     ("FF_USE_FASTZIP", true, Ignored("there is one archiver, and it is fast")),
     ("FF_DISABLE_UMASK_FOR_DOCKER_EXECUTOR", false, Ignored("sources are always writable for the image's user")),

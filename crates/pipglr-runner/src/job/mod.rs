@@ -313,7 +313,7 @@ async fn run_scripts(
     signals: &JobSignals,
 ) -> Result<(), JobError> {
     header::print_policy(job, trace);
-    let ends = follow_scripts(job, plan, ready, world, trace, &signals.cancel).await?;
+    let ends = follow_scripts(plan, ready, world, trace, &signals.cancel).await?;
     if let Some(error) = ends.after_script.and_then(|end| stage_result(Some(end)).err()) {
         if !plan.ignore_after_script && ends.script == Some(StageEnd::Exited(0)) {
             return Err(error);

@@ -9,7 +9,7 @@ use crate::containers::objects::{create_network, create_volumes, remove_job_obje
 use crate::containers::readiness::Waiting;
 use crate::containers::services::{self, Service};
 use crate::containers::session::Session;
-use crate::containers::{Engine, spec};
+use crate::containers::{Engine, limits, spec};
 use crate::trace::Trace;
 use crate::trace::turns::Turns;
 use anyhow::Context as _;
@@ -58,9 +58,13 @@ pub(super) async fn prepare(
              so container images cannot be built inside this job",
         );
     }
+    match limits::warnings(&world.engine, &plan.options).await {
+        Ok(warnings) => warnings.iter().for_each(|warning| trace.warning(warning)),
+        Err(error) => trace.warning(&format!("limits of containers may have no effect: {error:#}")),
+    }
     let mut attempt = 1;
     let ready = loop {
-        match try_prepare(job, plan, world, trace).await {
+        match try_prepare(plan, world, trace).await {
             Err(JobError::System(error)) if attempt < PREPARATION_TRIES => {
                 trace.error(&format!("Preparation failed: {error:#}"));
                 trace.info(&format!("Will be retried in {}s ...", PREPARATION_PAUSE.as_secs()));
@@ -79,9 +83,8 @@ pub(super) async fn prepare(
     Ok(ready)
 }
 
-async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
+async fn try_prepare(plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
     let engine = &world.engine;
-    let docker = &job.runner.docker;
     // Once for all who need them.
     let objects = async {
         let (volumes, network) = tokio::join!(create_volumes(engine, plan), create_network(engine, plan));
@@ -98,7 +101,7 @@ async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &T
         let (objects, turn) = (objects.clone(), turns.take());
         async move {
             shared(objects.await)?;
-            services::start(engine, plan, service, docker, turn).await
+            services::start(engine, plan, service, turn).await
         }
     });
     let services = futures_util::future::join_all(services.collect::<Vec<_>>());
@@ -107,7 +110,7 @@ async fn try_prepare(job: &AcceptedJob, plan: &JobPlan, world: &World, trace: &T
         let image = ensure_image(engine, &plan.image, &turn).await?;
         drop(turn);
         shared(objects.clone().await)?;
-        let build = start_build(job, plan, &image, engine).await?;
+        let build = start_build(plan, &image, engine).await?;
         Ok::<_, JobError>((build, image))
     };
     let (sources, services, build) = tokio::join!(sources, services, build);
@@ -138,13 +141,8 @@ fn shared(result: Result<(), Arc<anyhow::Error>>) -> Result<(), JobError> {
 }
 
 /// Starts the build container; it waits for its plan.
-pub(super) async fn start_build(
-    job: &AcceptedJob,
-    plan: &JobPlan,
-    image: &Image,
-    engine: &Engine,
-) -> Result<Session, JobError> {
-    let container = spec::build_container(plan, image, &job.runner.docker, engine.settings());
+pub(super) async fn start_build(plan: &JobPlan, image: &Image, engine: &Engine) -> Result<Session, JobError> {
+    let container = spec::build_container(plan, image, engine.settings());
     Session::launch(engine, &container, &plan.build.nonce)
         .await
         .map_err(launch_error)

@@ -10,6 +10,7 @@ mod job;
 mod job_failures;
 mod lifecycle;
 mod manager;
+mod options;
 mod registration;
 mod reload;
 mod secrets;

@@ -117,6 +117,12 @@ impl FakePodman {
         self.on_stage(&format!("service:{service}"), acts);
     }
 
+    /// Controllers of control groups podman may use.
+    pub fn has_controllers(&self, controllers: &[&str]) {
+        let controllers = controllers.iter().map(|c| (*c).to_owned()).collect();
+        self.state.change(|s| s.controllers = Some(controllers));
+    }
+
     /// Whether and when the ports of a service answer; by default at once.
     pub fn on_ports(&self, service: &str, ports: Ports) {
         self.state.change(|s| s.ports.insert(service.to_owned(), ports));

@@ -37,6 +37,7 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
             status: 200,
             body: b"OK".to_vec(),
         },
+        ("GET", ["info"]) => info(&state.read()),
         ("POST", ["images", "pull"]) => images::pull(state, &request).await,
         ("POST", ["volumes", "create"]) => state.change(|s| volumes::create(s, &request)),
         ("GET", ["volumes", "json"]) => volumes::list(&state.read(), &request),
@@ -63,6 +64,20 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
             Reply::refusal(404, "not found", &line)
         }
     }
+}
+
+/// What the engine wants to know of podman itself.
+fn info(state: &State) -> Reply {
+    let all = || ["cpuset", "cpu", "memory", "pids"].map(str::to_owned).into();
+    Reply::json(
+        200,
+        &serde_json::json!({
+            "host": {"arch": "amd64", "cgroupVersion": "v2", "cgroupManager": "cgroupfs",
+                "cgroupControllers": state.controllers.clone().unwrap_or_else(all), "security": {"rootless": true}},
+            "store": {"graphDriverName": "overlay", "graphRoot": "/storage"},
+            "version": {"Version": "5.4.2"},
+        }),
+    )
 }
 
 /// Whether labels satisfy the `label` filters of a list call.

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) networks: BTreeMap<String, BTreeMap<String, String>>,
     /// Name to labels.
     pub(super) secrets: BTreeMap<String, BTreeMap<String, String>>,
+    /// Controllers of control groups; all where a test says nothing.
+    pub(super) controllers: Option<Vec<String>>,
     /// By service.
     pub(super) ports: HashMap<String, super::Ports>,
     /// Exit codes by service.

@@ -12,10 +12,27 @@ pub(super) struct Identity {
     pub(super) home: String,
 }
 
-/// Resolves `spec` (`name`, `uid`, `name:group`, `uid:gid`; empty is root) as container engines do.
-pub(super) fn resolve(spec: &str) -> io::Result<Identity> {
+/// Resolves `spec` (`name`, `uid`, `name:group`, `uid:gid`; empty is root) as container engines do, and puts the user
+/// into further groups.
+pub(super) fn resolve(spec: &str, further: &[String]) -> io::Result<Identity> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    resolve_in(spec, &read("/etc/passwd"), &read("/etc/group"))
+    let group = read("/etc/group");
+    let mut identity = resolve_in(spec, &read("/etc/passwd"), &group)?;
+    for name in further {
+        identity.groups.push(group_number(name, &group)?);
+    }
+    Ok(identity)
+}
+
+fn group_number(wanted: &str, group: &str) -> io::Result<u32> {
+    let found = group
+        .lines()
+        .map(fields)
+        .find(|f| f.len() >= 3 && (f[0] == wanted || f[2] == wanted));
+    match found {
+        Some(f) => number(f[2]),
+        None => wanted.parse().map_err(|_| unknown("group", wanted)),
+    }
 }
 
 fn resolve_in(spec: &str, passwd: &str, group: &str) -> io::Result<Identity> {
@@ -30,14 +47,7 @@ fn resolve_in(spec: &str, passwd: &str, group: &str) -> io::Result<Identity> {
         None => (user.parse().map_err(|_| unknown("user", user))?, 0, "", "/".to_owned()),
     };
     if let Some(wanted) = group_spec.filter(|g| !g.is_empty()) {
-        let found = group
-            .lines()
-            .map(fields)
-            .find(|f| f.len() >= 3 && (f[0] == wanted || f[2] == wanted));
-        gid = match found {
-            Some(f) => number(f[2])?,
-            None => wanted.parse().map_err(|_| unknown("group", wanted))?,
-        };
+        gid = group_number(wanted, group)?;
     }
     // An explicit group replaces the supplementary ones.
     let groups = if group_spec.is_some() || name.is_empty() {

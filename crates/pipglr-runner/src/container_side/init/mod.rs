@@ -128,7 +128,7 @@ struct Job {
 }
 
 fn prepare(plan: &InitPlan) -> io::Result<Job> {
-    let identity = identity::resolve(&plan.user)?;
+    let identity = identity::resolve(&plan.user, &plan.groups)?;
     let beside_gitlab_env = Path::new(&plan.gitlab_env).parent();
     for dir in [
         Some(Path::new(&plan.builds_dir)),

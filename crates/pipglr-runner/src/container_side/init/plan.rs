@@ -15,6 +15,9 @@ pub struct InitPlan {
     pub builds_dir: String,
     /// `user[:group]`, by name or number; empty is root.
     pub user: String,
+    /// Further groups of the user, by name or number.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// `HOME` is set by the image itself and stays.
     pub keep_home: bool,
     /// The image's entrypoint, put before the shell.

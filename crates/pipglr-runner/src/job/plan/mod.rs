@@ -2,8 +2,10 @@
 
 mod allowed;
 mod image;
+mod limits;
 mod names;
 mod network;
+mod options;
 mod platform;
 mod registry;
 mod services;
@@ -16,6 +18,7 @@ mod variables;
 pub use image::{ImagePlan, PullPolicy};
 pub use names::{Labels, Names};
 pub use network::{NetworkPlan, OwnNetwork, Reach};
+pub use options::{ContainerOptions, Limit};
 pub use registry::RegistryAuth;
 pub use services::{ServicePlan, ServiceVariable, ServicesPlan};
 pub(crate) use steps::for_image;
@@ -72,6 +75,7 @@ pub struct JobPlan {
     pub image: ImagePlan,
     pub services: ServicesPlan,
     pub network: NetworkPlan,
+    pub options: ContainerOptions,
     pub builds: BuildsVolume,
     pub volumes: Vec<VolumeMount>,
     /// Phases of the first helper container; none for jobs that need neither git nor artifacts.
@@ -187,6 +191,8 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let names = Names::new(job);
     let image = image::lower(job, &all.variables, &mut warnings)?;
     let services = services::lower(job, &all, &mut warnings)?;
+    let options = options::lower(job, &all.variables, &mut warnings)?;
+    let privileged = is_privileged(job, &image)?;
     let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
     let environment: Vec<_> = all.variables.environment().collect();
     let files: Vec<FileVariable> = all
@@ -198,6 +204,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let timeouts = Timeouts::new(job, &all, &mut warnings);
     let (uploads_on_success, uploads_on_failure) = (uploads(job, &all, true), uploads(job, &all, false));
     let mut build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
+    build.groups.clone_from(&options.groups);
     build.hand_on_gitlab_env = uploads_on_success.is_some() || uploads_on_failure.is_some();
     if !job.payload.cache.iter().all(|c| c.paths.is_empty() && !c.untracked) {
         warnings.push("this version of pipglr has no caches yet: `cache` of this job has no effect".to_owned());
@@ -216,16 +223,25 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
             &mut warnings,
         ),
         services,
+        options,
         builds: names.builds_volume(job, strategy),
         volumes: names.volumes(job, &all.variables, &mut warnings),
         prepare_phases: prepare_phases(job, &all, strategy, &mut warnings)?,
         build,
         uploads_on_success,
         uploads_on_failure,
-        privileged: job.runner.docker.privileged,
+        privileged,
         warnings,
         names,
     })
+}
+
+/// Compat: gitlab-runner executors/docker/docker.go `isInPrivilegedImageList`.
+fn is_privileged(job: &AcceptedJob, image: &ImagePlan) -> Result<bool, JobError> {
+    let docker = &job.runner.docker;
+    let patterns = &docker.allowed_privileged_images;
+    Ok(docker.privileged
+        && (patterns.is_empty() || allowed::matches("allowed_privileged_images", &image.name, patterns)?))
 }
 
 /// The job's variables with what was worked out on the way.

@@ -3,7 +3,7 @@
 //! Compat: gitlab-runner executors/docker/services.go, helpers/container/services/services.go.
 
 use super::image::{self, ImagePlan};
-use super::{AcceptedJob, AllVariables, allowed};
+use super::{AcceptedJob, AllVariables, allowed, settings};
 use crate::config::{DockerConfig, ServiceConfig};
 use crate::job::JobError;
 use crate::job::variables::{Variables, expand};
@@ -106,7 +106,7 @@ pub(super) fn lower(
             0 => Some(Duration::from_secs(DEFAULT_WAIT)),
             seconds => u64::try_from(seconds).ok().map(Duration::from_secs),
         },
-        show_output: !list.is_empty() && show_output(job, all, warnings),
+        show_output: !list.is_empty() && settings::debug(job, all, "CI_DEBUG_SERVICES", warnings),
         list,
     })
 }
@@ -219,24 +219,6 @@ fn devices(docker: &DockerConfig, name: &str) -> Result<Vec<String>, JobError> {
         }
     }
     Ok(devices)
-}
-
-/// `CI_DEBUG_SERVICES`, unless the operator forbids it.
-fn show_output(job: &AcceptedJob, all: &AllVariables, warnings: &mut Vec<String>) -> bool {
-    match all.variables.switch("CI_DEBUG_SERVICES") {
-        Some(Ok(true)) if job.runner.debug_trace_disabled => {
-            warnings.push("CI_DEBUG_SERVICES: usage is disabled on this Runner".to_owned());
-            false
-        }
-        Some(Ok(on)) => on,
-        Some(Err(value)) => {
-            warnings.push(format!(
-                "CI_DEBUG_SERVICES: expected bool got {value:?}, using default value: false"
-            ));
-            false
-        }
-        None => false,
-    }
 }
 
 /// An image's name taken apart.

@@ -45,6 +45,7 @@ pub(super) fn lower(
         project_dir: all.directories.project.clone(),
         builds_dir: all.directories.builds.clone(),
         user: image.user.clone().unwrap_or_default(),
+        groups: Vec::new(),
         keep_home: false,
         entrypoint: image.entrypoint.clone(),
         environment,
