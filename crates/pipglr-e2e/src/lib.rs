@@ -6,6 +6,7 @@ pub mod command;
 pub mod host;
 pub mod job_images;
 pub mod registry;
+pub mod releases;
 pub mod sample;
 
 use std::path::{Path, PathBuf};

@@ -63,6 +63,10 @@ fn commit(repository: &Path) -> anyhow::Result<()> {
                 .env(format!("GIT_AUTHOR_{key}"), value)
                 .env(format!("GIT_COMMITTER_{key}"), value);
         }
+        // The same files are the same commit.
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_DATE"), "2026-01-01T00:00:00Z");
+        }
         command
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")

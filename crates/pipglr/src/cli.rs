@@ -246,6 +246,9 @@ pub(crate) struct ServeArgs {
     /// Run the pipeline once and exit with its outcome
     #[arg(long)]
     pub(crate) once: bool,
+    /// Write the outcome of each job and the path of its log to this file as JSON
+    #[arg(long, requires = "once")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -47,8 +47,14 @@ fn measure(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         std::fs::remove_dir_all(&project)?;
     }
     sample::from_files(&project, &[(".gitlab-ci.yml", &configuration)])?;
-    let mut coordinator = Coordinator::start(&builder.program, &project, &directory)?;
-    quickstart::set_up_with(account, &coordinator, &registry, 1)?;
+    let mut coordinator = Coordinator::start(&builder.program, &project, &directory, &[])?;
+    quickstart::set_up_with(
+        account,
+        IMAGE,
+        &coordinator,
+        |config| quickstart::with_registry(config, &registry, 1),
+        &[format!("DOCKER_IMAGE={}", SMALL.reference(&registry))],
+    )?;
     ensure!(coordinator.wait()? == 0, "the benchmark's pipeline failed");
     report(account, &SMALL.reference(&registry))
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "these commands talk to a person at a terminal")]
 
 mod bench;
+mod compare;
 mod image;
 mod quickstart;
 mod test;
@@ -18,6 +19,8 @@ enum Xtask {
     Test(test::Args),
     /// Print figures: job overhead, image size, idle memory
     Bench(bench::Args),
+    /// Run the same jobs by GitLab's own runner and by ours, and show what differs
+    Compare(compare::Args),
     /// Build the container image where no container registry can be reached
     Image(image::Args),
 }
@@ -27,6 +30,7 @@ fn main() -> std::process::ExitCode {
         Xtask::Quickstart(args) => quickstart::run(&args),
         Xtask::Test(args) => test::run(&args),
         Xtask::Bench(args) => bench::run(&args),
+        Xtask::Compare(args) => compare::run(&args),
         Xtask::Image(args) => image::build(&args),
     };
     match outcome {

@@ -71,10 +71,16 @@ fn play(account: &Account, steps: &mut Steps, keep: bool) -> anyhow::Result<()> 
     let directory = cache().join("quickstart");
     std::fs::create_dir_all(&directory)?;
     let project = sample::materialize("sample", &directory, &[("REGISTRY", &registry.address_inside())])?;
-    let mut coordinator = Coordinator::start(&builder.program, &project, &directory)?;
+    let mut coordinator = Coordinator::start(&builder.program, &project, &directory, &[])?;
 
     steps.next("registration, configuration, volumes, start (steps 3 to 6 of the README)");
-    set_up_with(account, &coordinator, &registry, 4)?;
+    set_up_with(
+        account,
+        IMAGE,
+        &coordinator,
+        |config| with_registry(config, &registry, 4),
+        &[format!("DOCKER_IMAGE={}", SMALL.reference(&registry))],
+    )?;
 
     steps.next("pipeline");
     let status = coordinator.wait()?;
@@ -91,12 +97,14 @@ fn play(account: &Account, steps: &mut Steps, keep: bool) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The README's steps 3 to 6, by the runlabels.
+/// The README's steps 3 to 6, by the runlabels of `image`. `edit` is what an admin does to config.toml in step 4;
+/// `environment` goes to every label.
 pub(crate) fn set_up_with(
     account: &Account,
+    image: &str,
     coordinator: &Coordinator,
-    registry: &Registry,
-    concurrent: u32,
+    edit: impl FnOnce(&str) -> String,
+    environment: &[String],
 ) -> anyhow::Result<()> {
     account
         .command("podman")
@@ -107,16 +115,18 @@ pub(crate) fn set_up_with(
         let mut command = account.command("env");
         command
             .arg(format!("CI_SERVER_URL={}", coordinator.url))
-            .args(["RUNNER_NAME=quickstart", "DOCKER_PULL_POLICY=if-not-present"]);
-        command.arg(format!("DOCKER_IMAGE={}", SMALL.reference(registry)));
-        command.args(["podman", "container", "runlabel", name, IMAGE]);
+            .args(["RUNNER_NAME=quickstart", "DOCKER_PULL_POLICY=if-not-present"])
+            .args(environment);
+        command.args(["podman", "container", "runlabel", name, image]);
         let output = command.run_text()?;
         output.lines().filter(|l| !l.trim().is_empty()).for_each(Steps::say);
         Ok(())
     };
     label("register")?;
     account.podman(["secret", "rm", "REGISTRATION_TOKEN"]).run_text()?;
-    edit_config(account, registry, concurrent)?;
+    let path = account.home().join("config.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    account.write("config.toml", &edit(&text))?;
     for name in ["setupconfig", "setupstorage", "setupcache", "run"] {
         label(name)?;
     }
@@ -124,15 +134,10 @@ pub(crate) fn set_up_with(
 }
 
 /// The README's "edit if desired": several jobs at a time, and a registry without TLS.
-fn edit_config(account: &Account, registry: &Registry, concurrent: u32) -> anyhow::Result<()> {
-    let path = account.home().join("config.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    let text = text.replace("concurrent = 1\n", &format!("concurrent = {concurrent}\n"));
-    let podman = format!(
-        "\n[runners.podman]\ninsecure_registries = [\"{}\"]\n",
-        registry.address_inside()
-    );
-    account.write("config.toml", &(text + &podman))
+pub(crate) fn with_registry(config: &str, registry: &Registry, concurrent: u32) -> String {
+    let config = config.replace("concurrent = 1\n", &format!("concurrent = {concurrent}\n"));
+    let address = registry.address_inside();
+    format!("{config}\n[runners.podman]\ninsecure_registries = [\"{address}\"]\n")
 }
 
 fn show_container(account: &Account) -> anyhow::Result<()> {
@@ -184,7 +189,8 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    pub(crate) fn start(program: &Path, project: &Path, directory: &Path) -> anyhow::Result<Self> {
+    /// Serves `project` once, with its data below `directory` and further `options`.
+    pub(crate) fn start(program: &Path, project: &Path, directory: &Path, options: &[&str]) -> anyhow::Result<Self> {
         let credentials: PathBuf = directory.join("credentials");
         if credentials.exists() {
             std::fs::remove_file(&credentials)?;
@@ -202,6 +208,7 @@ impl Coordinator {
             .arg(&data)
             .arg("--credentials-file")
             .arg(&credentials)
+            .args(options)
             .stdin(Stdio::null())
             .spawn()
             .context("start pipglr serve")?;

@@ -3,8 +3,7 @@
 use crate::stage::{Stage, contains};
 use anyhow::{Context as _, ensure};
 use pipglr_e2e::command::CommandExt as _;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use pipglr_e2e::releases;
 use std::process::{Command, Output};
 
 /// Builds a variant by the script `cargo xtask test` provides.
@@ -174,8 +173,7 @@ pub(crate) fn gitlab_runner_flavour(stage: &mut Stage) -> anyhow::Result<()> {
     let sum = Command::new("sha256sum").run_with_input(std::str::from_utf8(program)?)?;
     let sum = sum.split(' ').next().context("a sum")?.to_owned();
     let tag = "localhost/pipglr-flavour";
-    let server = Downloads::start(program.to_vec(), sum)?;
-    let url = format!("RUNNER_BASE_URL=http://127.0.0.1:{}", server.port);
+    let url = format!("RUNNER_BASE_URL={}", releases::serve("99.1.0", program.to_vec(), sum)?);
     let output = build(tag, &["RUNNER_FLAVOUR=gitlab-runner", "RUNNER_VERSION=v99.1.0", &url])?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     contains(
@@ -187,52 +185,12 @@ pub(crate) fn gitlab_runner_flavour(stage: &mut Stage) -> anyhow::Result<()> {
         "Version: 99.1.0",
     )?;
     stage.account.podman(["rmi", "--force", tag]).run_text()?;
-    let tampered = Downloads::start(b"#!/bin/sh\necho tampered\n".to_vec(), "0".repeat(64))?;
-    let url = format!("RUNNER_BASE_URL=http://127.0.0.1:{}", tampered.port);
+    let tampered = releases::serve("99.1.0", b"#!/bin/sh\necho tampered\n".to_vec(), "0".repeat(64))?;
+    let url = format!("RUNNER_BASE_URL={tampered}");
     let output = build(tag, &["RUNNER_FLAVOUR=gitlab-runner", "RUNNER_VERSION=v99.1.0", &url])?;
     ensure!(!output.status.success(), "a wrong sum was accepted");
     contains(
         &String::from_utf8_lossy(&output.stderr),
         "does not have the published sha256",
     )
-}
-
-/// Serves a release the way GitLab's download site does.
-struct Downloads {
-    port: u16,
-}
-
-impl Downloads {
-    fn start(program: Vec<u8>, sum: String) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { continue };
-                let mut request = [0; 4096];
-                let read = stream.read(&mut request).unwrap_or(0);
-                let line = String::from_utf8_lossy(&request[..read])
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
-                let body = match line.split(' ').nth(1) {
-                    Some("/v99.1.0/release.sha256") => format!(
-                        "{sum} *binaries/gitlab-runner-linux-amd64\n{sum} *binaries/gitlab-runner-linux-arm64\n"
-                    )
-                    .into_bytes(),
-                    Some(path) if path.starts_with("/v99.1.0/binaries/gitlab-runner-linux-") => program.clone(),
-                    _ => Vec::new(),
-                };
-                let status = if body.is_empty() { "404 Not Found" } else { "200 OK" };
-                let head = format!(
-                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                    body.len()
-                );
-                // A client that went away needs no answer.
-                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
-            }
-        });
-        Ok(Self { port })
-    }
 }

@@ -1,6 +1,7 @@
 //! `pipglr serve`: a git working tree as a GitLab project that runners can work for.
 
 mod progress;
+mod report;
 mod summary;
 
 use super::Outcome;
@@ -44,6 +45,9 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
         };
         summary::print(&record, args.once);
         if args.once {
+            if let Some(path) = &args.report {
+                report::write(&record, path)?;
+            }
             stop.cancel();
             return Ok(exit_code(&record));
         }
