@@ -25,6 +25,8 @@ pub struct Job {
     pub when: When,
     pub allow_failure: AllowFailure,
     pub artifacts: Option<Artifacts>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cache>,
     /// `None`: artifacts of all jobs of earlier stages. `Some`: only of these.
     pub dependencies: Option<Vec<String>>,
     /// `None`: waits for all jobs of earlier stages. `Some`: only for these.
@@ -95,6 +97,50 @@ pub enum ArtifactsWhen {
     OnSuccess,
     OnFailure,
     Always,
+}
+
+/// Files to keep between jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cache {
+    pub key: CacheKey,
+    pub paths: Vec<String>,
+    pub untracked: bool,
+    /// Jobs of protected and other refs share it.
+    pub unprotect: bool,
+    pub policy: CachePolicy,
+    pub when: ArtifactsWhen,
+    pub fallback_keys: Vec<String>,
+}
+
+/// What a cache is found by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheKey {
+    Text(String),
+    /// By the content of files of the commit, or by the commits that changed them last.
+    Files {
+        files: Vec<String>,
+        commits: bool,
+        prefix: Option<String>,
+    },
+}
+
+impl Default for CacheKey {
+    fn default() -> Self {
+        Self::Text("default".to_owned())
+    }
+}
+
+/// Whether a cache is restored, kept, or both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CachePolicy {
+    #[default]
+    PullPush,
+    Pull,
+    Push,
+    /// The runner finds out.
+    Variable(String),
 }
 
 /// An edge of the job graph.

@@ -1,5 +1,6 @@
 //! The handle: everything a caller in the same process can do, and what handlers share.
 
+use crate::cache_keys;
 use crate::config::evaluate_config;
 use crate::deadlines::watch_deadlines;
 use crate::events::Event;
@@ -140,8 +141,9 @@ impl Coordinator {
             .mirror
             .publish(id, &source.reference, &source.commit.sha)
             .await?;
+        let pipeline = cache_keys::resolve(pipeline, &self.inner.project.repo, &source.commit.sha).await?;
         self.change(|state| {
-            state.create_pipeline(id, source, pipeline, Timestamp::now())?;
+            state.create_pipeline(id, source, &pipeline, Timestamp::now())?;
             // Numbers must not be used twice: their directories stay.
             self.inner.store.save(&state.saved)
         })?;

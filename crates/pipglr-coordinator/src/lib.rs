@@ -17,6 +17,7 @@
 //! | `store` | traces, artifacts and counters on disk |
 
 mod api;
+mod cache_keys;
 mod config;
 mod coordinator;
 mod deadlines;

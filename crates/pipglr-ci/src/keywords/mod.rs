@@ -4,6 +4,7 @@
 //! starts its messages as it starts GitLab's. A reader that reports gives the default, so that reading goes on.
 
 pub(crate) mod artifacts;
+pub(crate) mod cache;
 pub(crate) mod control;
 pub(crate) mod duration;
 pub(crate) mod image;

@@ -1,22 +1,22 @@
 //! `default:` and the global keywords that do the same: what a job takes when it does not say it itself.
 
 use crate::diagnostics::Problems;
-use crate::keywords::{Fields, Keywords, artifacts, control, image, script, wrong_type};
-use crate::model::{Artifacts, Image};
+use crate::keywords::{Fields, Keywords, artifacts, cache, control, image, script, wrong_type};
+use crate::model::{Artifacts, Cache, Image};
 use std::time::Duration;
 
 const DEFAULT: Keywords = Keywords {
     family: "default",
-    supported: &["after_script", "artifacts", "before_script", "image", "tags", "timeout"],
-    unsupported: &[
+    supported: &[
+        "after_script",
+        "artifacts",
+        "before_script",
         "cache",
-        "hooks",
-        "id_tokens",
-        "identity",
-        "interruptible",
-        "retry",
-        "services",
+        "image",
+        "tags",
+        "timeout",
     ],
+    unsupported: &["hooks", "id_tokens", "identity", "interruptible", "retry", "services"],
 };
 
 /// What jobs may take from `default:`; `None` is absent, which null is not.
@@ -25,6 +25,7 @@ pub(super) struct Inheritable {
     pub(super) before_script: Option<Vec<String>>,
     pub(super) after_script: Option<Vec<String>>,
     pub(super) artifacts: Option<Option<Artifacts>>,
+    pub(super) caches: Option<Vec<Cache>>,
     pub(super) timeout: Option<Option<Duration>>,
     pub(super) tags: Option<Vec<String>>,
 }
@@ -42,6 +43,7 @@ impl Inheritable {
             artifacts: fields
                 .get("artifacts")
                 .map(|node| artifacts::artifacts(problems, at, node)),
+            caches: fields.get("cache").map(|node| cache::caches(problems, at, node)),
             timeout: fields.get("timeout").map(|node| control::timeout(problems, at, node)),
             tags: fields.get("tags").map(|node| control::tags(problems, at, node)),
         }
@@ -54,6 +56,7 @@ impl Inheritable {
             before_script: self.before_script.or_else(|| other.before_script.clone()),
             after_script: self.after_script.or_else(|| other.after_script.clone()),
             artifacts: self.artifacts.or_else(|| other.artifacts.clone()),
+            caches: self.caches.or_else(|| other.caches.clone()),
             timeout: self.timeout.or(other.timeout),
             tags: self.tags.or_else(|| other.tags.clone()),
         }
@@ -71,7 +74,7 @@ pub(super) fn read(problems: &mut Problems<'_>, root: &Fields<'_>) -> Inheritabl
         return global;
     };
     let fields = Fields::read(problems, "default", entries, &DEFAULT);
-    for keyword in ["image", "before_script", "after_script"] {
+    for keyword in ["image", "before_script", "after_script", "cache"] {
         if let (Some(twice), Some(_)) = (root.entry(keyword), fields.entry(keyword)) {
             let message = format!("{keyword} is defined in top-level and `default:` entry");
             problems.error_with_hint(twice.key_span, message, "keep the one under `default:`");

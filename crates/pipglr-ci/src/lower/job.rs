@@ -16,6 +16,7 @@ const JOB: Keywords = Keywords {
         "allow_failure",
         "artifacts",
         "before_script",
+        "cache",
         "dependencies",
         "image",
         "needs",
@@ -27,7 +28,6 @@ const JOB: Keywords = Keywords {
         "when",
     ],
     unsupported: &[
-        "cache",
         "coverage",
         "dast_configuration",
         "environment",
@@ -124,6 +124,7 @@ pub(super) fn draft(problems: &mut Problems<'_>, entry: &Entry, defaults: &Inher
             AllowFailure::No
         }),
         artifacts: own.artifacts.flatten(),
+        caches: own.caches.unwrap_or_default(),
         timeout: own.timeout.flatten(),
         tags: own.tags.unwrap_or_default(),
         ..Job::default()

@@ -18,12 +18,13 @@ const ROOT: Keywords = Keywords {
     supported: &[
         "after_script",
         "before_script",
+        "cache",
         "default",
         "image",
         "stages",
         "variables",
     ],
-    unsupported: &["cache", "include", "services", "spec", "workflow"],
+    unsupported: &["include", "services", "spec", "workflow"],
 };
 
 /// Compat: stages of a file that names none.

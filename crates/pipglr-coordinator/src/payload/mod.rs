@@ -1,5 +1,6 @@
 //! A job as the runner gets it. Pure: same input, same payload.
 
+mod cache;
 mod expand;
 mod slug;
 #[cfg(test)]
@@ -20,6 +21,9 @@ use pipglr_protocol::payload::{
 
 /// The one project has a fixed number.
 pub(crate) const PROJECT_ID: u64 = 1;
+
+/// No ref of this coordinator is protected.
+const PROTECTED: bool = false;
 
 /// Failure reasons GitLab knows. Runners replace others before they report.
 ///
@@ -120,6 +124,7 @@ pub(crate) fn build(context: &PayloadContext<'_>) -> JobPayload {
         steps: steps(context),
         image: definition.image.as_ref().map(image).unwrap_or_default(),
         artifacts: definition.artifacts.as_ref().and_then(archive).into_iter().collect(),
+        cache: cache::caches(definition, PROTECTED),
         credentials: context.options.registry_credentials.clone(),
         dependencies: dependencies(context),
         features: JobFeatures {
@@ -173,7 +178,7 @@ fn git_info(context: &PayloadContext<'_>, variables: &[Variable]) -> GitInfo {
         .to_owned(),
         refspecs: refspecs(context.pipeline, depth),
         depth,
-        protected: Some(false),
+        protected: Some(PROTECTED),
     }
 }
 

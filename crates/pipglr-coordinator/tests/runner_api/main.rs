@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 
 mod artifacts;
+mod caches;
 mod jobs;
 mod repository;
 mod runners;
