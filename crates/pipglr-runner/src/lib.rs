@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`job::run_job`] is one job's life from top to bottom. [`manager`] finds jobs, [`job::plan`] turns a
 //! payload into plain data, [`containers`] carries it out, [`trace`] is the job log, [`gitlab`] the coordinator's API,
-//! [`container_side`] what runs inside job containers, [`config`] config.toml.
+//! [`container_side`] what runs inside job containers, [`cache_storage`] object storage for caches, [`config`] config.toml.
 
+pub mod cache_storage;
 pub mod config;
 pub mod container_side;
 pub mod containers;

@@ -4,6 +4,7 @@
 //! arguments select stories by part of their name.
 #![expect(clippy::print_stdout, reason = "the outcome is told to a person")]
 
+mod caches;
 mod debian13;
 mod image;
 mod jobs;
@@ -22,7 +23,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 28] = [
+const STORIES: [Story; 29] = [
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -64,6 +65,7 @@ const STORIES: [Story; 28] = [
         "services: a network only where it is needed",
         services::only_where_needed,
     ),
+    ("caches: travel between jobs and stay on their volume", caches::travel),
     ("network: cut for 20 s in mid-job, not a byte lost", network::cut),
     (
         "registries: mirrors, blocked ones, and the operator's certificates",

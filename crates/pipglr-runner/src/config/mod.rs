@@ -4,6 +4,7 @@
 //! [`mod@check`] compares a file with it, so that nothing is dropped in silence. [`mod@file`] appends and removes
 //! `[[runners]]` without touching the rest.
 
+mod cache;
 pub mod check;
 mod duration;
 pub mod file;
@@ -14,6 +15,7 @@ mod reload;
 mod system_id;
 mod tokens;
 
+pub use cache::{CacheConfig, S3Config};
 pub use check::{Finding, Place, Severity, UsedKey};
 pub(crate) use duration::parse as parse_go_duration;
 pub use model::{Config, DockerConfig, PodmanConfig, RunnerConfig, ServiceConfig};

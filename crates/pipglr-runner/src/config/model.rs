@@ -2,6 +2,7 @@
 //!
 //! Compat: gitlab-runner common/config.go.
 
+use super::cache::CacheConfig;
 use super::duration;
 use jiff::Timestamp;
 use pipglr_protocol::Secret;
@@ -100,6 +101,7 @@ pub struct RunnerConfig {
     pub job_status_final_update_retry_limit: u32,
     pub executor: String,
     pub builds_dir: String,
+    pub cache_dir: String,
     pub clone_url: String,
     /// `KEY=value`.
     pub environment: Vec<String>,
@@ -115,6 +117,7 @@ pub struct RunnerConfig {
     pub labels: BTreeMap<String, String>,
     pub feature_flags: BTreeMap<String, bool>,
     pub artifact: ArtifactConfig,
+    pub cache: CacheConfig,
     pub docker: DockerConfig,
     pub podman: PodmanConfig,
 }

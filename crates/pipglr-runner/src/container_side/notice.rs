@@ -12,6 +12,11 @@ pub(super) fn line(text: &str) {
     write(&mut io::stdout(), &format!("{text}\x1b[0;m\n"));
 }
 
+/// A yellow line on stdout.
+pub(super) fn caution(text: &str) {
+    write(&mut io::stdout(), &format!("\x1b[0;33m{text}\x1b[0;m\n"));
+}
+
 /// A yellow warning on stderr.
 pub(super) fn warning(text: &str) {
     write(&mut io::stderr(), &format!("\x1b[0;33mWARNING: {text}\x1b[0;m\n"));

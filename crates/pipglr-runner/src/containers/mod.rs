@@ -1,5 +1,6 @@
 //! Carries a plan out on podman: which containers, with which settings, and what comes out of them.
 
+pub(crate) mod caches;
 pub mod image;
 pub mod limits;
 pub mod objects;
@@ -22,6 +23,8 @@ pub struct EngineSettings {
     pub program: PathBuf,
     /// Skeleton directory that becomes the root of helper containers, with the engine's own `/usr` below it.
     pub helper_root: PathBuf,
+    /// Directory for caches, as the engine and this program see it.
+    pub cache_directory: PathBuf,
     /// Whether jobs may get what building images inside needs (`NESTED_PRIVILEGED`).
     pub nested_privileged: bool,
     /// Settings for podman inside such jobs.
@@ -40,6 +43,7 @@ impl Default for EngineSettings {
             socket: "/run/podman/podman.sock".into(),
             program: "/usr/bin/pipglr".into(),
             helper_root: "/usr/lib/pipglr/helper-root".into(),
+            cache_directory: "/cache".into(),
             nested_privileged: true,
             nested_containers_conf: None,
             docker_auth_config: None,

@@ -125,6 +125,9 @@ fn title(stage: &str) -> String {
     match stage {
         "resolve_secrets" => "Resolving secrets",
         "get_sources" => "Getting source from Git repository",
+        "restore_cache" => "Restoring cache",
+        "archive_cache" => "Saving cache for successful job",
+        "archive_cache_on_failure" => "Saving cache for failed job",
         "download_artifacts" => "Downloading artifacts",
         "after_script" => "Running after_script",
         "upload_artifacts_on_success" => "Uploading artifacts for successful job",

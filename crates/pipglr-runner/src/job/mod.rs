@@ -286,10 +286,8 @@ async fn run_prepared(
     } else {
         &plan.uploads_on_failure
     };
-    if let Some(phase) = uploads
-        && !matches!(end, Err(JobError::System(_)))
-    {
-        let uploaded = finish_in_helper(plan, phase, world, trace).await;
+    if !uploads.is_empty() && !matches!(end, Err(JobError::System(_))) {
+        let uploaded = finish_in_helper(plan, uploads, world, trace).await;
         end = end.and(uploaded);
     }
     end
@@ -325,13 +323,13 @@ async fn run_scripts(
     stage_result(ends.script)
 }
 
-async fn finish_in_helper(plan: &JobPlan, phase: &Phase, world: &World, trace: &Trace) -> Result<(), JobError> {
+async fn finish_in_helper(plan: &JobPlan, phases: &[Phase], world: &World, trace: &Trace) -> Result<(), JobError> {
     // File variables are gone by now and stay gone: only their paths are known here.
     let helper = HelperPlan {
         nonce: plan.build.nonce.clone(),
         environment: plan.build.environment.clone(),
         gitlab_env: Some(plan.build.gitlab_env.clone()),
-        phases: vec![phase.clone()],
+        phases: phases.to_vec(),
         ..HelperPlan::default()
     };
     let role = "helper-finish";

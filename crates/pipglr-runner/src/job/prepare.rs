@@ -9,7 +9,7 @@ use crate::containers::objects::{create_network, create_volumes, remove_job_obje
 use crate::containers::readiness::Waiting;
 use crate::containers::services::{self, Service};
 use crate::containers::session::Session;
-use crate::containers::{Engine, limits, spec};
+use crate::containers::{Engine, caches, limits, spec};
 use crate::trace::Trace;
 use crate::trace::turns::Turns;
 use anyhow::Context as _;
@@ -177,11 +177,16 @@ pub(super) async fn start_helper(
     role: &str,
     engine: &Engine,
 ) -> Result<Session, JobError> {
-    let container = spec::helper_container(plan, role, engine.settings());
+    let mut helper = helper.clone();
+    if let Some(storage) = &plan.cache_storage {
+        storage.sign(&mut helper.phases).await;
+    }
+    let mut container = spec::helper_container(plan, role, engine.settings());
+    caches::mount(&mut container, plan, engine);
     let mut session = Session::launch(engine, &container, &helper.nonce)
         .await
         .context("start the helper container")?;
-    session.send_plan(helper).await?;
+    session.send_plan(&helper).await?;
     Ok(session)
 }
 

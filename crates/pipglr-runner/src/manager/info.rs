@@ -24,6 +24,8 @@ pub fn runner_info(runner: Option<&RunnerConfig>) -> Info {
             image: true,
             services: true,
             artifacts: true,
+            cache: true,
+            fallback_cache_keys: true,
             upload_multiple_artifacts: true,
             upload_raw_artifacts: true,
             refspecs: true,

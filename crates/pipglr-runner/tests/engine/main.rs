@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
 mod age;
+mod cache_storage;
+mod caches;
 mod client;
 mod images;
 mod independent;

@@ -145,8 +145,10 @@ async fn only_what_is_implemented_is_reported_as_a_feature() {
     let expected = [
         "artifacts",
         "artifacts_exclude",
+        "cache",
         "cancel_gracefully",
         "cancelable",
+        "fallback_cache_keys",
         "image",
         "image_executor_opts",
         "masking",

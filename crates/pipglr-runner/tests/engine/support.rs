@@ -92,6 +92,7 @@ impl Bench {
     pub(crate) fn engine(&self) -> Engine {
         Engine::new(EngineSettings {
             socket: self.podman.socket(),
+            cache_directory: self.directory.path().join("cache"),
             ..EngineSettings::default()
         })
     }

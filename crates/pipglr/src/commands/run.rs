@@ -63,6 +63,7 @@ async fn serve(args: &RunArgs, source: ConfigSource, config: Config, level_of_fi
         socket: socket(args, &config),
         program: args.program.clone(),
         helper_root: args.helper_root.clone(),
+        cache_directory: EngineSettings::default().cache_directory,
         nested_privileged: args.nested_privileged,
         nested_containers_conf: Some(PathBuf::from(NESTED_CONTAINERS_CONF)).filter(|path| path.exists()),
         docker_auth_config: std::env::var("DOCKER_AUTH_CONFIG").ok().map(Secret::new),

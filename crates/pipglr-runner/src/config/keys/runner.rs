@@ -25,7 +25,7 @@ pub(super) const KEYS: [Key; 69] = [
     honoured("runners.job_status_final_update_retry_limit", Kind::Count, "tries of a job's last update; 10 if missing or 0"),
     differs("runners.executor", Kind::Text, "`docker` means containers of podman; the name of another executor is warned about and means the same"),
     honoured("runners.builds_dir", Kind::Text, "where sources are checked out in job containers; `/builds` if missing"),
-    ignored("runners.cache_dir", Kind::Text, "caches are kept in `/cache`"),
+    honoured("runners.cache_dir", Kind::Text, "where caches lie if a volume covers it, or below `builds_dir`"),
     honoured("runners.clone_url", Kind::Text, "replaces scheme and host of clone URLs"),
     honoured("runners.environment", Kind::Texts, "`NAME=value`, variables of lowest precedence"),
     honoured("runners.pre_get_sources_script", Kind::Text, "commands before sources are fetched"),
@@ -75,5 +75,5 @@ pub(super) const KEYS: [Key; 69] = [
     ignored("runners.custom", Kind::Anything, OTHER),
     ignored("runners.autoscaler", Kind::Anything, OTHER),
     honoured("runners.docker", Kind::Table, "how job containers are made; here it speaks of podman"),
-    ignored("runners.cache", Kind::Table, "caches are not kept elsewhere").quiet(),
+    honoured("runners.cache", Kind::Table, "where caches are kept besides this machine"),
 ];

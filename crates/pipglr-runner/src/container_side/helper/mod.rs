@@ -1,6 +1,7 @@
 //! Process 1 of a helper container: git, artifact download and upload. The only place where untrusted repositories and
 //! archives are touched outside the job's own container; it holds the job's token and nothing of the engine's.
 
+mod cache;
 mod download;
 mod expand;
 mod git;
@@ -9,6 +10,9 @@ mod selection;
 mod sources;
 mod upload;
 
+pub use cache::{
+    ArchiveEntry, ArchivePlan, CacheSource, CacheTarget, Notice, RestoreEntry, RestorePlan, SignedRequest,
+};
 pub use plan::{
     CoordinatorAccess, Download, DownloadsPlan, GitTls, HelperPlan, Phase, SourcesPlan, Strategy, UploadsPlan, UrlRule,
 };
@@ -87,7 +91,8 @@ async fn with_attempts(nonce: &str, phase: &Phase, environment: &Environment) ->
     let attempts = match phase {
         Phase::GetSources(plan) => plan.attempts,
         Phase::DownloadArtifacts(plan) => plan.attempts,
-        Phase::UploadArtifacts(_) => 1,
+        Phase::RestoreCache(plan) => plan.attempts,
+        Phase::ArchiveCache(_) | Phase::UploadArtifacts(_) => 1,
     };
     let mut pause = FIRST_PAUSE;
     for attempt in 1.. {
@@ -95,7 +100,9 @@ async fn with_attempts(nonce: &str, phase: &Phase, environment: &Environment) ->
         notice::marker(&Event::Start { stage: stage.clone() }, nonce);
         let result = match phase {
             Phase::GetSources(plan) => sources::get(plan, environment, attempt),
+            Phase::RestoreCache(plan) => cache::restore(plan).await,
             Phase::DownloadArtifacts(plan) => download::run(plan).await,
+            Phase::ArchiveCache(plan) => cache::archive(plan, environment).await,
             Phase::UploadArtifacts(plan) => upload::run(plan, environment).await,
         };
         let code = result.err().map_or(0, |PhaseFailed(code)| code);

@@ -1,5 +1,6 @@
 //! What a helper container is told to do.
 
+use super::cache::{ArchivePlan, RestorePlan};
 use pipglr_protocol::Secret;
 use pipglr_protocol::payload::{Artifact, JobId};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,9 @@ pub struct HelperPlan {
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     GetSources(SourcesPlan),
+    RestoreCache(RestorePlan),
     DownloadArtifacts(DownloadsPlan),
+    ArchiveCache(ArchivePlan),
     UploadArtifacts(UploadsPlan),
 }
 
@@ -145,7 +148,9 @@ impl Phase {
     pub fn stage(&self) -> &str {
         match self {
             Self::GetSources(_) => "get_sources",
+            Self::RestoreCache(_) => "restore_cache",
             Self::DownloadArtifacts(_) => "download_artifacts",
+            Self::ArchiveCache(plan) => &plan.stage,
             Self::UploadArtifacts(plan) => &plan.stage,
         }
     }

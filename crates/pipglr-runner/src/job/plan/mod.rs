@@ -1,6 +1,9 @@
 //! Lowering: the accepted job becomes plain data that says everything that will be done. Pure.
 
 mod allowed;
+mod cache;
+mod cache_key;
+mod cache_place;
 mod image;
 mod limits;
 mod names;
@@ -15,6 +18,7 @@ mod steps;
 mod timeouts;
 mod variables;
 
+pub use cache_place::{CACHE_INSIDE, CacheMount};
 pub use image::{ImagePlan, PullPolicy};
 pub use names::{Labels, Names};
 pub use network::{NetworkPlan, OwnNetwork, Reach};
@@ -27,11 +31,14 @@ pub use timeouts::Timeouts;
 use super::JobError;
 use super::feature_flags::FeatureFlags;
 use super::variables::Variables;
+use crate::cache_storage::CacheStorage;
 use crate::config::RunnerConfig;
 use crate::container_side::helper::{CoordinatorAccess, Download, DownloadsPlan, Phase, UploadsPlan};
 use crate::container_side::init::{FileVariable, InitPlan};
 use crate::trace::TraceSettings;
 use crate::trace::mask::Masker;
+use cache::Caches;
+use cache_place::CachePlace;
 use pipglr_protocol::payload::{self, JobPayload};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,11 +85,16 @@ pub struct JobPlan {
     pub options: ContainerOptions,
     pub builds: BuildsVolume,
     pub volumes: Vec<VolumeMount>,
+    /// Where helper containers find the project's caches; `None` if the job has none or they lie among its sources.
+    pub cache: Option<CacheMount>,
+    /// Where the project's caches are kept besides this machine.
+    pub cache_storage: Option<CacheStorage>,
     /// Phases of the first helper container; none for jobs that need neither git nor artifacts.
     pub prepare_phases: Vec<Phase>,
     pub build: InitPlan,
-    pub uploads_on_success: Option<Phase>,
-    pub uploads_on_failure: Option<Phase>,
+    /// Phases after the scripts: caches, then artifacts.
+    pub uploads_on_success: Vec<Phase>,
+    pub uploads_on_failure: Vec<Phase>,
     /// Whether the job's container gets what building images inside needs.
     pub privileged: bool,
     /// Sentences for the job's author, printed before the first phase.
@@ -202,13 +214,16 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         .collect();
     all.flags.warn_of_ignored(&mut warnings);
     let timeouts = Timeouts::new(job, &all, &mut warnings);
-    let (uploads_on_success, uploads_on_failure) = (uploads(job, &all, true), uploads(job, &all, false));
+    let volumes = names.volumes(job, &all.variables, &mut warnings);
+    let caches = Caches {
+        job,
+        all: &all,
+        place: &CachePlace::new(job, &all.directories, &volumes, strategy),
+    };
+    let (uploads_on_success, uploads_on_failure) = (finish_phases(&caches, true)?, finish_phases(&caches, false)?);
     let mut build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
     build.groups.clone_from(&options.groups);
-    build.hand_on_gitlab_env = uploads_on_success.is_some() || uploads_on_failure.is_some();
-    if !job.payload.cache.iter().all(|c| c.paths.is_empty() && !c.untracked) {
-        warnings.push("this version of pipglr has no caches yet: `cache` of this job has no effect".to_owned());
-    }
+    build.hand_on_gitlab_env = !uploads_on_success.is_empty() || !uploads_on_failure.is_empty();
     Ok(JobPlan {
         labels: Labels::new(job),
         timeouts,
@@ -225,12 +240,14 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         services,
         options,
         builds: names.builds_volume(job, strategy),
-        volumes: names.volumes(job, &all.variables, &mut warnings),
-        prepare_phases: prepare_phases(job, &all, strategy, &mut warnings)?,
+        prepare_phases: prepare_phases(&caches, strategy, &mut warnings)?,
         build,
         uploads_on_success,
         uploads_on_failure,
         privileged,
+        cache: caches.mount(),
+        cache_storage: caches.storage(),
+        volumes,
         warnings,
         names,
     })
@@ -274,15 +291,16 @@ fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
 }
 
 fn prepare_phases(
-    job: &AcceptedJob,
-    all: &AllVariables,
+    caches: &Caches<'_>,
     strategy: crate::container_side::helper::Strategy,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Phase>, JobError> {
+    let Caches { job, all, .. } = *caches;
     let mut phases = Vec::new();
     if let Some(sources) = sources::lower(job, all, strategy, warnings)? {
         phases.push(Phase::GetSources(sources));
     }
+    phases.extend(caches.restore(warnings)?);
     let downloads: Vec<Download> = job
         .payload
         .dependencies
@@ -304,6 +322,13 @@ fn prepare_phases(
         }));
     }
     Ok(phases)
+}
+
+/// What is kept after a success or a failure: caches, then artifacts.
+fn finish_phases(caches: &Caches<'_>, success: bool) -> Result<Vec<Phase>, JobError> {
+    let cache = caches.archive(success)?;
+    let artifacts = uploads(caches.job, caches.all, success);
+    Ok(cache.into_iter().chain(artifacts).collect())
 }
 
 fn uploads(job: &AcceptedJob, all: &AllVariables, success: bool) -> Option<Phase> {

@@ -104,11 +104,7 @@ impl Names {
 
     fn volume(&self, destination: &str, reusable: bool, job: &AcceptedJob) -> String {
         let digest = Sha256::digest(destination.as_bytes());
-        let protected = if job.payload.git_info.protected == Some(true) {
-            "-protected"
-        } else {
-            ""
-        };
+        let protected = if protected(job) { "-protected" } else { "" };
         let prefix = if reusable { &self.reusable } else { &self.unique };
         format!("{prefix}-cache-{}{protected}", hex(&digest[..16]))
     }
@@ -169,6 +165,14 @@ impl Labels {
     }
 }
 
+/// Whether volumes and caches of this job are kept from jobs of unprotected branches.
+///
+/// Compat: gitlab-runner executors/docker/volume.go.
+pub(super) fn protected(job: &AcceptedJob) -> bool {
+    let payload = &job.payload;
+    payload.git_info.protected == Some(true) || payload.cache.iter().any(|c| c.key.ends_with("-protected"))
+}
+
 fn builds_dir(job: &AcceptedJob) -> String {
     let dir = job.runner.builds_dir.trim_end_matches('/');
     if dir.is_empty() {
@@ -179,7 +183,7 @@ fn builds_dir(job: &AcceptedJob) -> String {
 }
 
 /// Path of the repository's URL without `.git`, or `project-<id>` if it cannot serve as a directory.
-fn project_slug(job: &AcceptedJob) -> String {
+pub(super) fn project_slug(job: &AcceptedJob) -> String {
     let fallback = || format!("project-{}", job.payload.job_info.project_id);
     let Ok(url) = reqwest::Url::parse(job.payload.git_info.repo_url.expose()) else {
         return fallback();
@@ -209,7 +213,7 @@ fn dns_label(text: &str) -> String {
     label.trim_end_matches('-').to_owned()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -1,0 +1,50 @@
+//! `[runners.cache]`: where caches are kept besides this machine. Its keys are written in CamelCase.
+//!
+//! Compat: gitlab-runner cache/cacheconfig/cacheconfig.go.
+
+use pipglr_protocol::Secret;
+use serde::Deserialize;
+
+/// `[runners.cache]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CacheConfig {
+    /// `s3`; empty is this machine alone.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// Start of all names in object storage.
+    pub path: String,
+    /// Names do not tell runners apart.
+    pub shared: bool,
+    /// Bytes; 0 is no limit.
+    pub max_uploaded_archive_size: i64,
+    #[serde(rename = "s3")]
+    pub s3: S3Config,
+}
+
+/// `[runners.cache.s3]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct S3Config {
+    /// `host[:port]`; empty is AWS.
+    pub server_address: String,
+    pub access_key: Secret,
+    pub secret_key: Secret,
+    pub session_token: Secret,
+    pub bucket_name: String,
+    pub bucket_location: String,
+    /// Plain HTTP.
+    pub insecure: bool,
+    /// `access-key` or `iam`; empty is `access-key` if address and keys are there.
+    pub authentication_type: String,
+    pub server_side_encryption: String,
+    #[serde(rename = "ServerSideEncryptionKeyID")]
+    pub server_side_encryption_key_id: String,
+    pub dual_stack: Option<bool>,
+    pub path_style: Option<bool>,
+    pub accelerate: bool,
+    #[serde(rename = "RoleARN")]
+    pub role_arn: String,
+    #[serde(rename = "UploadRoleARN")]
+    pub upload_role_arn: String,
+}
