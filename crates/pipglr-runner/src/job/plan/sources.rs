@@ -127,18 +127,21 @@ fn urls(job: &AcceptedJob) -> (String, Vec<UrlRule>) {
     };
     // Other projects on the same host can be fetched with the job's token, too.
     for base in [source.as_str(), repo] {
-        let Ok(mut url) = reqwest::Url::parse(base) else {
-            continue;
-        };
-        if url.password().is_none() {
-            continue;
-        }
-        url.set_path("");
-        if let Some((plain, with)) = with_and_without_credentials(url.as_str()) {
-            push(&mut rules, plain.trim_end_matches('/'), with.trim_end_matches('/'));
+        if let Some((plain, with)) = host_rule(base) {
+            push(&mut rules, &plain, &with);
         }
     }
     (remote, rules)
+}
+
+/// The rule for everything on the host of `url`, if `url` carries a password.
+///
+/// Both sides end with a slash: git compares prefixes, and `https://gitlab.example` begins `https://gitlab.example.evil`,
+/// too, which would be sent the job's token.
+fn host_rule(url: &str) -> Option<(String, String)> {
+    let mut url = reqwest::Url::parse(url).ok()?;
+    url.set_path("/");
+    with_and_without_credentials(url.as_str())
 }
 
 fn push(rules: &mut Vec<UrlRule>, plain: &str, with: &str) {
@@ -184,5 +187,28 @@ fn flags(variables: &Variables, key: &str, default: &[&str]) -> Option<Vec<Strin
         [] => Some(default.iter().map(|f| (*f).to_owned()).collect()),
         [only] if only == "none" => None,
         _ => Some(words),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_rule;
+
+    #[test]
+    fn a_host_whose_name_begins_alike_gets_no_token() {
+        for (url, expected) in [
+            (
+                "https://gitlab-ci-token:secret@gitlab.example/group/project.git",
+                Some((
+                    "https://gitlab.example/",
+                    "https://gitlab-ci-token:secret@gitlab.example/",
+                )),
+            ),
+            ("https://gitlab.example/group/project.git", None),
+            ("ssh://git@gitlab.example/group/project.git", None),
+        ] {
+            let found = host_rule(url);
+            assert_eq!(found.as_ref().map(|(p, w)| (p.as_str(), w.as_str())), expected, "{url}");
+        }
     }
 }
