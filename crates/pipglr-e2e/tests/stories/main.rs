@@ -14,6 +14,7 @@ mod readme;
 mod registries;
 mod service;
 mod services;
+mod sources;
 mod stage;
 
 use stage::Stage;
@@ -23,7 +24,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 29] = [
+const STORIES: [Story; 31] = [
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -48,6 +49,11 @@ const STORIES: [Story; 29] = [
     ("jobs: outcomes are reported as they are", jobs::outcomes),
     ("jobs: variables of all kinds", jobs::variables),
     ("jobs: git strategies, depth and credentials", jobs::git),
+    (
+        "sources: submodules, clone paths, stale locks",
+        sources::submodules_and_paths,
+    ),
+    ("sources: nothing of a job's token stays", sources::credentials),
     ("jobs: images, entrypoints, users and pull policies", jobs::images),
     ("jobs: artifacts travel, a hostile tree does not", jobs::artifacts),
     (

@@ -18,15 +18,16 @@ pub(super) struct BuildEnds {
     pub(super) succeeded: Vec<String>,
 }
 
-/// Follows a helper container to its end and gives the end of its last phase. `done` gets the phases that succeeded;
-/// `time_is_up` limits the time until the sources are there.
+/// Follows a helper container to its end. Gives how the first phase that failed ended, or else the last one; of a phase
+/// that was tried again the last try counts. `done` gets the phases that succeeded; `time_is_up` limits the time until
+/// the sources are there.
 pub(super) async fn follow(
     session: &mut Session,
     trace: &Trace,
     done: &mut Vec<String>,
     time_is_up: impl Future<Output = ()>,
 ) -> Result<Option<StageEnd>, JobError> {
-    let mut last = None;
+    let mut ends: Vec<(String, StageEnd)> = Vec::new();
     let mut fetching = true;
     tokio::pin!(time_is_up);
     loop {
@@ -34,19 +35,24 @@ pub(super) async fn follow(
             event = session.next() => event,
             () = &mut time_is_up, if fetching => return Err(JobError::stage_timeout("get sources")),
         };
-        let Some(event) = event else { return Ok(last) };
+        let Some(event) = event else { break };
         match show(event, trace)? {
             Shown::End(stage, end) => {
-                last = Some(end);
                 if end == StageEnd::Exited(0) {
                     fetching &= stage != "get_sources";
-                    done.push(stage);
+                    done.push(stage.clone());
+                }
+                match ends.last_mut() {
+                    Some(last) if last.0 == stage => last.1 = end,
+                    _ => ends.push((stage, end)),
                 }
             }
             Shown::Output => {}
-            Shown::Finished => return Ok(last),
+            Shown::Finished => break,
         }
     }
+    let failed = ends.iter().find(|(_, end)| *end != StageEnd::Exited(0));
+    Ok(failed.or(ends.last()).map(|(_, end)| *end))
 }
 
 /// Follows the build container; `cancel` stops the script, after which `after_script` still runs.
@@ -121,7 +127,7 @@ fn show(event: SessionEvent, trace: &Trace) -> Result<Shown, JobError> {
 /// Section titles as GitLab users know them.
 ///
 /// Compat: gitlab-runner common/build.go.
-fn title(stage: &str) -> String {
+pub(super) fn title(stage: &str) -> String {
     match stage {
         "resolve_secrets" => "Resolving secrets",
         "get_sources" => "Getting source from Git repository",

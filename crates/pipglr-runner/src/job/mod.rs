@@ -16,7 +16,7 @@ pub use plan::{AcceptedJob, JobPlan, SlotNumbers};
 use plan::{Timeouts, settings};
 pub use variables::{expand, parse_bool};
 
-use crate::container_side::helper::{HelperPlan, Phase};
+use crate::container_side::helper::{HelperPlan, Phase, skipped};
 use crate::container_side::marker::StageEnd;
 use crate::containers::Engine;
 use crate::containers::objects::remove_job_objects;
@@ -276,7 +276,10 @@ async fn run_prepared(
                 },
             }
         }
-        None => Ok(()),
+        None => {
+            say_sources_are_skipped(plan, trace);
+            Ok(())
+        }
     };
     if end.is_ok() {
         end = run_scripts(job, plan, ready, world, trace, signals).await;
@@ -286,11 +289,24 @@ async fn run_prepared(
     } else {
         &plan.uploads_on_failure
     };
-    if !uploads.is_empty() && !matches!(end, Err(JobError::System(_))) {
-        let uploaded = finish_in_helper(plan, uploads, world, trace).await;
-        end = end.and(uploaded);
+    let last: Vec<Phase> = uploads.iter().chain(&plan.clean_up).cloned().collect();
+    if !last.is_empty() && !matches!(end, Err(JobError::System(_))) {
+        let finished = finish_in_helper(plan, last, world, trace).await;
+        end = end.and(finished);
     }
     end
+}
+
+/// The section of a job whose strategy leaves nothing to fetch.
+fn say_sources_are_skipped(plan: &JobPlan, trace: &Trace) {
+    let Some(strategy) = plan.skipped_sources else {
+        return;
+    };
+    trace.section_start("get_sources", &follow::title("get_sources"));
+    for line in skipped(strategy) {
+        trace.info(line);
+    }
+    trace.section_end("get_sources");
 }
 
 /// Ends when a phase's time is up; never if it has no limit of its own.
@@ -323,13 +339,13 @@ async fn run_scripts(
     stage_result(ends.script)
 }
 
-async fn finish_in_helper(plan: &JobPlan, phases: &[Phase], world: &World, trace: &Trace) -> Result<(), JobError> {
+async fn finish_in_helper(plan: &JobPlan, phases: Vec<Phase>, world: &World, trace: &Trace) -> Result<(), JobError> {
     // File variables are gone by now and stay gone: only their paths are known here.
     let helper = HelperPlan {
         nonce: plan.build.nonce.clone(),
         environment: plan.build.environment.clone(),
         gitlab_env: Some(plan.build.gitlab_env.clone()),
-        phases: phases.to_vec(),
+        phases,
         ..HelperPlan::default()
     };
     let role = "helper-finish";

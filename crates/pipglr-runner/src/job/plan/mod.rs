@@ -4,6 +4,7 @@ mod allowed;
 mod cache;
 mod cache_key;
 mod cache_place;
+mod git_urls;
 mod image;
 mod limits;
 mod names;
@@ -33,12 +34,15 @@ use super::feature_flags::FeatureFlags;
 use super::variables::Variables;
 use crate::cache_storage::CacheStorage;
 use crate::config::RunnerConfig;
-use crate::container_side::helper::{CoordinatorAccess, Download, DownloadsPlan, Phase, UploadsPlan};
+use crate::container_side::helper::{
+    CoordinatorAccess, Download, DownloadsPlan, Pauses, Phase, Strategy, UploadsPlan, external_config, external_file,
+};
 use crate::container_side::init::{FileVariable, InitPlan};
 use crate::trace::TraceSettings;
 use crate::trace::mask::Masker;
 use cache::Caches;
 use cache_place::CachePlace;
+use pipglr_protocol::Secret;
 use pipglr_protocol::payload::{self, JobPayload};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +62,26 @@ pub struct AcceptedJob {
     pub registry_auth: Vec<RegistryAuth>,
     /// What `secrets:` of the payload came to; empty until they are resolved.
     pub secrets: Vec<payload::Variable>,
+    /// `tls-cert-file` and `tls-key-file`, for what speaks to the instance from inside containers.
+    pub client_identity: Option<ClientIdentity>,
+    /// What the coordinator calls the request that handed out the job; may be empty.
+    pub correlation_id: String,
+}
+
+/// A client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    /// PEM.
+    pub certificate: String,
+    /// PEM.
+    pub key: Secret,
+}
+
+impl ClientIdentity {
+    /// Certificate and key in one text.
+    fn pem(&self) -> Secret {
+        Secret::new(format!("{}\n{}", self.certificate, self.key.expose()))
+    }
 }
 
 /// Lowest numbers not used by other running jobs.
@@ -95,6 +119,11 @@ pub struct JobPlan {
     /// Phases after the scripts: caches, then artifacts.
     pub uploads_on_success: Vec<Phase>,
     pub uploads_on_failure: Vec<Phase>,
+    /// Tidies the project directory at the very end.
+    pub clean_up: Option<Phase>,
+    /// The strategy of a job that needs no helper for its sources.
+    pub skipped_sources: Option<Strategy>,
+    pub pauses: Pauses,
     /// Whether the job's container gets what building images inside needs.
     pub privileged: bool,
     /// Sentences for the job's author, printed before the first phase.
@@ -200,6 +229,9 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let mut warnings = Vec::new();
     refuse_unsupported(&job.payload)?;
     let all = variables::all(job, &mut warnings);
+    if let Some(reason) = all.misplaced {
+        return Err(JobError::Configuration(reason));
+    }
     let names = Names::new(job);
     let image = image::lower(job, &all.variables, &mut warnings)?;
     let services = services::lower(job, &all, &mut warnings)?;
@@ -207,11 +239,18 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let privileged = is_privileged(job, &image)?;
     let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
     let environment: Vec<_> = all.variables.environment().collect();
-    let files: Vec<FileVariable> = all
+    let sources = sources::lower(job, &all, strategy, &mut warnings)?;
+    let mut files: Vec<FileVariable> = all
         .variables
         .files()
         .map(|(path, content)| FileVariable { path, content })
         .collect();
+    if sources.access.credential_helper && !strategy.uses_git() {
+        files.push(FileVariable {
+            path: external_file(&all.directories.temp).display().to_string(),
+            content: Secret::new(external_config(&sources.access)),
+        });
+    }
     all.flags.warn_of_ignored(&mut warnings);
     let timeouts = Timeouts::new(job, &all, &mut warnings);
     let volumes = names.volumes(job, &all.variables, &mut warnings);
@@ -224,6 +263,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let mut build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
     build.groups.clone_from(&options.groups);
     build.hand_on_gitlab_env = !uploads_on_success.is_empty() || !uploads_on_failure.is_empty();
+    let prepare_phases = prepare_phases(&caches, sources, &mut warnings)?;
     Ok(JobPlan {
         labels: Labels::new(job),
         timeouts,
@@ -240,10 +280,17 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         services,
         options,
         builds: names.builds_volume(job, strategy),
-        prepare_phases: prepare_phases(&caches, strategy, &mut warnings)?,
+        skipped_sources: prepare_phases.is_empty().then_some(strategy),
+        prepare_phases,
         build,
         uploads_on_success,
         uploads_on_failure,
+        clean_up: sources::clean_up(&all, strategy).map(Phase::CleanUp),
+        pauses: if all.flags.is_on("FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY") {
+            Pauses::default()
+        } else {
+            Pauses::SHORT
+        },
         privileged,
         cache: caches.mount(),
         cache_storage: caches.storage(),
@@ -266,6 +313,8 @@ pub(super) struct AllVariables {
     pub(super) variables: Variables,
     pub(super) flags: FeatureFlags,
     pub(super) directories: names::Directories,
+    /// Why the project cannot be where the job wants it.
+    pub(super) misplaced: Option<String>,
 }
 
 /// What the engine cannot do yet ends the job with a clear word instead of a half-done job.
@@ -292,15 +341,11 @@ fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
 
 fn prepare_phases(
     caches: &Caches<'_>,
-    strategy: crate::container_side::helper::Strategy,
+    sources: crate::container_side::helper::SourcesPlan,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Phase>, JobError> {
     let Caches { job, all, .. } = *caches;
-    let mut phases = Vec::new();
-    if let Some(sources) = sources::lower(job, all, strategy, warnings)? {
-        phases.push(Phase::GetSources(sources));
-    }
-    phases.extend(caches.restore(warnings)?);
+    let mut phases: Vec<Phase> = caches.restore(warnings)?.into_iter().collect();
     let downloads: Vec<Download> = job
         .payload
         .dependencies
@@ -320,6 +365,10 @@ fn prepare_phases(
             attempts: settings::attempts(&all.variables, "ARTIFACT_DOWNLOAD_ATTEMPTS", warnings),
             direct: all.flags.is_on("FF_USE_DIRECT_DOWNLOAD"),
         }));
+    }
+    // Without git there is nothing to do for the sources: the builds volume is new.
+    if sources.strategy.uses_git() || !phases.is_empty() {
+        phases.insert(0, Phase::GetSources(sources));
     }
     Ok(phases)
 }
@@ -371,5 +420,6 @@ fn access(job: &AcceptedJob) -> CoordinatorAccess {
     CoordinatorAccess {
         url: job.runner.url.clone(),
         ca: job.ca_certificates.clone(),
+        identity: job.client_identity.as_ref().map(ClientIdentity::pem),
     }
 }
