@@ -165,7 +165,7 @@ async fn certificates_of_the_instance_are_for_its_host_only() {
                 content: Secret::new("pem"),
             })
             .collect(),
-        phases: vec![Phase::GetSources(plan)],
+        phases: vec![Phase::GetSources(Box::new(plan))],
         ..workshop.helper_plan()
     };
     workshop.run(helper).await.assert_code(0);

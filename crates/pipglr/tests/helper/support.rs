@@ -153,7 +153,7 @@ impl Workshop {
         self.run(HelperPlan {
             remove_first: vec![plan.temp_dir.clone()],
             builds_dir: self.builds().display().to_string(),
-            phases: vec![Phase::GetSources(plan.clone())],
+            phases: vec![Phase::GetSources(Box::new(plan.clone()))],
             ..self.helper_plan()
         })
         .await

@@ -30,7 +30,7 @@ pub struct HelperPlan {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    GetSources(SourcesPlan),
+    GetSources(Box<SourcesPlan>),
     RestoreCache(RestorePlan),
     DownloadArtifacts(DownloadsPlan),
     ArchiveCache(ArchivePlan),

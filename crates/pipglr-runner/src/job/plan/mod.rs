@@ -368,7 +368,7 @@ fn prepare_phases(
     }
     // Without git there is nothing to do for the sources: the builds volume is new.
     if sources.strategy.uses_git() || !phases.is_empty() {
-        phases.insert(0, Phase::GetSources(sources));
+        phases.insert(0, Phase::GetSources(Box::new(sources)));
     }
     Ok(phases)
 }
