@@ -35,7 +35,8 @@ use super::variables::Variables;
 use crate::cache_storage::CacheStorage;
 use crate::config::RunnerConfig;
 use crate::container_side::helper::{
-    CoordinatorAccess, Download, DownloadsPlan, Pauses, Phase, Strategy, UploadsPlan, external_config, external_file,
+    CoordinatorAccess, Download, DownloadsPlan, Pauses, Phase, SourcesPlan, Strategy, UploadsPlan, external_config,
+    external_file,
 };
 use crate::container_side::init::{FileVariable, InitPlan};
 use crate::trace::TraceSettings;
@@ -240,17 +241,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
     let environment: Vec<_> = all.variables.environment().collect();
     let sources = sources::lower(job, &all, strategy, &mut warnings)?;
-    let mut files: Vec<FileVariable> = all
-        .variables
-        .files()
-        .map(|(path, content)| FileVariable { path, content })
-        .collect();
-    if sources.access.credential_helper && !strategy.uses_git() {
-        files.push(FileVariable {
-            path: external_file(&all.directories.temp).display().to_string(),
-            content: Secret::new(external_config(&sources.access)),
-        });
-    }
+    let files = files(&all, &sources);
     all.flags.warn_of_ignored(&mut warnings);
     let timeouts = Timeouts::new(job, &all, &mut warnings);
     let volumes = names.volumes(job, &all.variables, &mut warnings);
@@ -286,11 +277,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         uploads_on_success,
         uploads_on_failure,
         clean_up: sources::clean_up(&all, strategy).map(Phase::CleanUp),
-        pauses: if all.flags.is_on("FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY") {
-            Pauses::default()
-        } else {
-            Pauses::SHORT
-        },
+        pauses: pauses(&all.flags),
         privileged,
         cache: caches.mount(),
         cache_storage: caches.storage(),
@@ -306,6 +293,29 @@ fn is_privileged(job: &AcceptedJob, image: &ImagePlan) -> Result<bool, JobError>
     let patterns = &docker.allowed_privileged_images;
     Ok(docker.privileged
         && (patterns.is_empty() || allowed::matches("allowed_privileged_images", &image.name, patterns)?))
+}
+
+/// File variables, and git's access for a job whose helper does not write it.
+fn files(all: &AllVariables, sources: &SourcesPlan) -> Vec<FileVariable> {
+    let variables = all.variables.files();
+    let mut files: Vec<FileVariable> = variables
+        .map(|(path, content)| FileVariable { path, content })
+        .collect();
+    if sources.access.credential_helper && !sources.strategy.uses_git() {
+        files.push(FileVariable {
+            path: external_file(&all.directories.temp).display().to_string(),
+            content: Secret::new(external_config(&sources.access)),
+        });
+    }
+    files
+}
+
+fn pauses(flags: &FeatureFlags) -> Pauses {
+    if flags.is_on("FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY") {
+        Pauses::default()
+    } else {
+        Pauses::SHORT
+    }
 }
 
 /// The job's variables with what was worked out on the way.
@@ -341,7 +351,7 @@ fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
 
 fn prepare_phases(
     caches: &Caches<'_>,
-    sources: crate::container_side::helper::SourcesPlan,
+    sources: SourcesPlan,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Phase>, JobError> {
     let Caches { job, all, .. } = *caches;
