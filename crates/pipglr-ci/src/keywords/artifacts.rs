@@ -36,7 +36,7 @@ pub(crate) fn artifacts(problems: &mut Problems<'_>, parent: &str, node: &Node) 
         artifacts.untracked = boolean(problems, untracked, &of(&at, "untracked")).unwrap_or(false);
     }
     if let Some(when) = fields.get("when") {
-        artifacts.when = artifacts_when(problems, &at, when);
+        artifacts.when = upload_when(problems, &at, when);
     }
     if let Some(expire_in) = fields.get("expire_in") {
         artifacts.expire_in = expiry(problems, &at, expire_in);
@@ -44,7 +44,8 @@ pub(crate) fn artifacts(problems: &mut Problems<'_>, parent: &str, node: &Node) 
     Some(artifacts)
 }
 
-fn artifacts_when(problems: &mut Problems<'_>, at: &str, node: &Node) -> ArtifactsWhen {
+/// `when` of artifacts and of caches.
+pub(super) fn upload_when(problems: &mut Problems<'_>, at: &str, node: &Node) -> ArtifactsWhen {
     match word(node, &["on_success", "on_failure", "always"]) {
         Some("on_failure") => ArtifactsWhen::OnFailure,
         Some("always") => ArtifactsWhen::Always,

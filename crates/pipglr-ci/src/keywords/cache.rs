@@ -1,8 +1,9 @@
 //! `cache`.
 
-use super::{Fields, Keywords, STRINGS, below, boolean, of, string, strings, word, wrong_type};
+use super::artifacts::upload_when;
+use super::{Fields, Keywords, STRINGS, below, boolean, of, string, strings, wrong_type};
 use crate::diagnostics::Problems;
-use crate::model::{ArtifactsWhen, Cache, CacheKey, CachePolicy};
+use crate::model::{Cache, CacheKey, CachePolicy};
 use crate::yaml::Node;
 
 const CACHE: Keywords = Keywords {
@@ -72,7 +73,7 @@ fn cache(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<Cache> {
         cache.policy = policy(problems, at, node);
     }
     if let Some(node) = fields.get("when") {
-        cache.when = when(problems, at, node);
+        cache.when = upload_when(problems, at, node);
     }
     if let Some(node) = fields.get("fallback_keys") {
         cache.fallback_keys = fallback_keys(problems, at, node);
@@ -155,21 +156,6 @@ fn policy(problems: &mut Problems<'_>, at: &str, node: &Node) -> CachePolicy {
                 problems.error(node.span, message);
             }
             CachePolicy::PullPush
-        }
-    }
-}
-
-fn when(problems: &mut Problems<'_>, at: &str, node: &Node) -> ArtifactsWhen {
-    match word(node, &["on_success", "on_failure", "always"]) {
-        Some("on_failure") => ArtifactsWhen::OnFailure,
-        Some("always") => ArtifactsWhen::Always,
-        Some(_) => ArtifactsWhen::OnSuccess,
-        None => {
-            if !node.is_null() && !node.is_reported() {
-                let message = format!("{at} when should be one of: on_success, on_failure, always");
-                problems.error(node.span, message);
-            }
-            ArtifactsWhen::OnSuccess
         }
     }
 }
