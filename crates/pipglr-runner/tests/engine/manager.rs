@@ -1,11 +1,11 @@
 //! The manager: how it asks for jobs, how many it runs, and how it stops.
 
-use crate::support::{PATIENCE, SYSTEM_ID};
+use crate::support::{PATIENCE, SYSTEM_ID, requests};
 use pipglr_runner::config::parse_config;
 use pipglr_runner::containers::{Engine, EngineSettings};
 use pipglr_runner::manager::{self, Ended, ManagerOptions, Shutdown, ShutdownLevel};
 use pipglr_testkit::Gate;
-use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, RUNNER_TOKEN, Record};
+use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, RUNNER_TOKEN};
 use pipglr_testkit::podman::{Act, FakePodman};
 use serde_json::json;
 use std::time::Duration;
@@ -91,13 +91,6 @@ impl House {
             .wait_for(&format!("{count} scripts"), |r| begun(r) >= count)
             .await;
     }
-}
-
-fn requests(record: &Record, token: &str) -> usize {
-    record
-        .calls(Endpoint::JobRequest)
-        .filter(|c| c.json()["token"] == token)
-        .count()
 }
 
 #[tokio::test]

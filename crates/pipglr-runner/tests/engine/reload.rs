@@ -1,12 +1,12 @@
 //! A manager whose configuration changes: runners, limits, tokens, and what its metrics say.
 
-use crate::support::{PATIENCE, SYSTEM_ID};
+use crate::support::{PATIENCE, SYSTEM_ID, requests};
 use pipglr_runner::config::{ConfigSource, TokenStore};
 use pipglr_runner::containers::{Engine, EngineSettings};
 use pipglr_runner::manager::{self, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel};
 use pipglr_runner::metrics::{self, Metrics};
 use pipglr_testkit::Gate;
-use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, RUNNER_TOKEN, Record};
+use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, RUNNER_TOKEN};
 use pipglr_testkit::podman::{Act, FakePodman};
 use serde_json::json;
 use std::path::PathBuf;
@@ -100,13 +100,6 @@ impl House {
             .wait_for("another request", move |r| requests(r, token) > more_than)
             .await;
     }
-}
-
-fn requests(record: &Record, token: &str) -> usize {
-    record
-        .calls(Endpoint::JobRequest)
-        .filter(|c| c.json()["token"] == token)
-        .count()
 }
 
 fn job(id: u64) -> JobBuilder {

@@ -8,7 +8,7 @@ use pipglr_runner::job::plan::AcceptedJob;
 use pipglr_runner::job::{self, SlotNumbers, World};
 use pipglr_runner::manager::runner_info;
 use pipglr_runner::trace::sender::Pace;
-use pipglr_testkit::gitlab::{FakeGitLab, JobBuilder, JobRecord, RUNNER_TOKEN};
+use pipglr_testkit::gitlab::{Endpoint, FakeGitLab, JobBuilder, JobRecord, RUNNER_TOKEN, Record};
 use pipglr_testkit::podman::FakePodman;
 use serde_json::Value;
 use std::path::Path;
@@ -215,4 +215,12 @@ pub(crate) fn anonymous(text: &str) -> String {
 
 pub(crate) fn ending(state: &str, reason: &str, exit_code: i64) -> (String, String, i64) {
     (state.to_owned(), reason.to_owned(), exit_code)
+}
+
+/// How often a job was asked for with this token.
+pub(crate) fn requests(record: &Record, token: &str) -> usize {
+    record
+        .calls(Endpoint::JobRequest)
+        .filter(|c| c.json()["token"] == token)
+        .count()
 }
