@@ -109,11 +109,7 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
         all_gone = false;
     }
     for service in services {
-        let hidden = service
-            .environment
-            .iter()
-            .filter(|(_, v)| v.hidden && !v.value.is_empty());
-        for (key, _) in hidden {
+        for (key, _) in service.secrets() {
             let name = spec::secret_name(plan, service, key);
             if let Err(error) = engine.client.remove_secret(&name).await {
                 tracing::warn!(secret = name, %error, "secret could not be removed");

@@ -67,19 +67,17 @@ pub async fn start(engine: &Engine, plan: &JobPlan, service: &ServicePlan, log: 
 }
 
 async fn create_secrets(engine: &Engine, plan: &JobPlan, service: &ServicePlan) -> anyhow::Result<()> {
-    for (key, variable) in &service.environment {
-        if variable.hidden && !variable.value.is_empty() {
-            let secret = SecretSpec {
-                name: spec::secret_name(plan, service, key),
-                value: variable.value.expose().into(),
-                labels: plan.labels.for_kind("service"),
-            };
-            engine
-                .client
-                .create_secret(&secret)
-                .await
-                .with_context(|| format!("hand over the variable {key}"))?;
-        }
+    for (key, value) in service.secrets() {
+        let secret = SecretSpec {
+            name: spec::secret_name(plan, service, key),
+            value: value.expose().into(),
+            labels: plan.labels.for_kind("service"),
+        };
+        engine
+            .client
+            .create_secret(&secret)
+            .await
+            .with_context(|| format!("hand over the variable {key}"))?;
     }
     Ok(())
 }

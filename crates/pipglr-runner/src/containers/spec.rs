@@ -80,8 +80,7 @@ pub fn service_container(
         spec.entrypoint = Some(entrypoint.cloned().collect());
     }
     for (key, variable) in &service.environment {
-        // podman takes no empty secret.
-        if variable.hidden && !variable.value.is_empty() {
+        if variable.is_secret() {
             spec.env_secrets.insert(key.clone(), secret_name(plan, service, key));
         } else {
             spec.env.insert(key, variable.value.expose());

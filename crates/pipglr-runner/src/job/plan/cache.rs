@@ -4,7 +4,7 @@
 
 use super::cache_key::{Key, cache_key, fallback_key};
 use super::cache_place::{CacheMount, CachePlace};
-use super::{AcceptedJob, AllVariables, settings};
+use super::{AcceptedJob, AllVariables, is_kept, settings};
 use crate::cache_storage::CacheStorage;
 use crate::container_side::helper::{
     ArchiveEntry, ArchivePlan, CacheSource, CacheTarget, Notice, Phase, RestoreEntry, RestorePlan,
@@ -56,14 +56,9 @@ impl Caches<'_> {
     /// # Errors
     /// A policy is none.
     pub(super) fn archive(&self, success: bool) -> Result<Option<Phase>, JobError> {
-        let wanted = |when: &str| match when {
-            "always" => true,
-            "on_failure" => !success,
-            _ => success,
-        };
         let entries = self
             .wanted()
-            .filter(|cache| wanted(&cache.when))
+            .filter(|cache| is_kept(&cache.when, success))
             .map(|cache| self.archive_entry(cache))
             .collect::<Result<Vec<_>, _>>()?;
         if entries.is_empty() {

@@ -331,12 +331,16 @@ fn finish_phases(caches: &Caches<'_>, success: bool) -> Result<Vec<Phase>, JobEr
     Ok(cache.into_iter().chain(artifacts).collect())
 }
 
-fn uploads(job: &AcceptedJob, all: &AllVariables, success: bool) -> Option<Phase> {
-    let wanted = |when: &str| match when {
+/// What `when` of caches and artifacts says for this outcome of the scripts.
+fn is_kept(when: &str, success: bool) -> bool {
+    match when {
         "always" => true,
         "on_failure" => !success,
         _ => success,
-    };
+    }
+}
+
+fn uploads(job: &AcceptedJob, all: &AllVariables, success: bool) -> Option<Phase> {
     let has_content =
         |a: &&pipglr_protocol::payload::Artifact| !a.paths.is_empty() || !a.exclude.is_empty() || a.untracked;
     let artifacts: Vec<_> = job
@@ -344,7 +348,7 @@ fn uploads(job: &AcceptedJob, all: &AllVariables, success: bool) -> Option<Phase
         .artifacts
         .iter()
         .filter(has_content)
-        .filter(|a| wanted(&a.when))
+        .filter(|a| is_kept(&a.when, success))
         .cloned()
         .collect();
     if artifacts.is_empty() {

@@ -55,6 +55,22 @@ pub struct ServiceVariable {
     pub hidden: bool,
 }
 
+impl ServiceVariable {
+    /// Whether the engine is given it as a secret of its own. podman takes no empty one.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.hidden && !self.value.is_empty()
+    }
+}
+
+impl ServicePlan {
+    /// Variables the engine is given as secrets of their own.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let secret = self.environment.iter().filter(|(_, variable)| variable.is_secret());
+        secret.map(|(key, variable)| (key.as_str(), &variable.value))
+    }
+}
+
 /// A service as its author wrote it, in the job or in config.toml.
 struct Wanted {
     image: payload::Image,
