@@ -46,6 +46,20 @@ impl Shutdown {
         self.graceful.is_cancelled()
     }
 
+    /// The state of the process that is stopped by this.
+    ///
+    /// Compat: gitlab-runner commands/internal/process_state/tracker.go.
+    #[must_use]
+    pub fn process_state(&self) -> &'static str {
+        if self.forceful.is_cancelled() {
+            "forceful-shutdown"
+        } else if self.graceful.is_cancelled() {
+            "graceful-shutdown"
+        } else {
+            "running"
+        }
+    }
+
     pub(crate) fn graceful(&self) -> &CancellationToken {
         &self.graceful
     }
@@ -73,5 +87,19 @@ mod tests {
         assert!(s.forceful().is_cancelled() && !s.immediate().is_cancelled());
         s.request(ShutdownLevel::Forceful);
         assert!(s.immediate().is_cancelled());
+    }
+
+    #[test]
+    fn the_process_says_how_it_stops() {
+        let s = Shutdown::default();
+        assert_eq!(s.process_state(), "running");
+        for (level, state) in [
+            (ShutdownLevel::Graceful, "graceful-shutdown"),
+            (ShutdownLevel::Forceful, "forceful-shutdown"),
+            (ShutdownLevel::Immediate, "forceful-shutdown"),
+        ] {
+            s.request(level);
+            assert_eq!(s.process_state(), state);
+        }
     }
 }

@@ -119,6 +119,15 @@ impl Metrics {
         self.tables().view = Some(view);
     }
 
+    /// The state of the process; `starting` before there is a manager.
+    fn process_state(&self) -> &'static str {
+        let tables = self.tables();
+        tables
+            .view
+            .as_ref()
+            .map_or("starting", |view| view.shutdown.process_state())
+    }
+
     fn count(&self, name: &'static str, labels: Labels) {
         *self.tables().counters.entry((name, labels)).or_default() += 1;
     }

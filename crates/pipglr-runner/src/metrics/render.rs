@@ -109,11 +109,7 @@ impl Metrics {
 
 fn of_manager(view: &View) -> Vec<(Labels, &'static str, f64)> {
     let config = view.configs.borrow();
-    let state = if view.shutdown.is_requested() {
-        "graceful-shutdown"
-    } else {
-        "running"
-    };
+    let state = view.shutdown.process_state();
     let mut all = vec![
         (
             vec![("state", state.to_owned())],

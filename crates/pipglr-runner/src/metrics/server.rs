@@ -77,7 +77,8 @@ fn answer(metrics: &Metrics, request: &Request<Incoming>) -> Response<Full<Bytes
         "/metrics" if !is_read => (StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD only\n".to_owned()),
         "/metrics" => (StatusCode::OK, metrics.render()),
         "/debug/jobs/list" => (StatusCode::OK, metrics.render_jobs()),
-        "/debug/process/state" => (StatusCode::OK, "running\n".to_owned()),
+        "/debug/process/state" => (StatusCode::OK, format!("{}\n", metrics.process_state())),
+        // There is no boot-verify that could be pending.
         "/health/ready" => (StatusCode::OK, "ready\n".to_owned()),
         _ if path.starts_with("/debug/pprof") => (
             StatusCode::NOT_FOUND,

@@ -293,6 +293,13 @@ async fn metrics_and_running_jobs_are_served() {
         jobs.contains("x-list-version: 2") && jobs.contains("/-/jobs/7 state=running stage=step_script"),
         "{jobs}"
     );
+    for (path, expected) in [
+        ("/debug/process/state", "\r\n\r\nrunning\n"),
+        ("/health/ready", "\r\n\r\nready\n"),
+    ] {
+        let answer = get(address, &format!("GET {path}")).await;
+        assert!(answer.ends_with(expected), "{path}: {answer}");
+    }
     assert!(get(address, "POST /metrics").await.starts_with("HTTP/1.1 405"));
     let profiler = get(address, "GET /debug/pprof/heap").await;
     assert!(
