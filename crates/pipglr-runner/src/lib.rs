@@ -10,6 +10,7 @@ pub mod container_side;
 pub mod containers;
 pub mod gitlab;
 pub mod job;
+pub mod journal;
 pub mod manager;
 pub mod metrics;
 pub mod registration;

@@ -62,6 +62,7 @@ impl Job {
 
     fn plan(&self) -> InitPlan {
         let job = AcceptedJob {
+            seed: plan::Seed::now(),
             payload: Arc::new(serde_json::from_value(self.payload.clone()).unwrap()),
             runner: Arc::new(RunnerConfig {
                 token: Secret::new("glrt-runner"),

@@ -3,10 +3,10 @@
 //! Compat: gitlab-runner cache/cacheconfig/cacheconfig.go.
 
 use pipglr_protocol::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `[runners.cache]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CacheConfig {
     /// `s3`; empty is this machine alone.
@@ -23,7 +23,7 @@ pub struct CacheConfig {
 }
 
 /// `[runners.cache.s3]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct S3Config {
     /// `host[:port]`; empty is AWS.

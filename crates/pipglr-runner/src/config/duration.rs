@@ -6,24 +6,43 @@ use std::time::Duration;
 
 /// Reads an optional duration for serde.
 pub(super) fn optional<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    deserializer.deserialize_any(DurationVisitor).map(Some)
+    deserializer.deserialize_any(DurationVisitor)
+}
+
+/// Writes one so that [`optional`] reads the same.
+#[expect(clippy::ref_option, reason = "serde's serialize_with passes a reference")]
+pub(super) fn nanoseconds<S: serde::Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => serializer.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        None => serializer.serialize_unit(),
+    }
 }
 
 struct DurationVisitor;
 
 impl Visitor<'_> for DurationVisitor {
-    type Value = Duration;
+    type Value = Option<Duration>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a duration such as \"15m\" or a number of nanoseconds")
     }
 
-    fn visit_i64<E: de::Error>(self, nanoseconds: i64) -> Result<Duration, E> {
-        Ok(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)))
+    fn visit_i64<E: de::Error>(self, nanoseconds: i64) -> Result<Option<Duration>, E> {
+        Ok(Some(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))))
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        of_config(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    fn visit_u64<E: de::Error>(self, nanoseconds: u64) -> Result<Option<Duration>, E> {
+        Ok(Some(Duration::from_nanos(nanoseconds)))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Option<Duration>, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Option<Duration>, E> {
+        of_config(text)
+            .map(Some)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }
 

@@ -6,7 +6,7 @@ use super::cache::CacheConfig;
 use super::duration;
 use jiff::Timestamp;
 use pipglr_protocol::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -72,7 +72,7 @@ impl Config {
 }
 
 /// One `[[runners]]` entry.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunnerConfig {
     pub name: String,
@@ -96,7 +96,7 @@ pub struct RunnerConfig {
     /// KiB of log per job; 0 is 4 MiB.
     pub output_limit: u64,
     pub unhealthy_requests_limit: u32,
-    #[serde(deserialize_with = "duration::optional")]
+    #[serde(deserialize_with = "duration::optional", serialize_with = "duration::nanoseconds")]
     pub unhealthy_interval: Option<Duration>,
     pub job_status_final_update_retry_limit: u32,
     pub executor: String,
@@ -110,9 +110,9 @@ pub struct RunnerConfig {
     pub pre_build_script: String,
     pub post_build_script: String,
     pub debug_trace_disabled: bool,
-    #[serde(deserialize_with = "duration::optional")]
+    #[serde(deserialize_with = "duration::optional", serialize_with = "duration::nanoseconds")]
     pub prepare_timeout: Option<Duration>,
-    #[serde(deserialize_with = "duration::optional")]
+    #[serde(deserialize_with = "duration::optional", serialize_with = "duration::nanoseconds")]
     pub get_sources_timeout: Option<Duration>,
     pub labels: BTreeMap<String, String>,
     pub feature_flags: BTreeMap<String, bool>,
@@ -164,15 +164,15 @@ fn timestamp(written: &toml::value::Datetime) -> Option<Timestamp> {
 }
 
 /// `[runners.artifact]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ArtifactConfig {
-    #[serde(deserialize_with = "duration::optional")]
+    #[serde(deserialize_with = "duration::optional", serialize_with = "duration::nanoseconds")]
     pub upload_timeout: Option<Duration>,
 }
 
 /// `[runners.docker]`; here it speaks of podman.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DockerConfig {
     /// The engine's socket, `unix://…`.
@@ -254,7 +254,7 @@ pub struct DockerConfig {
 }
 
 /// `[[runners.docker.services]]`: a service of every job.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceConfig {
     pub name: String,
@@ -266,7 +266,7 @@ pub struct ServiceConfig {
 }
 
 /// `[runners.podman]`: what gitlab-runner has no key for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PodmanConfig {
     /// `host[:port]` of registries that are spoken to without TLS verification.

@@ -3,6 +3,8 @@
 //! A marker is `RS pipglr:<nonce>:<event> LF` and is written to stdout and to stderr, each stream being ordered in
 //! itself. The nonce keeps honest output from being taken for a marker; a job that forges one only lies about itself.
 
+use serde::{Deserialize, Serialize};
+
 /// Starts every marker (ASCII record separator).
 const SIGN: u8 = 0x1e;
 
@@ -18,7 +20,8 @@ pub enum Event {
 }
 
 /// How a stage ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StageEnd {
     /// Its process ended with this exit code (128 + n for signal n).
     Exited(i32),
@@ -72,7 +75,8 @@ impl Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     Output(Vec<u8>),
-    Event(Event),
+    /// A marker, and how many bytes it took.
+    Event(Event, usize),
 }
 
 /// Finds markers in one stream, however it is cut into chunks.
@@ -108,7 +112,7 @@ impl MarkerReader {
             match self.marker(rest) {
                 Found::Marker(event, len) => {
                     flush_output(&mut output, &mut pieces);
-                    pieces.push(Piece::Event(event));
+                    pieces.push(Piece::Event(event, len));
                     rest = &rest[len..];
                 }
                 Found::Incomplete => {
@@ -206,7 +210,7 @@ mod tests {
             stream.extend_from_slice(text.as_bytes());
             stream.extend(event.encode("n0nce"));
             expected.push(Piece::Output(text.into_bytes()));
-            expected.push(Piece::Event(event.clone()));
+            expected.push(Piece::Event(event.clone(), event.encode("n0nce").len()));
         }
         stream.extend_from_slice(b"\x1epipglr:n0nce:nonsense\ntail\x1e");
         for cut in 0..=stream.len() {

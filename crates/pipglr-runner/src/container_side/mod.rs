@@ -15,3 +15,6 @@ pub mod marker;
 mod notice;
 mod plan_input;
 pub mod probe;
+
+/// Exit code when a container could not do its work at all.
+pub(crate) const CANNOT_RUN: i32 = 125;

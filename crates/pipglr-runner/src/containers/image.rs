@@ -49,6 +49,17 @@ pub async fn ensure_image(engine: &Engine, plan: &ImagePlan, log: &Turn) -> Resu
     Err(pull_error(plan, message, reason))
 }
 
+/// The image a job that goes on has been using.
+///
+/// # Errors
+/// [`JobError::System`] if it is gone.
+pub async fn image_again(engine: &Engine, plan: &ImagePlan) -> Result<Image, JobError> {
+    let image = local(engine, plan).await?;
+    image
+        .with_context(|| format!("image {:?} was removed while the job was running", plan.name))
+        .map_err(JobError::System)
+}
+
 async fn by_policy(engine: &Engine, plan: &ImagePlan, policy: PullPolicy, log: &Turn) -> Result<Image, JobError> {
     if policy != PullPolicy::Always {
         match local(engine, plan).await? {

@@ -132,13 +132,32 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
     all_gone
 }
 
-/// Removes containers, networks, secrets and temporary volumes an earlier run of this manager left. Returns how many there were.
+/// Jobs that go on: what belongs to them is no leftover.
+#[derive(Debug, Default)]
+pub struct Keep(Vec<String>);
+
+impl Keep {
+    /// Those whose objects have these unique names.
+    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
+        Self(names.into_iter().collect())
+    }
+
+    /// Whether an object of this name belongs to one of them.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|unique| name.starts_with(unique))
+    }
+}
+
+/// Removes containers, networks, secrets and temporary volumes an earlier run of this manager left, but not what is to
+/// be kept. Returns how many there were.
 ///
 /// # Errors
 /// podman cannot be asked.
-pub async fn reap_leftovers(engine: &Engine, system_id: &str) -> Result<usize, pipglr_podman::Error> {
+pub async fn reap_leftovers(engine: &Engine, system_id: &str, keep: &Keep) -> Result<usize, pipglr_podman::Error> {
     let filters = Filters::label(format!("pipglr.system_id={system_id}"));
-    let left = engine.client.containers(&filters, true).await?;
+    let mut left = engine.client.containers(&filters, true).await?;
+    left.retain(|container| !container.names.iter().any(|name| keep.has(name)));
     for container in &left {
         let options = RemoveOptions {
             force: true,
@@ -149,7 +168,8 @@ pub async fn reap_leftovers(engine: &Engine, system_id: &str) -> Result<usize, p
             tracing::warn!(container = container.id, %error, "leftover container could not be removed");
         }
     }
-    let networks = engine.client.networks(&filters).await?;
+    let mut networks = engine.client.networks(&filters).await?;
+    networks.retain(|network| !keep.has(&network.name));
     for network in &networks {
         if let Err(error) = engine.client.remove_network(&network.name, true).await {
             tracing::warn!(network = network.name, %error, "leftover network could not be removed");
@@ -157,15 +177,17 @@ pub async fn reap_leftovers(engine: &Engine, system_id: &str) -> Result<usize, p
     }
     let mut secrets = engine.client.secrets().await?;
     secrets.retain(|s| s.spec.labels.get("pipglr.system_id").is_some_and(|id| id == system_id));
+    secrets.retain(|secret| !keep.has(&secret.spec.name));
     for secret in &secrets {
         if let Err(error) = engine.client.remove_secret(&secret.id).await {
             tracing::warn!(secret = secret.spec.name, %error, "leftover secret could not be removed");
         }
     }
-    let volumes = engine
+    let mut volumes = engine
         .client
         .volumes(&filters.and("label", format!("{TEMPORARY}=true")))
         .await?;
+    volumes.retain(|volume| !keep.has(&volume.name));
     for volume in &volumes {
         if let Err(error) = engine.client.remove_volume(&volume.name, true).await {
             tracing::warn!(volume = volume.name, %error, "leftover volume could not be removed");

@@ -1,29 +1,25 @@
 //! One running container: started, told its plan, listened to until it says it is finished.
 
 use super::Engine;
-use crate::container_side::marker::{Event, MarkerReader, Piece, StageEnd};
+use super::reader::Reader;
+use crate::container_side::marker::StageEnd;
 use crate::trace::Source;
 use anyhow::Context as _;
-use pipglr_podman::{AttachOptions, Attached, ContainerSpec, Input, LogOptions, Output, OutputKind, RemoveOptions};
-use std::collections::VecDeque;
+use pipglr_podman::{AttachOptions, Attached, ContainerSpec, Input, RemoveOptions};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long podman may be away before its container is given up.
-const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
-
+/// How long podman may be away before its containers are given up.
+pub(super) const LONGEST_OUTAGE: Duration = Duration::from_secs(45);
 /// Pause before podman is asked again.
-const PAUSE: Duration = Duration::from_millis(200);
-/// How often the log of a stopped container is read before it is taken as it is.
-const REPLAYS: u32 = 5;
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
+/// Tries of a start that podman's going away spoiled.
+const LAUNCHES: u32 = 3;
 /// Events that wait to be taken. When nobody takes them, the container's output is left to podman and its pipe, and the
 /// job's process waits: a chatty script cannot fill this process's memory.
 const WAITING_EVENTS: usize = 64;
-/// Output of one stream that waits for the other one to reach the same marker. Both are written at the same moment, so
-/// more than this means that the job forged one.
-const WAITING_BYTES: usize = 1 << 20;
-
 /// What comes out of a container, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
@@ -39,10 +35,20 @@ pub enum SessionEvent {
     Finished,
     /// The container ended, or was lost, before it was finished; says why.
     Died(String),
+    /// The container ended before it had its whole plan: nothing of it was done. Says why.
+    NothingRan(String),
     /// Somebody removed the container before it was finished.
     Gone {
         id: String,
     },
+}
+
+/// How many bytes of each stream of a container belong to the events that were taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Position {
+    pub stdout: u64,
+    pub stderr: u64,
 }
 
 /// A container under way.
@@ -51,17 +57,36 @@ pub struct Session {
     id: String,
     engine: Engine,
     input: Option<Input>,
-    events: mpsc::Receiver<SessionEvent>,
+    events: mpsc::Receiver<(SessionEvent, Position)>,
+    position: Position,
     /// Ends with the session.
     _reader: AbortOnDropHandle<()>,
 }
 
 impl Session {
-    /// Creates and starts a container; it waits for its plan.
+    /// Creates and starts a container; it waits for its plan. Nothing was done if podman goes away meanwhile, so it is
+    /// done again when podman is back.
     ///
     /// # Errors
     /// podman refuses or is not there.
     pub async fn launch(engine: &Engine, spec: &ContainerSpec, nonce: &str) -> anyhow::Result<Self> {
+        let mut attempt = 1;
+        loop {
+            match Self::try_launch(engine, spec, nonce).await {
+                Err(error) if attempt < LAUNCHES && is_outage(&error) => {
+                    attempt += 1;
+                    tracing::warn!(container = spec.name, error = %format!("{error:#}"), "podman went away, starting the container again");
+                    engine.wait_until_back().await?;
+                    if let Some(name) = &spec.name {
+                        discard(engine, name).await;
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_launch(engine: &Engine, spec: &ContainerSpec, nonce: &str) -> anyhow::Result<Self> {
         let client = &engine.client;
         let id = engine.create(spec).await?;
         let options = AttachOptions {
@@ -85,13 +110,14 @@ impl Session {
             }
         };
         let (sender, events) = mpsc::channel(WAITING_EVENTS);
-        let reader = Reader::new(engine.clone(), id.clone(), nonce, sender);
-        let task = tokio::spawn(reader.run(output));
+        let reader = Reader::new(engine.clone(), id.clone(), nonce, sender, Position::default());
+        let task = tokio::spawn(reader.run(Some(output)));
         Ok(Self {
             id,
             engine: engine.clone(),
             input: Some(input),
             events,
+            position: Position::default(),
             _reader: AbortOnDropHandle::new(task),
         })
     }
@@ -102,11 +128,32 @@ impl Session {
         &self.id
     }
 
-    /// Hands over the plan, which must be a single line.
-    ///
-    /// # Errors
-    /// The container is gone.
-    pub async fn send_plan(&mut self, plan: &impl serde::Serialize) -> anyhow::Result<()> {
+    /// Listens to a container an earlier process started, from `position` on. What it had no time to tell is told now,
+    /// even if it has ended. Its plan cannot be sent any more.
+    #[must_use]
+    pub fn resume(engine: &Engine, name: &str, nonce: &str, position: Position) -> Self {
+        let (sender, events) = mpsc::channel(WAITING_EVENTS);
+        let reader = Reader::new(engine.clone(), name.to_owned(), nonce, sender, position);
+        let task = tokio::spawn(reader.run(None));
+        Self {
+            id: name.to_owned(),
+            engine: engine.clone(),
+            input: None,
+            events,
+            position,
+            _reader: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// Hands over the plan. Whether it arrived is seen by what the container does, which alone is certain.
+    pub async fn tell(&mut self, plan: &impl serde::Serialize) {
+        if let Err(error) = self.send_plan(plan).await {
+            tracing::warn!(container = self.id, error = %format!("{error:#}"), "the plan may not have arrived");
+        }
+    }
+
+    /// Sends the plan, which must be a single line.
+    async fn send_plan(&mut self, plan: &impl serde::Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(plan).context("serialize the plan")?;
         line.push(b'\n');
         let mut input = self.input.take().context("the plan was sent already")?;
@@ -116,7 +163,20 @@ impl Session {
 
     /// The next event. `None` after the last one: finished, died or gone. Cancel safe.
     pub async fn next(&mut self) -> Option<SessionEvent> {
-        self.events.recv().await
+        let (event, position) = self.events.recv().await?;
+        self.position = position;
+        Some(event)
+    }
+
+    /// What of the container's output belongs to the events so far.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Removes the container, which is of no use any more.
+    pub async fn remove(self) {
+        discard(&self.engine, &self.id).await;
     }
 
     /// Asks the container to stop what it is doing.
@@ -128,7 +188,7 @@ impl Session {
 }
 
 /// A quick call to podman: one that hangs is as good as none.
-async fn within_limit<T>(
+pub(super) async fn within_limit<T>(
     call: impl Future<Output = Result<T, pipglr_podman::Error>>,
 ) -> Result<T, pipglr_podman::Error> {
     const LIMIT: Duration = Duration::from_secs(30);
@@ -140,8 +200,17 @@ async fn within_limit<T>(
     }
 }
 
-/// Removes a container that never ran.
-async fn discard(engine: &Engine, id: &str) {
+/// Whether podman was away, or went away: nobody knows what it did of the call.
+fn is_outage(error: &anyhow::Error) -> bool {
+    use pipglr_podman::Error as E;
+    matches!(
+        error.downcast_ref::<E>(),
+        Some(E::Unreachable { .. } | E::Disconnected { .. } | E::TimedOut { .. })
+    )
+}
+
+/// Removes a container that did nothing.
+pub(crate) async fn discard(engine: &Engine, id: &str) {
     if let Err(error) = engine
         .client
         .remove(
@@ -155,232 +224,5 @@ async fn discard(engine: &Engine, id: &str) {
         .await
     {
         tracing::warn!(container = id, %error, "container could not be removed");
-    }
-}
-
-/// Turns frames into events; survives a lost connection by replaying the container's log.
-struct Reader {
-    engine: Engine,
-    id: String,
-    sender: mpsc::Sender<SessionEvent>,
-    streams: [Stream; 2],
-    finished: bool,
-}
-
-/// One of the container's two streams.
-struct Stream {
-    source: Source,
-    markers: MarkerReader,
-    waiting: VecDeque<Piece>,
-    /// Bytes seen so far.
-    seen: u64,
-    /// Bytes of a replay that were seen before.
-    skip: u64,
-}
-
-impl Reader {
-    fn new(engine: Engine, id: String, nonce: &str, sender: mpsc::Sender<SessionEvent>) -> Self {
-        let stream = |source| Stream {
-            source,
-            markers: MarkerReader::new(nonce),
-            waiting: VecDeque::new(),
-            seen: 0,
-            skip: 0,
-        };
-        Self {
-            engine,
-            id,
-            sender,
-            streams: [stream(Source::JobStdout), stream(Source::JobStderr)],
-            finished: false,
-        }
-    }
-
-    async fn run(mut self, output: Output) {
-        let mut lost = self.consume(output).await;
-        // A stream that ends says nothing about the container: podman may have gone away. Only a replay of its log,
-        // made after it stopped, is the whole story.
-        let mut replays_of_stopped = 0;
-        while !self.finished {
-            match self.still_running().await {
-                Ok(true) => {}
-                Ok(false) if replays_of_stopped > 0 && (lost.is_none() || replays_of_stopped >= REPLAYS) => break,
-                Ok(false) => replays_of_stopped += 1,
-                Err(last) => {
-                    self.send(last).await;
-                    return;
-                }
-            }
-            tracing::warn!(
-                container = self.id,
-                reason = lost.as_deref().unwrap_or("end of stream"),
-                "replaying the container's log"
-            );
-            lost = self.replay().await;
-        }
-        if !self.finished {
-            self.release_held().await;
-            let last = self.cause_of_death().await;
-            self.send(last).await;
-        }
-    }
-
-    /// Reads a stream to its end; `Some` is why it broke.
-    async fn consume(&mut self, mut output: Output) -> Option<String> {
-        while let Some(frame) = output.next().await {
-            match frame {
-                Ok(frame) => {
-                    let index = usize::from(frame.kind == OutputKind::Stderr);
-                    self.streams[index].push(&frame.data);
-                    self.merge().await;
-                    if self.finished {
-                        return None;
-                    }
-                }
-                Err(error) => return Some(error.to_string()),
-            }
-        }
-        None
-    }
-
-    async fn replay(&mut self) -> Option<String> {
-        for stream in &mut self.streams {
-            stream.skip = stream.seen;
-        }
-        let options = LogOptions {
-            follow: true,
-            stdout: true,
-            stderr: true,
-            ..LogOptions::default()
-        };
-        let lost = match self.engine.client.logs(&self.id, &options).await {
-            Ok(output) => self.consume(output).await,
-            Err(error) => Some(error.to_string()),
-        };
-        if !self.finished {
-            tokio::time::sleep(PAUSE).await;
-        }
-        lost
-    }
-
-    /// Sends what both streams agree on: output of each in order, a marker when both have reached it.
-    async fn merge(&mut self) {
-        loop {
-            let mut moved = false;
-            for index in 0..self.streams.len() {
-                self.streams[index].drop_forged_marker();
-                while let Some(bytes) = self.streams[index].take_output() {
-                    let source = self.streams[index].source;
-                    self.send(SessionEvent::Output(source, bytes)).await;
-                    moved = true;
-                }
-            }
-            let [out, err] = &mut self.streams;
-            if let (Some(Piece::Event(a)), Some(Piece::Event(_))) = (out.waiting.front(), err.waiting.front()) {
-                let event = match a.clone() {
-                    Event::Start { stage } => SessionEvent::Start { stage },
-                    Event::End { stage, end } => SessionEvent::End { stage, end },
-                    Event::Finished => SessionEvent::Finished,
-                };
-                out.waiting.pop_front();
-                err.waiting.pop_front();
-                self.finished = event == SessionEvent::Finished;
-                self.send(event).await;
-                moved = true;
-            }
-            if !moved || self.finished {
-                return;
-            }
-        }
-    }
-
-    /// Output that was held back because it looked like the start of a marker.
-    async fn release_held(&mut self) {
-        for index in 0..self.streams.len() {
-            let stream = &mut self.streams[index];
-            let source = stream.source;
-            let held = stream.markers.finish();
-            if !held.is_empty() {
-                stream.waiting.push_back(Piece::Output(held));
-            }
-            for piece in std::mem::take(&mut stream.waiting) {
-                if let Piece::Output(bytes) = piece {
-                    self.send(SessionEvent::Output(source, bytes)).await;
-                }
-            }
-        }
-    }
-
-    /// Whether the container runs; waits for podman to come back if it is away.
-    async fn still_running(&self) -> Result<bool, SessionEvent> {
-        let deadline = tokio::time::Instant::now() + LONGEST_OUTAGE;
-        loop {
-            match within_limit(self.engine.client.inspect_container(&self.id)).await {
-                Ok(container) => return Ok(container.state.running),
-                Err(error) if error.is_not_found() => return Err(self.gone()),
-                Err(error) if tokio::time::Instant::now() >= deadline => {
-                    return Err(SessionEvent::Died(format!("podman is away: {error}")));
-                }
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            }
-        }
-    }
-
-    async fn cause_of_death(&self) -> SessionEvent {
-        SessionEvent::Died(match self.engine.client.inspect_container(&self.id).await {
-            Ok(c) if c.state.oom_killed => "the container ran out of memory and was killed".to_owned(),
-            Ok(c) if !c.state.error.is_empty() => format!("the container failed: {}", c.state.error),
-            Ok(c) => format!("the container ended unexpectedly with exit code {}", c.state.exit_code),
-            Err(error) if error.is_not_found() => return self.gone(),
-            Err(error) => format!("the container is lost: {error}"),
-        })
-    }
-
-    fn gone(&self) -> SessionEvent {
-        let id = self.id.clone();
-        SessionEvent::Gone { id }
-    }
-
-    /// Waits until there is room; nobody else waits for this task, so it cannot be waited for in turn.
-    async fn send(&mut self, event: SessionEvent) {
-        if self.sender.send(event).await.is_err() {
-            // The job is over when nobody listens.
-            self.finished = true;
-        }
-    }
-}
-
-impl Stream {
-    /// The next output, if it is at the front.
-    fn take_output(&mut self) -> Option<Vec<u8>> {
-        match self.waiting.pop_front() {
-            Some(Piece::Output(bytes)) => Some(bytes),
-            Some(event) => {
-                self.waiting.push_front(event);
-                None
-            }
-            None => None,
-        }
-    }
-
-    /// A marker the other stream never reaches is none.
-    fn drop_forged_marker(&mut self) {
-        let waiting = self.waiting.iter().map(|piece| match piece {
-            Piece::Output(bytes) => bytes.len(),
-            Piece::Event(_) => 0,
-        });
-        if matches!(self.waiting.front(), Some(Piece::Event(_))) && waiting.sum::<usize>() > WAITING_BYTES {
-            self.waiting.pop_front();
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        let skip = self.skip.min(bytes.len() as u64);
-        self.skip -= skip;
-        let fresh = &bytes[usize::try_from(skip).expect("no more than a chunk")..];
-        if !fresh.is_empty() {
-            self.seen += fresh.len() as u64;
-            self.waiting.extend(self.markers.push(fresh));
-        }
     }
 }

@@ -2,10 +2,13 @@
 
 use crate::trace::sender::FinalState;
 use pipglr_protocol::update::{FailureReason, UpdateState};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// A job's end that is not success.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum JobError {
     /// A script or a helper phase ended with this code.
     #[error("exit code {0}")]
@@ -18,13 +21,13 @@ pub enum JobError {
     ScriptTimeout,
     /// `prepare_timeout` or `get_sources_timeout` of config.toml was up.
     #[error("{what} timeout: exceeded timeout of {}", go_duration(*.limit))]
-    StageTimeout { what: &'static str, limit: Duration },
+    StageTimeout { what: Cow<'static, str>, limit: Duration },
     /// Canceled by a user.
     #[error("canceled")]
     Canceled,
     /// The runner was told to stop.
     #[error("aborted: {0}")]
-    Interrupted(&'static str),
+    Interrupted(Cow<'static, str>),
     /// An image could not be had; carries its classification.
     #[error("failed to pull image {image:?} with specified policies [{policies}]: {message}")]
     Pull {
@@ -42,9 +45,16 @@ pub enum JobError {
     /// Somebody removed a container of the job while it worked.
     #[error("container {id:?} was removed by somebody else")]
     ContainerGone { id: String },
+    /// A container ended before it had its plan; nothing was done.
+    #[error("{0}")]
+    NothingRan(String),
     /// Our side broke.
     #[error("{0:#}")]
-    System(#[from] anyhow::Error),
+    System(
+        #[from]
+        #[serde(with = "words")]
+        anyhow::Error,
+    ),
 }
 
 impl JobError {
@@ -58,13 +68,15 @@ impl JobError {
             Self::Interrupted(_) => FailureReason::RunnerInterrupted,
             Self::Pull { reason, .. } | Self::Secrets { reason, .. } => reason.clone(),
             Self::Configuration(_) => FailureReason::RunnerConfigurationError,
-            Self::ContainerGone { .. } | Self::System(_) => FailureReason::RunnerSystemFailure,
+            Self::ContainerGone { .. } | Self::NothingRan(_) | Self::System(_) => FailureReason::RunnerSystemFailure,
         }
     }
 
     pub(super) fn stage_timeout(what: &'static str) -> Self {
-        let limit = Duration::ZERO;
-        Self::StageTimeout { what, limit }
+        Self::StageTimeout {
+            what: Cow::Borrowed(what),
+            limit: Duration::ZERO,
+        }
     }
 
     /// Whether containers of the job may still be busy: it was stopped from outside, or nobody knows.
@@ -75,6 +87,7 @@ impl JobError {
             | Self::Canceled
             | Self::Interrupted(_)
             | Self::ContainerGone { .. }
+            | Self::NothingRan(_)
             | Self::System(_) => true,
             Self::ExitCode(_)
             | Self::ScriptTimeout
@@ -93,6 +106,19 @@ impl JobError {
             ""
         };
         format!("Job failed{system}: {self}")
+    }
+}
+
+/// An error as the words it is told in: all of it that survives the runner.
+mod words {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(error: &anyhow::Error, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{error:#}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<anyhow::Error, D::Error> {
+        String::deserialize(deserializer).map(anyhow::Error::msg)
     }
 }
 

@@ -18,15 +18,36 @@ pub(super) struct BuildEnds {
     pub(super) succeeded: Vec<String>,
 }
 
-/// Follows a helper container to its end and gives the end of its last phase. `done` gets the phases that succeeded;
-/// `time_is_up` limits the time until the sources are there.
+impl BuildEnds {
+    /// Those that ended before.
+    pub(super) fn of(ended: Vec<(String, StageEnd)>) -> Self {
+        let mut ends = Self::default();
+        for (stage, end) in ended {
+            ends.note(stage, end);
+        }
+        ends
+    }
+
+    fn note(&mut self, stage: String, end: StageEnd) {
+        match stage.as_str() {
+            "after_script" => self.after_script = Some(end),
+            "cleanup_file_variables" => {}
+            _ => {
+                if end == StageEnd::Exited(0) {
+                    self.succeeded.push(stage);
+                }
+                self.script = Some(end);
+            }
+        }
+    }
+}
+
+/// Follows a helper container to its end. `time_is_up` limits the time until the sources are there.
 pub(super) async fn follow(
     session: &mut Session,
     trace: &Trace,
-    done: &mut Vec<String>,
     time_is_up: impl Future<Output = ()>,
-) -> Result<Option<StageEnd>, JobError> {
-    let mut last = None;
+) -> Result<(), JobError> {
     let mut fetching = true;
     tokio::pin!(time_is_up);
     loop {
@@ -34,17 +55,11 @@ pub(super) async fn follow(
             event = session.next() => event,
             () = &mut time_is_up, if fetching => return Err(JobError::stage_timeout("get sources")),
         };
-        let Some(event) = event else { return Ok(last) };
-        match show(event, trace)? {
-            Shown::End(stage, end) => {
-                last = Some(end);
-                if end == StageEnd::Exited(0) {
-                    fetching &= stage != "get_sources";
-                    done.push(stage);
-                }
-            }
-            Shown::Output => {}
-            Shown::Finished => return Ok(last),
+        let Some(event) = event else { return Ok(()) };
+        match show(event, session, trace)? {
+            Shown::End(stage, StageEnd::Exited(0)) => fetching &= stage != "get_sources",
+            Shown::End(..) | Shown::Output => {}
+            Shown::Finished => return Ok(()),
         }
     }
 }
@@ -76,22 +91,10 @@ pub(super) async fn follow_build(
             }
         };
         let Some(event) = event else { return Ok(()) };
-        match show(event, trace)? {
+        match show(event, session, trace)? {
             Shown::Output => {}
             Shown::Finished => return Ok(()),
-            Shown::End(stage, end) => match stage.as_str() {
-                "after_script" => ends.after_script = Some(end),
-                "cleanup_file_variables" => {}
-                _ => {
-                    if end == StageEnd::Canceled {
-                        trace.warning("script canceled externally (UI, API)");
-                    }
-                    if end == StageEnd::Exited(0) {
-                        ends.succeeded.push(stage);
-                    }
-                    ends.script = Some(end);
-                }
-            },
+            Shown::End(stage, end) => ends.note(stage, end),
         }
     }
 }
@@ -102,20 +105,29 @@ enum Shown {
     Finished,
 }
 
-fn show(event: SessionEvent, trace: &Trace) -> Result<Shown, JobError> {
-    match event {
-        SessionEvent::Output(source, bytes) => trace.write(source, &bytes),
-        SessionEvent::Start { stage } => trace.section_start(&stage, &title(&stage)),
-        SessionEvent::End { stage, end } => {
-            trace.flush_job();
-            trace.section_end(&stage);
-            return Ok(Shown::End(stage, end));
+/// Puts an event into the log, and into the journal what it means for the job, as one.
+fn show(event: SessionEvent, session: &Session, trace: &Trace) -> Result<Shown, JobError> {
+    trace.record(|log| {
+        log.at(session.position());
+        match event {
+            SessionEvent::Output(source, bytes) => log.write(source, &bytes),
+            SessionEvent::Start { stage } => log.section_start(&stage, &title(&stage)),
+            SessionEvent::End { stage, end } => {
+                log.flush_job();
+                log.section_end(&stage);
+                if end == StageEnd::Canceled {
+                    log.warning("script canceled externally (UI, API)");
+                }
+                log.ended(&stage, end);
+                return Ok(Shown::End(stage, end));
+            }
+            SessionEvent::Finished => return Ok(Shown::Finished),
+            SessionEvent::Died(reason) => return Err(JobError::System(anyhow::anyhow!(reason))),
+            SessionEvent::NothingRan(reason) => return Err(JobError::NothingRan(reason)),
+            SessionEvent::Gone { id } => return Err(JobError::ContainerGone { id }),
         }
-        SessionEvent::Finished => return Ok(Shown::Finished),
-        SessionEvent::Died(reason) => return Err(JobError::System(anyhow::anyhow!(reason))),
-        SessionEvent::Gone { id } => return Err(JobError::ContainerGone { id }),
-    }
-    Ok(Shown::Output)
+        Ok(Shown::Output)
+    })
 }
 
 /// Section titles as GitLab users know them.

@@ -21,6 +21,18 @@ pub(super) fn print(job: &AcceptedJob, trace: &Trace) {
     }
 }
 
+/// Says that what the log shows so far is done again.
+pub(super) fn print_new_beginning(trace: &Trace) {
+    let open = trace.open_section();
+    trace.record(|log| {
+        log.flush();
+        if let Some(open) = open {
+            log.section_end(&open);
+        }
+        log.warning("the runner was restarted before this job's scripts began: the job is prepared anew");
+    });
+}
+
 /// Names the policy that put this job into the pipeline, and says whose variables count.
 ///
 /// Compat: gitlab-runner common/build.go `printPolicyOptions`.

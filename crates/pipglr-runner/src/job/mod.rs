@@ -9,10 +9,11 @@ pub mod plan;
 mod prepare;
 mod script;
 mod secrets;
+mod step;
 mod variables;
 
 pub use failure::{JobError, classify_pull, final_state, go_duration};
-pub use plan::{AcceptedJob, JobPlan, SlotNumbers};
+pub use plan::{AcceptedJob, JobPlan, Seed, SlotNumbers};
 use plan::{Timeouts, settings};
 pub use variables::{expand, parse_bool};
 
@@ -21,17 +22,20 @@ use crate::container_side::marker::StageEnd;
 use crate::containers::Engine;
 use crate::containers::objects::remove_job_objects;
 use crate::containers::service_output;
+use crate::containers::session::Session;
 use crate::gitlab::{JobApi, StateReport, UpdateAnswer};
+use crate::journal::{self, Journal, Kept};
 use crate::metrics::Progress;
 use crate::trace::Trace;
 use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
 use anyhow::Context as _;
-use attempts::{follow_helper, follow_scripts};
+use attempts::{Build, follow_helper, follow_scripts};
 use pipglr_protocol::update::{FailureReason, Output, RemoteJobState, UpdateState};
-use prepare::{Ready, prepare, sources_helper, start_helper};
+use prepare::{Ready, finish_again, listen_again, prepare, prepare_again, sources_helper, start_helper};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use step::Step;
 use tokio_util::sync::CancellationToken;
 
 /// What a job needs of the world besides itself.
@@ -39,7 +43,7 @@ use tokio_util::sync::CancellationToken;
 pub struct World {
     pub engine: Engine,
     pub api: JobApi,
-    /// Where the job's log is kept while it runs.
+    /// Where journals and logs of jobs are kept while they run.
     pub directory: PathBuf,
     pub pace: Pace,
     /// Raised when running jobs have to end now.
@@ -64,36 +68,76 @@ pub struct JobRecord {
 /// Never fails: whatever goes wrong is the job's outcome. Objects on the engine are removed after the final state was
 /// sent, off the job's critical path.
 pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
-    let began = Instant::now();
-    let record = |state, failure_reason, delivery| JobRecord {
-        state,
-        failure_reason,
-        delivery,
-        duration: began.elapsed(),
-    };
-    let signals = JobSignals::default();
-    if !acknowledge(&world.api, &signals).await {
-        return record(None, None, None);
-    }
-    let trace = match create_trace(&job, &world) {
-        Ok(trace) => trace,
+    let opened = Journal::create(&world.directory, &job)
+        .and_then(|journal| open_trace(&job, &world, journal, journal::Progress::default()));
+    match opened {
+        Ok(trace) => live(&job, Step::Accepted, trace, &world).await,
         Err(error) => {
             tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot start");
-            report_without_log(&world.api).await;
-            return record(
-                Some(UpdateState::Failed),
-                Some(FailureReason::RunnerSystemFailure),
-                None,
-            );
+            if acknowledge(&world.api, &JobSignals::default()).await {
+                report_without_log(&world.api).await;
+            }
+            lost(&job)
         }
-    };
+    }
+}
+
+/// Goes on with a job an earlier process left, or fails it.
+pub async fn adopt_job(kept: Kept, world: World) -> JobRecord {
+    let Kept {
+        job,
+        journal,
+        progress,
+        rebooted,
+    } = kept;
+    let step = Step::resume(progress.step.clone(), rebooted);
+    tracing::info!(
+        job_id = job.payload.id.0,
+        ?step,
+        "job of an earlier process is taken over"
+    );
+    match open_trace(&job, &world, journal, progress) {
+        Ok(trace) => live(&job, step, trace, &world).await,
+        Err(error) => {
+            tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot be taken over");
+            report_without_log(&world.api).await;
+            if let Ok(plan) = plan::lower(&job) {
+                remove_job_objects(&world.engine, &plan).await;
+            }
+            lost(&job)
+        }
+    }
+}
+
+fn open_trace(
+    job: &AcceptedJob,
+    world: &World,
+    journal: Journal,
+    progress: journal::Progress,
+) -> anyhow::Result<Trace> {
+    let path = journal.log();
+    let settings = plan::trace_settings(job);
+    let trace = Trace::open(journal, progress, &settings).with_context(|| format!("open {}", path.display()))?;
+    trace.tell(world.progress.clone());
+    Ok(trace)
+}
+
+/// A job from the step it is at to its end.
+async fn live(job: &AcceptedJob, step: Step, trace: Trace, world: &World) -> JobRecord {
+    let signals = JobSignals::default();
+    if matches!(step, Step::Accepted) && !acknowledge(&world.api, &signals).await {
+        forget(job, &trace);
+        return record(job, None, None, None);
+    }
     let mut sender = Sender::new(trace.clone(), world.api.clone(), signals.clone(), world.pace);
     let sending_done = CancellationToken::new();
     let planned = OnceLock::new();
     let (end, ()) = tokio::join!(
         async {
-            let end = supervised(&job, &planned, &world, &trace, &signals).await;
-            let end = close_trace(&trace, end);
+            let end = match step {
+                Step::Ended { end } => end,
+                step => close_trace(&trace, supervised(job, step, &planned, world, &trace, &signals).await),
+            };
             sending_done.cancel();
             end
         },
@@ -101,19 +145,44 @@ pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
     );
     let last = final_state(&end, &job.payload.features.failure_reasons);
     let reason = end.as_ref().err().map(JobError::reason);
-    let plan = planned.get();
-    let (delivery, removed) = tokio::join!(sender.finish(&last), stop_at_once(&end, plan, &world.engine));
+    // A job that ended with an earlier process was not planned by this one.
+    let plan = planned.into_inner().or_else(|| plan::lower(job).ok());
+    let (delivery, removed) = tokio::join!(sender.finish(&last), stop_at_once(&end, plan.as_ref(), &world.engine));
     if let Err(JobError::System(error)) = &end {
         tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job failed for reasons on our side");
     }
-    let finished = record(Some(last.state), reason, Some(delivery));
-    if let (Some(plan), false) = (plan, removed) {
+    let finished = record(job, Some(last.state), reason, Some(delivery));
+    if let (Some(plan), false) = (&plan, removed) {
         remove_job_objects(&world.engine, plan).await;
     }
-    if let Err(error) = std::fs::remove_file(trace.path()) {
-        tracing::warn!(job_id = job.payload.id.0, %error, "job log could not be removed");
-    }
+    forget(job, &trace);
     finished
+}
+
+fn record(
+    job: &AcceptedJob,
+    state: Option<UpdateState>,
+    failure_reason: Option<FailureReason>,
+    delivery: Option<Delivery>,
+) -> JobRecord {
+    JobRecord {
+        state,
+        failure_reason,
+        delivery,
+        duration: job.age(),
+    }
+}
+
+/// Of a job that cannot even be written about.
+fn lost(job: &AcceptedJob) -> JobRecord {
+    let (state, reason) = (UpdateState::Failed, FailureReason::RunnerSystemFailure);
+    record(job, Some(state), Some(reason), None)
+}
+
+fn forget(job: &AcceptedJob, trace: &Trace) {
+    if let Err(error) = trace.forget() {
+        tracing::warn!(job_id = job.payload.id.0, %error, "the job's journal could not be removed");
+    }
 }
 
 /// The second phase of the two-phase commit: only after it is the job ours.
@@ -124,18 +193,6 @@ async fn acknowledge(api: &JobApi, signals: &JobSignals) -> bool {
     }
     // Every other failure starts the job: the coordinator may have taken the acknowledgement without our hearing of it.
     update.answer != UpdateAnswer::Gone && update.remote != Some(RemoteJobState::Ended)
-}
-
-fn create_trace(job: &AcceptedJob, world: &World) -> anyhow::Result<Trace> {
-    std::fs::create_dir_all(&world.directory).with_context(|| format!("create {}", world.directory.display()))?;
-    // Job numbers are unique on one instance only, and runners of several may share this directory.
-    let path = world
-        .directory
-        .join(format!("{}-{}.log", job.payload.id, uuid::Uuid::new_v4().simple()));
-    let trace =
-        Trace::create(&path, &plan::trace_settings(job)).with_context(|| format!("create {}", path.display()))?;
-    trace.tell(world.progress.clone());
-    Ok(trace)
 }
 
 /// Tells the coordinator about a job that ended for reasons on our side.
@@ -158,7 +215,8 @@ async fn stop_at_once(end: &Result<(), JobError>, plan: Option<&JobPlan>, engine
     }
 }
 
-/// Writes the last line. A job whose log could not be written has not succeeded.
+/// Writes the last line and, as one with it, that only reporting is left. A job whose log could not be written has not
+/// succeeded.
 fn close_trace(trace: &Trace, end: Result<(), JobError>) -> Result<(), JobError> {
     trace.flush();
     let end = match trace.take_error() {
@@ -167,17 +225,22 @@ fn close_trace(trace: &Trace, end: Result<(), JobError>) -> Result<(), JobError>
         )),
         None => end,
     };
-    match &end {
-        Ok(()) => trace.info("Job succeeded"),
-        Err(error) => trace.error(&error.last_line()),
-    }
-    trace.flush();
-    end
+    trace.record(|log| {
+        match &end {
+            Ok(()) => log.info("Job succeeded"),
+            Err(error) => log.error(&error.last_line()),
+        }
+        log.flush();
+        let step = Step::Ended { end };
+        log.enter(&step);
+        step.into_end()
+    })
 }
 
 /// Plans the job and runs its phases, under everything that can end a job from outside.
 async fn supervised(
     job: &AcceptedJob,
+    step: Step,
     planned: &OnceLock<JobPlan>,
     world: &World,
     trace: &Trace,
@@ -187,9 +250,9 @@ async fn supervised(
     let end = tokio::select! {
         biased;
         () = signals.abort.cancelled() => Err(JobError::Canceled),
-        () = world.interrupt.cancelled() => Err(JobError::Interrupted("terminated")),
-        () = tokio::time::sleep(timeout) => Err(JobError::Timeout(timeout)),
-        end = plan_and_run(job, planned, world, trace, signals) => end,
+        () = world.interrupt.cancelled() => Err(JobError::Interrupted("terminated".into())),
+        () = tokio::time::sleep(timeout.saturating_sub(job.age())) => Err(JobError::Timeout(timeout)),
+        end = plan_and_run(job, step, planned, world, trace, signals) => end,
     };
     if let Err(JobError::Timeout(_)) = end {
         header::warn_of_time_out(trace);
@@ -199,28 +262,46 @@ async fn supervised(
 
 async fn plan_and_run(
     job: &AcceptedJob,
+    step: Step,
     planned: &OnceLock<JobPlan>,
     world: &World,
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<(), JobError> {
-    header::print(job, trace);
+    if let Step::Accepted = step {
+        trace.enter(&Step::Preparing);
+        header::print(job, trace);
+    }
     let mut job = job.clone();
-    if !job.payload.secrets.is_empty() {
+    // A job that got further has them in its journal.
+    if !job.payload.secrets.is_empty() && matches!(step, Step::Accepted | Step::Preparing) {
         job.secrets = tokio::select! {
             biased;
             () = signals.cancel.cancelled() => return Err(JobError::Canceled),
             secrets = secrets::resolve(&job, trace) => secrets?,
         };
+        trace.keep_job(&job).context("write the job's secrets to its journal")?;
     }
     let plan = plan::lower(&job)?;
-    run_phases(&job, planned.get_or_init(|| plan), world, trace, signals).await
+    let plan = planned.get_or_init(|| plan);
+    match step {
+        Step::Accepted => plan.warnings.iter().for_each(|warning| trace.warning(warning)),
+        Step::Preparing => {
+            header::print_new_beginning(trace);
+            world.engine.wait_until_back().await.context("podman is away")?;
+            remove_job_objects(&world.engine, plan).await;
+        }
+        Step::Lost { reason } => return Err(JobError::System(anyhow::anyhow!(reason))),
+        Step::Sources | Step::Scripts | Step::Finishing { .. } | Step::Ended { .. } => {}
+    }
+    run_phases(&job, plan, step, world, trace, signals).await
 }
 
-/// The phases of a job in the order its log shows them. Images, volumes and git are prepared at the same time.
+/// The phases of a job in the order its log shows them, from the step it is at.
 async fn run_phases(
     job: &AcceptedJob,
     plan: &JobPlan,
+    step: Step,
     world: &World,
     trace: &Trace,
     signals: &JobSignals,
@@ -233,26 +314,26 @@ async fn run_phases(
         builds = plan.builds.name,
         "job planned"
     );
-    for warning in &plan.warnings {
-        trace.warning(warning);
-    }
-    let mut ready = tokio::select! {
-        biased;
-        // Before the user's scripts began there is nothing to be graceful about.
-        () = signals.cancel.cancelled() => return Err(JobError::Canceled),
-        () = limit(plan.timeouts.prepare) => return Err(Timeouts::exceeded("prepare", plan.timeouts.prepare)),
-        ready = prepare(job, plan, world, trace) => ready?,
-    };
-    let services = std::mem::take(&mut ready.services);
-    let rest = run_prepared(job, plan, ready, world, trace, signals);
-    if plan.services.show_output {
-        tokio::select! {
-            biased;
-            end = rest => end,
-            never = service_output::show(&world.engine, &services, trace) => match never {},
+    match step {
+        Step::Finishing { end } => finish(plan, end, true, world, trace).await,
+        Step::Scripts => {
+            let build = Build::Told(listen_again("build", plan, &world.engine, trace).await?);
+            let end = run_scripts(plan, build, world, trace, signals).await;
+            finish(plan, end, false, world, trace).await
         }
-    } else {
-        rest.await
+        step => {
+            let mut ready = make_ready(job, plan, &step, world, trace, signals).await?;
+            let services = std::mem::take(&mut ready.services);
+            let rest = run_prepared(job, plan, &step, ready, world, trace, signals);
+            if !plan.services.show_output {
+                return rest.await;
+            }
+            tokio::select! {
+                biased;
+                end = rest => end,
+                never = service_output::show(&world.engine, &services, trace) => match never {},
+            }
+        }
     }
 }
 
@@ -260,37 +341,65 @@ async fn run_phases(
 async fn run_prepared(
     job: &AcceptedJob,
     plan: &JobPlan,
+    step: &Step,
     mut ready: Ready,
     world: &World,
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<(), JobError> {
-    let mut end = match ready.sources.take() {
-        Some(session) => {
-            tokio::select! {
-                biased;
-                () = signals.cancel.cancelled() => return Err(JobError::Canceled),
-                end = follow_helper(session, sources_helper(plan), "helper-prepare", plan, world, trace) => match end {
-                    Err(error @ JobError::StageTimeout { .. }) => return Err(error),
-                    end => end.and_then(stage_result),
-                },
-            }
-        }
-        None => Ok(()),
-    };
+    let mut end = get_sources(ready.sources.take(), plan, step, world, trace, signals).await?;
     if end.is_ok() {
-        end = run_scripts(job, plan, ready, world, trace, signals).await;
+        header::print_policy(job, trace);
+        end = run_scripts(plan, Build::waiting(ready), world, trace, signals).await;
     }
-    let uploads = if end.is_ok() {
-        &plan.uploads_on_success
-    } else {
-        &plan.uploads_on_failure
+    finish(plan, end, false, world, trace).await
+}
+
+/// Images, volumes and git are prepared at the same time.
+async fn make_ready(
+    job: &AcceptedJob,
+    plan: &JobPlan,
+    step: &Step,
+    world: &World,
+    trace: &Trace,
+    signals: &JobSignals,
+) -> Result<Ready, JobError> {
+    let ready = async {
+        match step {
+            Step::Sources => prepare_again(plan, world, trace).await,
+            _ => prepare(job, plan, world, trace).await,
+        }
     };
-    if !uploads.is_empty() && !matches!(end, Err(JobError::System(_))) {
-        let uploaded = finish_in_helper(plan, uploads, world, trace).await;
-        end = end.and(uploaded);
+    tokio::select! {
+        biased;
+        // Before the user's scripts began there is nothing to be graceful about.
+        () = signals.cancel.cancelled() => Err(JobError::Canceled),
+        () = limit(plan.timeouts.prepare) => Err(Timeouts::exceeded("prepare", plan.timeouts.prepare)),
+        ready = ready => ready,
     }
-    end
+}
+
+/// Follows the helper that fetches sources and artifacts, and gives its end; an error ends the job at once.
+async fn get_sources(
+    session: Option<Session>,
+    plan: &JobPlan,
+    step: &Step,
+    world: &World,
+    trace: &Trace,
+    signals: &JobSignals,
+) -> Result<Result<(), JobError>, JobError> {
+    let Some(session) = session else { return Ok(Ok(())) };
+    if !matches!(step, Step::Sources) {
+        trace.enter(&Step::Sources);
+    }
+    tokio::select! {
+        biased;
+        () = signals.cancel.cancelled() => Err(JobError::Canceled),
+        end = follow_helper(session, sources_helper(plan), "helper-prepare", plan, world, trace) => match end {
+            Err(error @ JobError::StageTimeout { .. }) => Err(error),
+            end => Ok(end.and_then(stage_result)),
+        },
+    }
 }
 
 /// Ends when a phase's time is up; never if it has no limit of its own.
@@ -303,15 +412,13 @@ async fn limit(time: Option<Duration>) {
 
 /// The user's scripts, in the build container.
 async fn run_scripts(
-    job: &AcceptedJob,
     plan: &JobPlan,
-    ready: Ready,
+    build: Build,
     world: &World,
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<(), JobError> {
-    header::print_policy(job, trace);
-    let ends = follow_scripts(plan, ready, world, trace, &signals.cancel).await?;
+    let ends = follow_scripts(plan, build, world, trace, &signals.cancel).await?;
     if let Some(error) = ends.after_script.and_then(|end| stage_result(Some(end)).err()) {
         if !plan.ignore_after_script && ends.script == Some(StageEnd::Exited(0)) {
             return Err(error);
@@ -323,17 +430,54 @@ async fn run_scripts(
     stage_result(ends.script)
 }
 
-async fn finish_in_helper(plan: &JobPlan, phases: &[Phase], world: &World, trace: &Trace) -> Result<(), JobError> {
+/// What is done with the project directory after the scripts; `begun` by an earlier process.
+async fn finish(
+    plan: &JobPlan,
+    end: Result<(), JobError>,
+    begun: bool,
+    world: &World,
+    trace: &Trace,
+) -> Result<(), JobError> {
+    let uploads = if end.is_ok() {
+        &plan.uploads_on_success
+    } else {
+        &plan.uploads_on_failure
+    };
+    if uploads.is_empty() || matches!(end, Err(JobError::System(_))) {
+        return end;
+    }
     // File variables are gone by now and stay gone: only their paths are known here.
     let helper = HelperPlan {
         nonce: plan.build.nonce.clone(),
         environment: plan.build.environment.clone(),
         gitlab_env: Some(plan.build.gitlab_env.clone()),
-        phases: phases.to_vec(),
+        phases: uploads.clone(),
         ..HelperPlan::default()
     };
+    let step = Step::Finishing { end };
+    if !begun {
+        trace.enter(&step);
+    }
+    let finished = finish_in_helper(plan, helper, begun, world, trace).await;
+    step.into_end().and(finished)
+}
+
+async fn finish_in_helper(
+    plan: &JobPlan,
+    helper: HelperPlan,
+    begun: bool,
+    world: &World,
+    trace: &Trace,
+) -> Result<(), JobError> {
     let role = "helper-finish";
-    let session = start_helper(plan, &helper, role, &world.engine).await?;
+    let running = match begun {
+        true => finish_again(plan, &world.engine, trace).await?,
+        false => None,
+    };
+    let session = match running {
+        Some(session) => session,
+        None => start_helper(plan, &helper, role, &world.engine).await?,
+    };
     stage_result(follow_helper(session, helper, role, plan, world, trace).await?)
 }
 

@@ -4,11 +4,11 @@
 use super::plan::{AcceptedJob, JobPlan};
 use super::{JobError, World};
 use crate::container_side::helper::HelperPlan;
-use crate::containers::image::ensure_image;
+use crate::containers::image::{ensure_image, image_again};
 use crate::containers::objects::{create_network, create_volumes, remove_job_objects};
 use crate::containers::readiness::Waiting;
 use crate::containers::services::{self, Service};
-use crate::containers::session::Session;
+use crate::containers::session::{Position, Session, discard};
 use crate::containers::{Engine, caches, limits, spec};
 use crate::trace::Trace;
 use crate::trace::turns::Turns;
@@ -81,6 +81,62 @@ pub(super) async fn prepare(
     trace.line(&format!("Running on {} via {}...", plan.names.base, host_name()));
     trace.section_end("prepare_script");
     Ok(ready)
+}
+
+/// After the runner was restarted before the sources were there: listens to the helper again. The build container lost
+/// its connection and was never told what to do, so there is a new one.
+pub(super) async fn prepare_again(plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
+    let engine = &world.engine;
+    let sources = listen_again("helper-prepare", plan, engine, trace).await?;
+    discard(engine, &plan.names.container("build")).await;
+    let image = image_again(engine, &plan.image).await?;
+    let build = start_build(plan, &image, engine).await?;
+    Ok(Ready {
+        sources: Some(sources),
+        build,
+        image,
+        // They go on; their output is not shown any more.
+        services: Vec::new(),
+    })
+}
+
+/// Listens again to a container an earlier process started, from where the log is.
+pub(super) async fn listen_again(
+    role: &str,
+    plan: &JobPlan,
+    engine: &Engine,
+    trace: &Trace,
+) -> Result<Session, JobError> {
+    engine.wait_until_back().await.context("podman is away")?;
+    let name = plan.names.container(role);
+    match engine.client.inspect_container(&name).await {
+        Err(error) if error.is_not_found() => Err(JobError::System(anyhow::anyhow!(
+            "the runner was restarted, and the job's {role} container is gone"
+        ))),
+        // Any other trouble is the session's own.
+        Ok(_) | Err(_) => Ok(Session::resume(engine, &name, &plan.build.nonce, trace.position())),
+    }
+}
+
+/// As [`listen_again`], of the helper that finishes the job, if it was started at all.
+pub(super) async fn finish_again(plan: &JobPlan, engine: &Engine, trace: &Trace) -> Result<Option<Session>, JobError> {
+    engine.wait_until_back().await.context("podman is away")?;
+    let name = plan.names.container("helper-finish");
+    let nothing_heard = trace.position() == Position::default();
+    match engine.client.inspect_container(&name).await {
+        Ok(container) if container.state.status == "created" && nothing_heard => {
+            discard(engine, &name).await;
+            Ok(None)
+        }
+        // podman would make the volume anew, and an empty project directory is nothing to upload.
+        Err(error) if error.is_not_found() && nothing_heard && has_builds(plan, engine).await? => Ok(None),
+        Ok(_) | Err(_) => listen_again("helper-finish", plan, engine, trace).await.map(Some),
+    }
+}
+
+async fn has_builds(plan: &JobPlan, engine: &Engine) -> Result<bool, JobError> {
+    let exists = engine.client.volume_exists(&plan.builds.name).await;
+    Ok(exists.context("look for the volume of the project directory")?)
 }
 
 async fn try_prepare(plan: &JobPlan, world: &World, trace: &Trace) -> Result<Ready, JobError> {
@@ -186,7 +242,7 @@ pub(super) async fn start_helper(
     let mut session = Session::launch(engine, &container, &helper.nonce)
         .await
         .context("start the helper container")?;
-    session.send_plan(&helper).await?;
+    session.tell(&helper).await;
     Ok(session)
 }
 

@@ -3,6 +3,7 @@
 //! Each `[[runners]]` entry has a task of its own; a changed configuration replaces all of them. Before one asks for a
 //! job it holds a slot, so that a job that arrives can always start; slots go back when they are dropped.
 
+mod adopt;
 mod health;
 mod info;
 mod poll;
@@ -10,16 +11,18 @@ mod registry_auth;
 pub mod rotation;
 mod shutdown;
 pub(crate) mod slots;
+mod supervise;
 
 pub use info::runner_info;
 pub use rotation::Rotation;
 pub use shutdown::{Shutdown, ShutdownLevel};
 
 use crate::config::{Config, RunnerConfig};
-use crate::containers::{Engine, objects};
+use crate::containers::Engine;
+use crate::containers::objects::{self, Keep};
 use crate::gitlab::{Connection, GitLab, TlsFiles};
-use crate::job::{JobRecord, World, plan::AcceptedJob, run_job};
-use crate::metrics::{self, EndedJob, Metrics, View};
+use crate::journal;
+use crate::metrics::{Metrics, View};
 use anyhow::Context as _;
 use poll::Poller;
 use slots::Slots;
@@ -32,12 +35,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Below the state directory.
-const JOB_LOGS: &str = "jobs";
+const JOBS: &str = "jobs";
 
 /// What the manager is told besides its configuration.
 #[derive(Debug, Clone)]
 pub struct ManagerOptions {
-    /// Job logs and everything else that has to survive this process.
+    /// Journals of jobs and everything else that has to survive this process.
     pub state_dir: PathBuf,
     pub system_id: String,
 }
@@ -47,7 +50,7 @@ pub struct ManagerOptions {
 pub enum Ended {
     /// All jobs ended.
     Clean,
-    /// Jobs were still running when time was up.
+    /// Jobs were still running when time was up. The next process takes them over.
     JobsLost,
 }
 
@@ -92,16 +95,9 @@ pub async fn run_following(
     options: ManagerOptions,
     shutdown: Shutdown,
 ) -> anyhow::Result<Ended> {
-    let reaped = objects::reap_leftovers(&engine, &options.system_id)
-        .await
-        .with_context(|| format!("ask podman at {} for leftovers", engine.settings().socket.display()))?;
-    if reaped > 0 {
-        tracing::info!(
-            count = reaped,
-            "removed containers and volumes of jobs that ended with an earlier process"
-        );
-    }
-    remove_old_logs(&options.state_dir.join(JOB_LOGS));
+    let jobs = options.state_dir.join(JOBS);
+    let _sole_user = journal::lock(&jobs)?;
+    let kept = journal::kept(&jobs);
     let Following {
         mut configs,
         rotation,
@@ -125,6 +121,15 @@ pub async fn run_following(
         let stop = shutdown.graceful().clone();
         shared.tasks.spawn(rotation.run(configs.clone(), stop));
     }
+    let keep = adopt::keep(&kept);
+    adopt::adopt(kept, &shared);
+    if let Err(error) = reap(&shared, &keep).await {
+        // What can be said about adopted jobs is said, even if podman does not come back.
+        let shutdown_timeout = configs.borrow().shutdown_timeout();
+        shutdown.request(ShutdownLevel::Graceful);
+        drain(&shared.tasks, shutdown_timeout, &shutdown).await;
+        return Err(error);
+    }
     let mut connections = HashMap::new();
     loop {
         let config = configs.borrow_and_update().clone();
@@ -141,6 +146,21 @@ pub async fn run_following(
     }
     let shutdown_timeout = configs.borrow().shutdown_timeout();
     Ok(drain(&shared.tasks, shutdown_timeout, &shutdown).await)
+}
+
+/// Removes what jobs left that ended with an earlier process.
+async fn reap(shared: &Shared, keep: &Keep) -> anyhow::Result<()> {
+    let (engine, system_id) = (&shared.engine, &shared.options.system_id);
+    let reaped = objects::reap_leftovers(engine, system_id, keep)
+        .await
+        .with_context(|| format!("ask podman at {} for leftovers", engine.settings().socket.display()))?;
+    if reaped > 0 {
+        tracing::info!(
+            count = reaped,
+            "removed containers and volumes of jobs that ended with an earlier process"
+        );
+    }
+    Ok(())
 }
 
 /// Starts polling with a version of the configuration. Gives what ends it again.
@@ -214,18 +234,6 @@ async fn drain(tasks: &TaskTracker, shutdown_timeout: Duration, shutdown: &Shutd
     }
 }
 
-/// Logs of jobs that ended with an earlier process: nobody will send them.
-fn remove_old_logs(directory: &std::path::Path) {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if let Err(error) = std::fs::remove_file(entry.path()) {
-            tracing::warn!(path = %entry.path().display(), %error, "old job log could not be removed");
-        }
-    }
-}
-
 /// What all pollers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -236,40 +244,4 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
-}
-
-/// Runs one job, counts it and tells the operator about it.
-async fn run_logged(job: AcceptedJob, world: World, shared: &Shared) -> JobRecord {
-    let (payload, runner, progress) = (job.payload.clone(), job.runner.clone(), world.progress.clone());
-    let (job_id, project) = (payload.id.0, payload.job_info.project_full_path.clone());
-    let system_id = &shared.options.system_id;
-    let counted = shared.metrics.job_began(&runner, system_id, &payload, &progress);
-    tracing::info!(
-        job_id,
-        project,
-        runner = runner.token.short(),
-        name = payload.job_info.name,
-        "job accepted"
-    );
-    let record = Box::pin(run_job(job, world)).await;
-    let phases = progress.finish();
-    let ended = EndedJob {
-        duration: record.duration,
-        failure: record.failure_reason.as_ref(),
-        phases: &phases,
-    };
-    shared.metrics.job_ended(&runner, system_id, &ended);
-    drop(counted);
-    let elapsed_ms = u64::try_from(record.duration.as_millis()).unwrap_or(u64::MAX);
-    let (runner, phases) = (runner.token.short(), metrics::summary(&phases));
-    match (record.state, &record.failure_reason) {
-        (None, _) => tracing::info!(job_id, runner, "job was taken back before it began"),
-        (Some(_), Some(reason)) => {
-            tracing::warn!(job_id, project, runner, %reason, elapsed_ms, phases, delivery = ?record.delivery, "job failed");
-        }
-        (Some(_), None) => {
-            tracing::info!(job_id, project, runner, elapsed_ms, phases, delivery = ?record.delivery, "job succeeded");
-        }
-    }
-    record
 }

@@ -5,20 +5,16 @@
 
 use super::health::Health;
 use super::slots::{Answered, Slot, Want};
-use super::{Shared, registry_auth, run_logged, runner_info};
+use super::supervise::{Arrived, supervise, world};
+use super::{Shared, registry_auth, runner_info};
 use crate::config::{Config, RunnerConfig};
-use crate::gitlab::{Error, GitLab, JobApi};
-use crate::job::World;
-use crate::job::plan::{self, AcceptedJob};
-use crate::job::report_without_log;
-use crate::metrics::{Calls, Progress};
-use crate::trace::sender::Pace;
+use crate::gitlab::{Error, GitLab};
+use crate::job::plan::{AcceptedJob, Seed};
+use crate::metrics::Calls;
 use anyhow::Context as _;
-use futures_util::FutureExt as _;
 use pipglr_protocol::info::Info;
 use pipglr_protocol::job_request::JobRequest;
 use pipglr_protocol::payload::JobPayload;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -195,6 +191,7 @@ impl Poller {
             .slots
             .number(&self.runner.token, payload.job_info.project_id);
         let job = AcceptedJob {
+            seed: Seed::now(),
             payload: Arc::new(payload),
             runner: self.runner.clone(),
             slot: numbers,
@@ -204,47 +201,12 @@ impl Poller {
             registry_auth: registry_auth::of_operator(self.shared.engine.settings()),
             secrets: Vec::new(),
         };
-        let api = JobApi::new(
-            self.gitlab.clone(),
-            job.payload.id,
-            job.payload.token.clone(),
-            self.info.clone(),
-            plan::debug_trace(&job),
-        );
-        let world = World {
-            engine: self.shared.engine.clone(),
-            api,
-            directory: self.shared.options.state_dir.join(super::JOB_LOGS),
-            pace: pace(&self.runner),
-            interrupt: self.shared.shutdown.forceful().clone(),
-            progress: Progress::default(),
-        };
+        let world = world(&job, self.gitlab.clone(), self.info.clone(), &self.shared);
         let shared = self.shared.clone();
         self.shared.tasks.spawn(async move {
-            let api = world.api.clone();
-            // A panic must end one job, and GitLab must hear of it.
-            if AssertUnwindSafe(run_logged(job, world, &shared))
-                .catch_unwind()
-                .await
-                .is_err()
-            {
-                tracing::error!(job_id = api.id().0, "bug in pipglr: a job's task panicked");
-                report_without_log(&api).await;
-            }
+            supervise(Arrived::New(Box::new(job)), world, &shared).await;
             drop((guard, slot));
         });
-    }
-}
-
-fn pace(runner: &RunnerConfig) -> Pace {
-    let tries = runner.job_status_final_update_retry_limit;
-    Pace {
-        dynamic_keep_alive: runner
-            .feature_flags
-            .get("FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL")
-            .is_some_and(|&on| on),
-        final_tries: if tries == 0 { Pace::default().final_tries } else { tries },
-        ..Pace::default()
     }
 }
 

@@ -156,6 +156,33 @@ impl Slots {
         (numbers, NumberGuard { taken, slots })
     }
 
+    /// The place of a job that runs already, left by an earlier process. It waits for nothing: there may be more of
+    /// them than the bounds allow now.
+    pub(crate) fn occupy(&self, token: &Secret, project: u64, numbers: SlotNumbers) -> (Slot, NumberGuard) {
+        let mut state = self.state();
+        state.used += 1;
+        state.runners.entry(token.clone()).or_default().slots += 1;
+        let taken = Taken {
+            token: token.clone(),
+            project,
+            numbers,
+        };
+        state.numbers.push(taken.clone());
+        drop(state);
+        let slot = Slot {
+            slots: self.clone(),
+            want: Want {
+                token: token.clone(),
+                limit: 0,
+                requests: 1,
+                adaptive: false,
+            },
+            asking: false,
+        };
+        let slots = self.clone();
+        (slot, NumberGuard { taken, slots })
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -390,6 +417,21 @@ mod tests {
             allowed.push(slots.usage(&want).allowed_requests);
         }
         assert_eq!(allowed, [1, 2, 4, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_job_of_an_earlier_process_counts_whatever_the_bounds() {
+        let (slots, a) = (Slots::new(1), Secret::new("a"));
+        let numbers = crate::job::SlotNumbers { runner: 0, project: 0 };
+        let first = slots.occupy(&a, 7, numbers);
+        let _second = slots.occupy(&a, 8, crate::job::SlotNumbers { runner: 1, project: 0 });
+        assert_eq!(slots.number(&a, 7).0, crate::job::SlotNumbers { runner: 2, project: 1 });
+        drop(first);
+        assert!(
+            slots.acquire(&want("a", 0)).now_or_never().is_none(),
+            "one is still there"
+        );
+        assert_eq!(slots.number(&a, 7).0, numbers);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The job log on disk: append-only, counted, limited. It outlives the process that writes it.
 
+use super::state::BufferState;
 use crc32fast::Hasher;
 use pipglr_protocol::update::Output;
 use std::fs::File;
@@ -26,23 +27,48 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Creates the file; `limit` is in bytes.
-    pub(super) fn create(path: &Path, limit: u64) -> io::Result<Self> {
+    /// Opens the file, or creates it, and goes on from `state`: what an earlier process wrote after that is cut off.
+    /// `limit` is in bytes.
+    pub(super) fn open(path: &Path, limit: u64, state: &BufferState) -> io::Result<Self> {
         let file = File::options()
-            .create_new(true)
+            .create(true)
+            .truncate(false)
             .read(true)
             .write(true)
             .mode(0o600)
             .open(path)?;
-        Ok(Self {
+        if file.metadata()?.len() < state.len {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the job log has less than the {} bytes it is known to have", state.len),
+            ));
+        }
+        file.set_len(state.len)?;
+        let mut buffer = Self {
             file,
             path: path.to_owned(),
-            len: 0,
+            len: state.len,
             limit,
-            full: false,
+            full: state.full,
             crc: Hasher::new(),
-            torn: Vec::new(),
-        })
+            torn: state.torn.clone(),
+        };
+        let mut offset = 0;
+        while offset < buffer.len {
+            let chunk = buffer.read(offset)?;
+            buffer.crc.update(&chunk);
+            offset += chunk.len() as u64;
+        }
+        Ok(buffer)
+    }
+
+    /// Where it is, to go on with later.
+    pub(super) fn state(&self) -> BufferState {
+        BufferState {
+            len: self.len,
+            full: self.full,
+            torn: self.torn.clone(),
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -145,11 +171,11 @@ fn incomplete_tail(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Buffer;
+    use super::{Buffer, BufferState};
 
     fn buffer(limit: u64) -> (tempfile::TempDir, Buffer) {
         let dir = tempfile::tempdir().unwrap();
-        let buffer = Buffer::create(&dir.path().join("trace"), limit).unwrap();
+        let buffer = Buffer::open(&dir.path().join("trace"), limit, &BufferState::default()).unwrap();
         (dir, buffer)
     }
 

@@ -2,33 +2,33 @@
 //!
 //! `write` → mask → frame lines → replace invalid UTF-8 → limit → file (with CRC-32) → [`sender`]. Output is on disk
 //! before it is sent, so that a lost connection loses nothing. Job output never travels through `tracing`.
+//!
+//! The log and how far the job is are one value in the job's journal: what changes together is recorded together, and
+//! nothing is sent that was not recorded. So a later process goes on at exactly the byte where this one ended.
 
 mod buffer;
 pub mod mask;
 pub mod sender;
+mod state;
 mod timestamp;
 pub mod turns;
+mod writer;
 
+pub use state::LogState;
+pub use writer::{RESET, Writer, YELLOW};
+
+use crate::container_side::marker::StageEnd;
+use crate::containers::session::Position;
+use crate::journal::{self, Journal};
 use crate::metrics::Progress;
 use buffer::Buffer;
-use jiff::Timestamp;
 use mask::Masker;
 use pipglr_protocol::update::Output;
+use state::StreamState;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use timestamp::LineFramer;
-
-/// Clears the line, as the coordinator's log viewer expects it.
-pub const CLEAR_LINE: &str = "\x1b[0K";
-/// Ends any colour.
-pub const RESET: &str = "\x1b[0;m";
-const BOLD_RED: &str = "\x1b[31;1m";
-const BOLD_GREEN: &str = "\x1b[32;1m";
-const BOLD_CYAN: &str = "\x1b[36;1m";
-/// Starts a warning.
-pub const YELLOW: &str = "\x1b[0;33m";
-
 /// Where bytes of a job log come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -65,9 +65,10 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     buffer: Buffer,
-    streams: [Stream; 4],
-    /// The section that was opened last and not closed.
-    section: Option<String>,
+    streams: Vec<Stream>,
+    /// Nothing in tests of the log alone.
+    journal: Option<Journal>,
+    reached: journal::Progress,
     /// Hears of sections.
     progress: Progress,
     /// The first write that failed; later output is lost and the job must not pretend otherwise.
@@ -81,19 +82,42 @@ struct Stream {
 }
 
 impl Trace {
-    /// Creates the log's file at `path`.
+    /// A log at `path` that no later process will go on with.
     ///
     /// # Errors
     /// The file cannot be created.
     pub fn create(path: &Path, settings: &TraceSettings) -> io::Result<Self> {
-        let stream = |number, stderr| Stream {
+        Self::new(path, settings, None, journal::Progress::default())
+    }
+
+    /// The log of a job with a journal, from where it is.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is shorter than it has to be.
+    pub fn open(journal: Journal, reached: journal::Progress, settings: &TraceSettings) -> io::Result<Self> {
+        Self::new(&journal.log(), settings, Some(journal), reached)
+    }
+
+    fn new(
+        path: &Path,
+        settings: &TraceSettings,
+        journal: Option<Journal>,
+        reached: journal::Progress,
+    ) -> io::Result<Self> {
+        let stream = |(number, stderr)| Stream {
             masker: settings.masker.clone(),
             framer: LineFramer::new(settings.timestamps, number, stderr),
         };
+        let mut streams: Vec<Stream> = [(0, false), (1, false), (1, true), (0x0f, false)].map(stream).into();
+        for (stream, state) in streams.iter_mut().zip(&reached.log.streams) {
+            stream.masker.resume(state.masker.clone());
+            stream.framer.resume(state.line.clone());
+        }
         let state = State {
-            buffer: Buffer::create(path, settings.limit)?,
-            streams: [stream(0, false), stream(1, false), stream(1, true), stream(0x0f, false)],
-            section: None,
+            buffer: Buffer::open(path, settings.limit, &reached.log.file)?,
+            streams,
+            journal,
+            reached,
             progress: Progress::default(),
             broken: None,
         };
@@ -103,19 +127,34 @@ impl Trace {
         })))
     }
 
+    /// Changes the log and what is known of the job's progress, as one: a later process finds all of it, or nothing.
+    pub fn record<R>(&self, change: impl FnOnce(&mut Writer<'_>) -> R) -> R {
+        let mut state = self.state();
+        let result = change(&mut Writer::new(&mut state, self.0.sections));
+        state.commit();
+        result
+    }
+
+    /// Records the step the job is about to take.
+    pub fn enter(&self, step: &impl serde::Serialize) {
+        self.record(|log| log.enter(step));
+    }
+
+    /// How much of the output of the container that is listened to is in the log.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.state().reached.position
+    }
+
+    /// The stages that ended in this step, in order.
+    #[must_use]
+    pub fn ended(&self) -> Vec<(String, StageEnd)> {
+        self.state().reached.ended.clone()
+    }
+
     /// Writes raw output.
     pub fn write(&self, source: Source, bytes: &[u8]) {
-        let mut state = self.state();
-        let state = &mut *state;
-        if state.buffer.is_full() {
-            // Masking what nobody keeps would only let a chatty script outrun us.
-            return;
-        }
-        let stream = &mut state.streams[source as usize];
-        let (mut masked, mut framed) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len() + 64));
-        stream.masker.push(bytes, &mut masked);
-        stream.framer.push(&masked, Timestamp::now(), &mut framed);
-        state.append(&framed);
+        self.record(|log| log.write(source, bytes));
     }
 
     /// Masks further secrets from here on.
@@ -128,48 +167,27 @@ impl Trace {
 
     /// Ends all streams: what maskers and framers hold back is written.
     pub fn flush(&self) {
-        self.flush_streams(&[Source::JobStdout, Source::JobStderr, Source::Services, Source::Runner]);
-    }
-
-    /// As [`Trace::flush`], of the job's streams: a stage's last partial line belongs to that stage.
-    pub fn flush_job(&self) {
-        self.flush_streams(&[Source::JobStdout, Source::JobStderr]);
-    }
-
-    fn flush_streams(&self, sources: &[Source]) {
-        let mut state = self.state();
-        let state = &mut *state;
-        for index in sources.iter().map(|source| *source as usize) {
-            let (mut masked, mut framed) = (Vec::new(), Vec::new());
-            let stream = &mut state.streams[index];
-            stream.masker.flush(&mut masked);
-            stream.framer.push(&masked, Timestamp::now(), &mut framed);
-            stream.framer.flush(&mut framed);
-            state.append(&framed);
-        }
-        if let Err(error) = state.buffer.flush() {
-            state.broken.get_or_insert(error);
-        }
+        self.record(|log| log.flush());
     }
 
     /// A plain line of the runner.
     pub fn line(&self, text: &str) {
-        self.runner(&format!("{CLEAR_LINE}{text}{RESET}\n"));
+        self.record(|log| log.line(text));
     }
 
     /// A bold green line of the runner.
     pub fn info(&self, text: &str) {
-        self.runner(&format!("{BOLD_GREEN}{text}{RESET}\n"));
+        self.record(|log| log.info(text));
     }
 
     /// A yellow `WARNING:` line.
     pub fn warning(&self, text: &str) {
-        self.runner(&format!("{YELLOW}WARNING: {text}{RESET}\n"));
+        self.record(|log| log.warning(text));
     }
 
     /// A red `ERROR:` line.
     pub fn error(&self, text: &str) {
-        self.runner(&format!("{BOLD_RED}ERROR: {text}{RESET}\n"));
+        self.record(|log| log.error(text));
     }
 
     /// Tells `progress` about sections from here on.
@@ -179,32 +197,18 @@ impl Trace {
 
     /// Opens a section and prints its title.
     pub fn section_start(&self, name: &str, title: &str) {
-        let marker = self.section_marker("start", name);
-        {
-            let mut state = self.state();
-            state.section = Some(name.to_owned());
-            state.progress.begin(name);
-        }
-        self.runner(&format!("{marker}{CLEAR_LINE}{BOLD_CYAN}{title}{RESET}{RESET}\n"));
+        self.record(|log| log.section_start(name, title));
     }
 
     /// Closes a section.
     pub fn section_end(&self, name: &str) {
-        let marker = self.section_marker("end", name);
-        {
-            let mut state = self.state();
-            state.section = None;
-            state.progress.end();
-        }
-        if !marker.is_empty() {
-            self.runner(&marker);
-        }
+        self.record(|log| log.section_end(name));
     }
 
     /// The section that is open, if one is.
     #[must_use]
     pub fn open_section(&self) -> Option<String> {
-        self.state().section.clone()
+        self.state().reached.log.section.clone()
     }
 
     /// Checksum and size of everything written so far.
@@ -242,15 +246,26 @@ impl Trace {
         self.state().buffer.read(offset)
     }
 
-    fn runner(&self, text: &str) {
-        self.write(Source::Runner, text.as_bytes());
+    /// Writes the job to its journal again, with what was learned since it was accepted.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_job(&self, job: &crate::job::AcceptedJob) -> io::Result<()> {
+        match &self.state().journal {
+            Some(journal) => journal.keep_job(job),
+            None => Ok(()),
+        }
     }
 
-    fn section_marker(&self, kind: &str, name: &str) -> String {
-        if !self.0.sections {
-            return String::new();
+    /// The job is over: removes its journal, the log included.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn forget(&self) -> io::Result<()> {
+        match &self.state().journal {
+            Some(journal) => journal.remove(),
+            None => Ok(()),
         }
-        format!("section_{kind}:{}:{name}\r{CLEAR_LINE}", Timestamp::now().as_second())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -260,8 +275,20 @@ impl Trace {
 }
 
 impl State {
-    fn append(&mut self, bytes: &[u8]) {
-        if let Err(error) = self.buffer.append(bytes) {
+    /// Only now does what was written count.
+    fn commit(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        let log = &mut self.reached.log;
+        log.file = self.buffer.state();
+        log.streams = self
+            .streams
+            .iter()
+            .map(|stream| StreamState {
+                masker: stream.masker.held(),
+                line: stream.framer.held().clone(),
+            })
+            .collect();
+        if let Err(error) = journal.write(&self.reached) {
             self.broken.get_or_insert(error);
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! Compat: gitlab-runner common/buildlogger/internal/timestamper/timestamper.go.
 
+use super::state::bytes;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Longest partial line that is held back before it is written out as a continued line.
 const LONGEST_LINE: usize = 8 * 1024;
@@ -11,9 +13,23 @@ const LONGEST_LINE: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) struct LineFramer {
     tag: Option<[u8; 3]>,
+    line: PartialLine,
+}
+
+/// The line a framer is in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct PartialLine {
+    #[serde(with = "bytes")]
     partial: Vec<u8>,
     began: Option<Timestamp>,
     continues: bool,
+}
+
+impl PartialLine {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl LineFramer {
@@ -27,10 +43,18 @@ impl LineFramer {
         ];
         Self {
             tag: timestamps.then_some(tag),
-            partial: Vec::new(),
-            began: None,
-            continues: false,
+            line: PartialLine::default(),
         }
+    }
+
+    /// The line it is in.
+    pub(super) fn held(&self) -> &PartialLine {
+        &self.line
+    }
+
+    /// Goes on within a line another framer began.
+    pub(super) fn resume(&mut self, line: PartialLine) {
+        self.line = line;
     }
 
     /// Appends the framed form of `input`, received at `now`, to `out`.
@@ -41,44 +65,44 @@ impl LineFramer {
         }
         let mut rest = input;
         while let Some(end) = rest.iter().position(|&b| b == b'\n') {
-            self.began.get_or_insert(now);
-            self.partial.extend_from_slice(&rest[..end]);
+            self.line.began.get_or_insert(now);
+            self.line.partial.extend_from_slice(&rest[..end]);
             self.write_line(out, false);
             rest = &rest[end + 1..];
         }
         if rest.is_empty() {
             return;
         }
-        self.began.get_or_insert(now);
-        self.partial.extend_from_slice(rest);
+        self.line.began.get_or_insert(now);
+        self.line.partial.extend_from_slice(rest);
         // Progress bars and section markers must show up while they happen.
         if rest.contains(&b'\r') {
             self.write_line(out, true);
         }
-        while self.partial.len() > LONGEST_LINE {
-            let tail = self.partial.split_off(LONGEST_LINE);
+        while self.line.partial.len() > LONGEST_LINE {
+            let tail = self.line.partial.split_off(LONGEST_LINE);
             self.write_line(out, true);
-            self.partial = tail;
-            self.began = Some(now);
+            self.line.partial = tail;
+            self.line.began = Some(now);
         }
     }
 
     /// Writes a pending partial line.
     pub(super) fn flush(&mut self, out: &mut Vec<u8>) {
-        if !self.partial.is_empty() {
+        if !self.line.partial.is_empty() {
             self.write_line(out, false);
         }
     }
 
     fn write_line(&mut self, out: &mut Vec<u8>, continues: bool) {
         let Some(tag) = self.tag else { return };
-        let began = self.began.take().unwrap_or_default();
+        let began = self.line.began.take().unwrap_or_default();
         out.extend_from_slice(format!("{began:.6} ").as_bytes());
         out.extend_from_slice(&tag);
-        out.push(if self.continues { b'+' } else { b' ' });
-        out.append(&mut self.partial);
+        out.push(if self.line.continues { b'+' } else { b' ' });
+        out.append(&mut self.line.partial);
         out.push(b'\n');
-        self.continues = continues;
+        self.line.continues = continues;
     }
 }
 

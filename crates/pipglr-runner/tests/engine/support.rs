@@ -5,7 +5,7 @@ use pipglr_runner::config::RunnerConfig;
 use pipglr_runner::containers::{Engine, EngineSettings};
 use pipglr_runner::gitlab::{Connection, GitLab, JobApi, TlsFiles};
 use pipglr_runner::job::plan::AcceptedJob;
-use pipglr_runner::job::{self, SlotNumbers, World};
+use pipglr_runner::job::{self, Seed, SlotNumbers, World};
 use pipglr_runner::manager::runner_info;
 use pipglr_runner::trace::sender::Pace;
 use pipglr_testkit::gitlab::{Endpoint, FakeGitLab, JobBuilder, JobRecord, RUNNER_TOKEN, Record};
@@ -116,6 +116,7 @@ impl Bench {
 
     pub(crate) fn accepted(&self, payload: Value) -> AcceptedJob {
         AcceptedJob {
+            seed: Seed::now(),
             payload: Arc::new(serde_json::from_value(payload).unwrap()),
             runner: Arc::new(self.runner.clone()),
             slot: SlotNumbers::default(),

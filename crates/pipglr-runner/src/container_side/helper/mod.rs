@@ -18,15 +18,13 @@ pub use plan::{
 };
 
 use super::marker::{Event, StageEnd};
-use super::{gitlab_env, notice, plan_input};
+use super::{CANNOT_RUN, gitlab_env, notice, plan_input};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-/// Exit code when the container could not do its work at all.
-const CANNOT_RUN: i32 = 125;
 /// Pauses between tries of a phase.
 ///
 /// Compat: gitlab-runner helpers/retry with `FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY`.

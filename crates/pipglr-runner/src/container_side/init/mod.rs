@@ -10,7 +10,7 @@ pub use plan::{FileVariable, InitPlan, InitStep};
 pub use shell::run_as;
 
 use super::marker::{Event, StageEnd};
-use super::{gitlab_env, notice, plan_input};
+use super::{CANNOT_RUN, gitlab_env, notice, plan_input};
 use children::{Children, Limit};
 use identity::Identity;
 use std::collections::BTreeMap;
@@ -21,9 +21,6 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Exit code when the container could not do its work at all.
-const CANNOT_RUN: i32 = 125;
 
 /// Reads a plan from stdin, carries it out and gives the exit code for process 1.
 pub async fn run() -> i32 {

@@ -39,13 +39,16 @@ use crate::trace::TraceSettings;
 use crate::trace::mask::Masker;
 use cache::Caches;
 use cache_place::CachePlace;
+use jiff::Timestamp;
 use pipglr_protocol::payload::{self, JobPayload};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A job as it was handed out, with everything needed to run it anywhere: nothing of the manager is referred to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AcceptedJob {
+    pub seed: Seed,
     pub payload: Arc<JobPayload>,
     pub runner: Arc<RunnerConfig>,
     pub slot: SlotNumbers,
@@ -60,8 +63,40 @@ pub struct AcceptedJob {
     pub secrets: Vec<payload::Variable>,
 }
 
+impl AcceptedJob {
+    /// Time since it was handed out.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        Duration::try_from(Timestamp::now().duration_since(self.seed.accepted_at)).unwrap_or_default()
+    }
+}
+
+/// What is different each time a job is handed out. It is part of the job, so that planning it again gives the same plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seed {
+    /// When it was handed out: its time runs from here.
+    pub accepted_at: Timestamp,
+    /// Makes names of the job's objects unique.
+    pub unique: String,
+    /// Goes into markers.
+    pub nonce: String,
+}
+
+impl Seed {
+    /// Of a job that is handed out now.
+    #[must_use]
+    pub fn now() -> Self {
+        let [a, b] = [(); 2].map(|()| uuid::Uuid::new_v4().simple().to_string());
+        Self {
+            accepted_at: Timestamp::now(),
+            unique: a[..16].to_owned(),
+            nonce: b,
+        }
+    }
+}
+
 /// Lowest numbers not used by other running jobs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotNumbers {
     /// Among jobs of the same runner: `CI_CONCURRENT_ID`.
     pub runner: u32,
@@ -190,6 +225,12 @@ pub fn timeout(payload: &JobPayload) -> Duration {
             .filter(|&s| s > 0)
             .unwrap_or(7200),
     )
+}
+
+/// What names of the job's objects begin with.
+#[must_use]
+pub fn unique_name(job: &AcceptedJob) -> String {
+    Names::new(job).unique
 }
 
 /// Lowers a job.

@@ -29,7 +29,6 @@ impl Names {
             job.slot.runner
         );
         let base = dns_label(&raw);
-        let random = uuid::Uuid::new_v4().simple().to_string();
         let key = format!(
             "{}-{}-{project}-{}",
             job.runner.token.expose(),
@@ -38,7 +37,7 @@ impl Names {
         );
         let digest = Sha256::digest(key.as_bytes());
         Self {
-            unique: format!("{base}-{}", &random[..16]),
+            unique: format!("{base}-{}", job.seed.unique),
             base,
             reusable: format!("runner-{}", hex(&digest[..16])),
         }
@@ -51,6 +50,12 @@ impl Names {
             unique: unique.to_owned(),
             reusable: "reusable".to_owned(),
         }
+    }
+
+    /// The container that has this role.
+    #[must_use]
+    pub fn container(&self, role: &str) -> String {
+        format!("{}-{role}", self.unique)
     }
 
     /// The volume that holds the project directory: kept for strategy `fetch`, else removed after the job.

@@ -13,7 +13,7 @@ use pipglr_protocol::Secret;
 use std::collections::BTreeMap;
 
 /// A docker `config.json`, and where it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RegistryAuth {
     /// Named in the job's log.
     pub origin: String,

@@ -41,7 +41,7 @@ pub(super) fn lower(
         .find(|s| !s.script.is_empty())
         .map(|s| scripts.after(s));
     Ok(InitPlan {
-        nonce: uuid::Uuid::new_v4().simple().to_string(),
+        nonce: job.seed.nonce.clone(),
         project_dir: all.directories.project.clone(),
         builds_dir: all.directories.builds.clone(),
         user: image.user.clone().unwrap_or_default(),

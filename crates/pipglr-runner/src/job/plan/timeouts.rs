@@ -46,8 +46,9 @@ impl Timeouts {
     }
 
     /// The error of a phase whose time was up.
-    pub(crate) fn exceeded(what: &'static str, limit: Option<Duration>) -> JobError {
+    pub(crate) fn exceeded(what: impl Into<std::borrow::Cow<'static, str>>, limit: Option<Duration>) -> JobError {
         let limit = limit.unwrap_or_default();
+        let what = what.into();
         JobError::StageTimeout { what, limit }
     }
 }

@@ -1,0 +1,64 @@
+//! Jobs an earlier process of this runner left behind: each is gone on with where it was, with the settings it was
+//! accepted under, even if config.toml has changed since.
+
+use super::supervise::{Arrived, supervise, world};
+use super::{Shared, runner_info};
+use crate::containers::objects::Keep;
+use crate::gitlab::{Connection, GitLab, TlsFiles};
+use crate::job::plan::{self, AcceptedJob};
+use crate::journal::Kept;
+use crate::metrics::Calls;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What must not be reaped.
+pub(super) fn keep(jobs: &[Kept]) -> Keep {
+    Keep::new(jobs.iter().map(|kept| plan::unique_name(&kept.job)))
+}
+
+/// Starts to go on with jobs; each holds a slot for as long as it lives.
+pub(super) fn adopt(jobs: Vec<Kept>, shared: &Arc<Shared>) {
+    let mut connections: HashMap<Connection, GitLab> = HashMap::new();
+    for kept in jobs {
+        let job = &kept.job;
+        let connection = connection(job);
+        let gitlab = match connections.get(&connection) {
+            Some(gitlab) => Ok(gitlab.clone()),
+            None => GitLab::connect(&connection),
+        };
+        match gitlab {
+            Ok(gitlab) => {
+                connections.insert(connection, gitlab.clone());
+                let gitlab = gitlab.counted(Calls {
+                    metrics: shared.metrics.clone(),
+                    runner: job.runner.token.short(),
+                    system_id: shared.options.system_id.clone(),
+                });
+                let world = world(job, gitlab, Arc::new(runner_info(Some(&job.runner))), shared);
+                let project = job.payload.job_info.project_id;
+                let place = shared.slots.occupy(&job.runner.token, project, job.slot);
+                let supervisor = shared.clone();
+                shared.tasks.spawn(async move {
+                    supervise(Arrived::Kept(Box::new(kept)), world, &supervisor).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::error!(job_id = job.payload.id.0, %error, "a job of an earlier process cannot be gone on with");
+            }
+        }
+    }
+}
+
+/// How the job's coordinator is reached. Its certificates are in the journal: the file may have changed.
+fn connection(job: &AcceptedJob) -> Connection {
+    Connection {
+        url: job.runner.url.clone(),
+        tls: TlsFiles {
+            ca: None,
+            cert: job.runner.tls_cert_file.clone(),
+            key: job.runner.tls_key_file.clone(),
+            ca_text: job.ca_certificates.clone(),
+        },
+    }
+}
