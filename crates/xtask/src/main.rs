@@ -3,6 +3,7 @@
 
 mod bench;
 mod compare;
+mod faults;
 mod image;
 mod quickstart;
 mod test;
@@ -21,6 +22,8 @@ enum Xtask {
     Bench(bench::Args),
     /// Run the same jobs by GitLab's own runner and by ours, and show what differs
     Compare(compare::Args),
+    /// Kill runner and engine at random moments while jobs run in the nested sandbox
+    Faults(faults::Args),
     /// Build the container image where no container registry can be reached
     Image(image::Args),
 }
@@ -31,6 +34,7 @@ fn main() -> std::process::ExitCode {
         Xtask::Test(args) => test::run(&args),
         Xtask::Bench(args) => bench::run(&args),
         Xtask::Compare(args) => compare::run(&args),
+        Xtask::Faults(args) => faults::run(&args),
         Xtask::Image(args) => image::build(&args),
     };
     match outcome {

@@ -76,11 +76,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if !packages::is_root() {
         println!("not root: stories use this account's own podman, which must be in order (README, steps 1 and 2)");
     }
-    stories(&args.stories, &mut say, &title)?;
+    stories(&args.stories, &[], &mut say, &title)?;
     if !only_stories {
         title("quickstart");
         crate::quickstart::run(&crate::quickstart::Args::default())?;
     }
+    title("done");
+    Ok(())
+}
+
+/// Some stories alone, with an environment of their own.
+pub(crate) fn run_stories(selected: &[String], environment: &[(&str, String)]) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut say = |text: &str| println!("         {text}");
+    let title = |text: &str| println!("[{:>5.0}s] {text}", began.elapsed().as_secs_f64());
+    title("packages");
+    packages::install(&packages::STAGE, &mut say)?;
+    packages::rust_target(image::native_target(), &mut say)?;
+    stories(selected, environment, &mut say, &title)?;
     title("done");
     Ok(())
 }
@@ -165,7 +178,12 @@ fn target_directory() -> PathBuf {
 }
 
 /// Builds program and image, then runs the stories of `pipglr-e2e`.
-fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str)) -> anyhow::Result<()> {
+fn stories(
+    selected: &[String],
+    environment: &[(&str, String)],
+    say: &mut dyn FnMut(&str),
+    title: &dyn Fn(&str),
+) -> anyhow::Result<()> {
     title("image for the stories");
     let account = Account::provide(ACCOUNT, say)?;
     let built = prepare(&account, say);
@@ -188,6 +206,7 @@ fn stories(selected: &[String], say: &mut dyn FnMut(&str), title: &dyn Fn(&str))
         "--",
     ]);
     command.args(selected);
+    command.envs(environment.iter().map(|(key, value)| (*key, value)));
     command
         .env("PIPGLR_STORY_IMAGE", IMAGE)
         .env("PIPGLR_STORY_BUILD", script)

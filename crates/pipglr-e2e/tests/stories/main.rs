@@ -4,6 +4,7 @@
 //! arguments select stories by part of their name.
 #![expect(clippy::print_stdout, reason = "the outcome is told to a person")]
 
+mod adoption;
 mod caches;
 mod debian13;
 mod image;
@@ -23,7 +24,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 29] = [
+const STORIES: [Story; 31] = [
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -74,6 +75,11 @@ const STORIES: [Story; 29] = [
     ("service: stop drains, volumes can be made anew", service::drain),
     ("service: logs, log levels, environment, health", service::observability),
     ("service: the container is not privileged", service::not_privileged),
+    (
+        "adoption: runner and engine are killed at known points",
+        adoption::known_points,
+    ),
+    ("adoption: kills at random moments", adoption::seeded),
     ("readme: commands for users", readme::user_commands),
     ("readme: commands for root of a host", readme::host_commands),
     ("readme: commands for a checkout", readme::repository_commands),

@@ -240,3 +240,20 @@ fn an_empty_file_has_the_defaults() {
     assert_eq!((config.concurrent, config.runners.len()), (1, 0));
     assert_eq!(config.connection_max_age(), Some(Duration::from_secs(900)));
 }
+
+/// A job's journal keeps the settings it was accepted under.
+#[test]
+fn settings_survive_the_journal() {
+    let text = "[[runners]]\nname = \"r\"\nurl = \"https://h/\"\ntoken = \"t\"\nlimit = 3\nprepare_timeout = \"90s\"\n\
+                environment = [\"A=b\"]\n[runners.docker]\nimage = \"i\"\npull_policy = \"always\"\nvolumes = [\"/c\"]\n\
+                shm_size = 5\n[[runners.docker.services]]\nname = \"s\"\nalias = \"x\"\n[runners.artifact]\nupload_timeout = \"1h\"\n";
+    let runner = &parse_config(text, "c").unwrap().config.runners[0];
+    let written = serde_json::to_value(runner).unwrap();
+    let read: crate::config::RunnerConfig = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), written);
+    assert_eq!(read.prepare_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(
+        (read.docker.pull_policy, read.docker.services.len()),
+        (vec!["always".to_owned()], 1)
+    );
+}

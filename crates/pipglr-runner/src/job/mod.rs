@@ -68,10 +68,16 @@ pub struct JobRecord {
 /// Never fails: whatever goes wrong is the job's outcome. Objects on the engine are removed after the final state was
 /// sent, off the job's critical path.
 pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
-    let opened = Journal::create(&world.directory, &job)
-        .and_then(|journal| open_trace(&job, &world, journal, journal::Progress::default()));
-    match opened {
-        Ok(trace) => live(&job, Step::Accepted, trace, &world).await,
+    let begin = || {
+        let progress = journal::Progress {
+            step: serde_json::to_value(Step::Accepted)?,
+            ..journal::Progress::default()
+        };
+        let journal = Journal::create(&world.directory, &job, &progress)?;
+        open_trace(&job, &world, journal, progress)
+    };
+    match begin() {
+        Ok(trace) => Box::pin(live(&job, Step::Accepted, trace, &world)).await,
         Err(error) => {
             tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot start");
             if acknowledge(&world.api, &JobSignals::default()).await {
@@ -97,7 +103,7 @@ pub async fn adopt_job(kept: Kept, world: World) -> JobRecord {
         "job of an earlier process is taken over"
     );
     match open_trace(&job, &world, journal, progress) {
-        Ok(trace) => live(&job, step, trace, &world).await,
+        Ok(trace) => Box::pin(live(&job, step, trace, &world)).await,
         Err(error) => {
             tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot be taken over");
             report_without_log(&world.api).await;
@@ -125,7 +131,8 @@ fn open_trace(
 /// A job from the step it is at to its end.
 async fn live(job: &AcceptedJob, step: Step, trace: Trace, world: &World) -> JobRecord {
     let signals = JobSignals::default();
-    if matches!(step, Step::Accepted) && !acknowledge(&world.api, &signals).await {
+    // Doing it twice is no harm.
+    if matches!(step, Step::Accepted | Step::Lost { .. }) && !acknowledge(&world.api, &signals).await {
         forget(job, &trace);
         return record(job, None, None, None);
     }

@@ -67,12 +67,13 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn create(root: &Path, job: &AcceptedJob) -> anyhow::Result<Self> {
+    pub fn create(root: &Path, job: &AcceptedJob, progress: &Progress) -> anyhow::Result<Self> {
         let directory = root.join(&job.seed.unique);
-        Self::make(root, &directory, job).with_context(|| format!("write the job's journal {}", directory.display()))
+        Self::make(root, &directory, job, progress)
+            .with_context(|| format!("write the job's journal {}", directory.display()))
     }
 
-    fn make(root: &Path, directory: &Path, job: &AcceptedJob) -> io::Result<Self> {
+    fn make(root: &Path, directory: &Path, job: &AcceptedJob, first: &Progress) -> io::Result<Self> {
         let new = root.join(format!("{}{UNFINISHED}", job.seed.unique));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&new)?;
         write_job(&new, job)?;
@@ -81,7 +82,7 @@ impl Journal {
             directory: directory.to_owned(),
             progress,
         };
-        journal.write(&Progress::default())?;
+        journal.write(first)?;
         fs::rename(&new, directory)?;
         Ok(journal)
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
+mod adoption;
 mod age;
 mod cache_storage;
 mod caches;

@@ -24,7 +24,7 @@ pub use script::{Act, Ports};
 
 use crate::watched::Watched;
 use serde_json::Value;
-use state::{Fault, State};
+use state::{Fault, Outcome, State};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl FakePodman {
         let fault = Fault {
             part: part.to_owned(),
             left: times,
-            answer: Some((status, message.to_owned())),
+            outcome: Outcome::Refused(status, message.to_owned()),
         };
         self.state.change(|s| s.faults.push(fault));
     }
@@ -150,8 +150,55 @@ impl FakePodman {
             s.faults.push(Fault {
                 part: part.to_owned(),
                 left: times,
-                answer: None,
+                outcome: Outcome::Lost,
             });
+        });
+    }
+
+    /// The next call whose `METHOD path` contains `part` gets no answer, ever: a moment to kill the caller. It is carried
+    /// out or not.
+    pub fn freeze(&self, part: &str, applied: bool) {
+        self.state.change(|s| {
+            s.faults.push(Fault {
+                part: part.to_owned(),
+                left: 1,
+                outcome: Outcome::Frozen { applied },
+            });
+        });
+    }
+
+    /// Waits until a call is frozen.
+    ///
+    /// # Panics
+    /// None is.
+    pub async fn frozen(&self) {
+        let is_frozen = |s: &State| (s.frozen > 0).then_some(());
+        self.state
+            .wait("a call to freeze", |s| s.record.summary(), is_frozen)
+            .await;
+    }
+
+    /// podman's service dies and is started again: attach connections end, in both directions.
+    pub fn lose_attached(&self) {
+        self.state.change(|s| {
+            let ids: Vec<String> = s.containers.keys().cloned().collect();
+            for id in ids {
+                s.cut_attached(&id, false);
+                // A process that has its plan does not read its input any more.
+                let _ = s.containers[&id].input.send(Vec::new());
+            }
+        });
+    }
+
+    /// The storage is made anew: no container and no volume is left.
+    pub fn forget_everything(&self) {
+        self.state.change(|s| {
+            for container in std::mem::take(&mut s.containers).into_values() {
+                if let Some(process) = container.process {
+                    process.abort();
+                }
+            }
+            s.volumes.clear();
         });
     }
 

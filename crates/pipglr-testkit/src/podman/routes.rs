@@ -2,7 +2,7 @@
 
 use super::http::{HttpRequest, Reply, decode};
 use super::record::Call;
-use super::state::State;
+use super::state::{Outcome, State};
 use super::{containers, exec, images, networks, volumes};
 use crate::watched::Watched;
 use std::sync::Arc;
@@ -20,13 +20,23 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
         });
         let fault = s.faults.iter_mut().find(|f| f.left > 0 && line.contains(&f.part))?;
         fault.left -= 1;
-        Some(fault.answer.clone())
+        Some(fault.outcome.clone())
     });
     match fault {
-        Some(Some((status, message))) => return Reply::refusal(status, &message, &message),
-        Some(None) => return Reply::Lost,
-        None => {}
+        Some(Outcome::Refused(status, message)) => Reply::refusal(status, &message, &message),
+        Some(Outcome::Lost) => Reply::Lost,
+        Some(Outcome::Frozen { applied }) => {
+            if applied {
+                drop(carry_out(state, &request, &line).await);
+            }
+            state.change(|s| s.frozen += 1);
+            std::future::pending().await
+        }
+        None => carry_out(state, &request, &line).await,
     }
+}
+
+async fn carry_out(state: &Arc<Watched<State>>, request: &HttpRequest, line: &str) -> Reply {
     if let Some(reference) = line.strip_prefix("GET /images/").and_then(|r| r.strip_suffix("/json")) {
         return images::inspect(&state.read(), reference);
     }
@@ -38,30 +48,30 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
             body: b"OK".to_vec(),
         },
         ("GET", ["info"]) => info(&state.read()),
-        ("POST", ["images", "pull"]) => images::pull(state, &request).await,
-        ("POST", ["volumes", "create"]) => state.change(|s| volumes::create(s, &request)),
-        ("GET", ["volumes", "json"]) => volumes::list(&state.read(), &request),
+        ("POST", ["images", "pull"]) => images::pull(state, request).await,
+        ("POST", ["volumes", "create"]) => state.change(|s| volumes::create(s, request)),
+        ("GET", ["volumes", "json"]) => volumes::list(&state.read(), request),
         ("DELETE", ["volumes", name]) => state.change(|s| volumes::remove(s, name)),
-        ("POST", ["networks", "create"]) => state.change(|s| networks::create(s, &request)),
-        ("GET", ["networks", "json"]) => networks::list(&state.read(), &request),
+        ("POST", ["networks", "create"]) => state.change(|s| networks::create(s, request)),
+        ("GET", ["networks", "json"]) => networks::list(&state.read(), request),
         ("DELETE", ["networks", name]) => state.change(|s| networks::remove(s, name)),
-        ("POST", ["secrets", "create"]) => state.change(|s| networks::create_secret(s, &request)),
+        ("POST", ["secrets", "create"]) => state.change(|s| networks::create_secret(s, request)),
         ("GET", ["secrets", "json"]) => networks::list_secrets(&state.read()),
         ("DELETE", ["secrets", name]) => state.change(|s| networks::remove_secret(s, name)),
-        ("POST", ["containers", name, "exec"]) => state.change(|s| exec::create(s, name, &request)),
+        ("POST", ["containers", name, "exec"]) => state.change(|s| exec::create(s, name, request)),
         ("POST", ["exec", number, "start"]) => exec::start(state, number),
         ("GET", ["exec", number, "json"]) => exec::inspect(&state.read(), number),
-        ("POST", ["containers", "create"]) => state.change(|s| containers::create(s, &request)),
-        ("GET", ["containers", "json"]) => containers::list(&state.read(), &request),
+        ("POST", ["containers", "create"]) => state.change(|s| containers::create(s, request)),
+        ("GET", ["containers", "json"]) => containers::list(&state.read(), request),
         ("POST", ["containers", name, "attach"]) => state.change(|s| containers::attach(s, name)),
         ("POST", ["containers", name, "start"]) => containers::start(state, name),
-        ("POST", ["containers", name, "kill"]) => state.change(|s| containers::kill(s, name, &request)),
+        ("POST", ["containers", name, "kill"]) => state.change(|s| containers::kill(s, name, request)),
         ("GET", ["containers", name, "json"]) => containers::inspect(&state.read(), name),
-        ("GET", ["containers", name, "logs"]) => containers::logs(state, name, &request),
-        ("DELETE", ["containers", name]) => state.change(|s| containers::remove(s, name, &request)),
+        ("GET", ["containers", name, "logs"]) => containers::logs(state, name, request),
+        ("DELETE", ["containers", name]) => state.change(|s| containers::remove(s, name, request)),
         _ => {
             state.change(|s| s.record.violations.push(format!("{line}: no such call")));
-            Reply::refusal(404, "not found", &line)
+            Reply::refusal(404, "not found", line)
         }
     }
 }

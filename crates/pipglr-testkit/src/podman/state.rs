@@ -33,6 +33,8 @@ pub(super) struct State {
     /// By job (or any) and stage.
     pub(super) scripts: HashMap<(Option<String>, String), Vec<Act>>,
     pub(super) faults: Vec<Fault>,
+    /// Calls that are without an answer for ever.
+    pub(super) frozen: usize,
     /// How many containers somebody else removed.
     pub(super) vanished: usize,
     pub(super) record: Record,
@@ -43,8 +45,18 @@ pub(super) struct State {
 pub(super) struct Fault {
     pub(super) part: String,
     pub(super) left: usize,
-    /// Status and message; `None` loses the connection.
-    pub(super) answer: Option<(u16, String)>,
+    pub(super) outcome: Outcome,
+}
+
+/// How a call goes wrong.
+#[derive(Debug, Clone)]
+pub(super) enum Outcome {
+    /// With this status and message.
+    Refused(u16, String),
+    /// With the connection, nothing done.
+    Lost,
+    /// No answer, ever.
+    Frozen { applied: bool },
 }
 
 #[derive(Debug)]
