@@ -4,10 +4,11 @@
 //! that failed.
 
 use super::follow::{BuildEnds, follow, follow_build};
+use super::phases::limit;
 use super::plan::{self, JobPlan, Timeouts};
 use super::prepare::{Ready, start_build, start_helper};
 use super::step::Step;
-use super::{JobError, World, limit};
+use super::{JobError, World};
 use crate::container_side::helper::HelperPlan;
 use crate::container_side::init::InitPlan;
 use crate::container_side::marker::StageEnd;
