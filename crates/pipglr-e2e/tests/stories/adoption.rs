@@ -119,8 +119,8 @@ fn kill(stage: &Stage, unit: &str) -> anyhow::Result<()> {
     let before = wait_for(&format!("{unit} to run"), Duration::from_secs(30), pid)?;
     stage
         .account
-        .podman(["exec", "pipglr", "kill", "-9", &before.to_string()])
-        .run_any()?;
+        .podman(["exec", "pipglr", "sh", "-c", &format!("kill -9 {before}")])
+        .run_text()?;
     wait_for(&format!("{unit} to run again"), Duration::from_secs(30), || {
         Ok(pid()?.filter(|now| *now != before))
     })?;
