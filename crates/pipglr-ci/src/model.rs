@@ -20,6 +20,8 @@ pub struct Job {
     pub script: Vec<String>,
     pub after_script: Vec<String>,
     pub image: Option<Image>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
     /// Global variables overlaid by the job's own, in order of first appearance.
     pub variables: Vec<Variable>,
     pub when: When,
@@ -36,7 +38,7 @@ pub struct Job {
     pub tags: Vec<String>,
 }
 
-/// The image a job runs in.
+/// The image a job or a service runs in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Image {
     pub name: String,
@@ -44,6 +46,16 @@ pub struct Image {
     pub pull_policy: Vec<String>,
     pub user: Option<String>,
     pub platform: Option<String>,
+}
+
+/// An image that runs beside a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Service {
+    pub image: Image,
+    /// One name or several, separated by commas or white space. The runner takes them apart after it has expanded them.
+    pub alias: Option<String>,
+    pub command: Vec<String>,
+    pub variables: Vec<Variable>,
 }
 
 /// A variable of the file.

@@ -9,6 +9,7 @@ stages: [build, test, deploy]
 default:
   image: {name: 'alpine:3', entrypoint: [''], pull_policy: [always], docker: {user: '1000'}}
   tags: [a, b]
+  services: [redis, {name: db, alias: 'a b', command: [x], variables: {C: 1}}]
 variables:
   A: 1
   B: {value: b, description: text, options: [a, b], expand: false}
@@ -140,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_for_any_keyword(keyword in "(script|stage|image|variables|artifacts|needs|dependencies|when|allow_failure|timeout|tags|stages|default)", value in "(~|x|1|1.5|yes|2024-01-01|\\[\\]|\\{\\}|\\[x\\]|\\[\\[x\\]\\]|\\[1, ~\\]|\\{a: b\\}|\\{name: x\\}|\\{job: a\\}|\\{exit_codes: 1\\}|!reference \\[a, b\\]|'')") {
+    fn any_value_for_any_keyword(keyword in "(script|stage|image|variables|artifacts|needs|dependencies|when|allow_failure|timeout|tags|stages|default|services)", value in "(~|x|1|1.5|yes|2024-01-01|\\[\\]|\\{\\}|\\[x\\]|\\[\\[x\\]\\]|\\[1, ~\\]|\\{a: b\\}|\\{name: x\\}|\\{job: a\\}|\\{exit_codes: 1\\}|!reference \\[a, b\\]|'')") {
         keeps_its_promises(&format!("{keyword}: {value}\na:\n  script: x\n  {keyword}: {value}\n"));
     }
 }

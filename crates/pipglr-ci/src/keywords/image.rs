@@ -10,8 +10,9 @@ const IMAGE: Keywords = Keywords {
     supported: &["name", "entrypoint", "pull_policy", "docker"],
     unsupported: &["kubernetes", "ports"],
 };
+/// Of images and services alike.
 const DOCKER: Keywords = Keywords {
-    family: "image:docker",
+    family: "docker",
     supported: &["platform", "user"],
     unsupported: &[],
 };
@@ -22,23 +23,36 @@ pub(crate) fn image(problems: &mut Problems<'_>, parent: &str, node: &Node) -> O
     if node.is_null() {
         return None;
     }
-    let at = below(parent, "image");
+    named(problems, &below(parent, "image"), node, &IMAGE).map(|(image, _)| image)
+}
+
+/// What images and services have in common, and the keys of the mapping for the rest. `None` when it is neither a name
+/// nor a mapping.
+///
+/// Compat: `Gitlab::Ci::Config::Entry::Imageable`.
+pub(super) fn named<'n>(
+    problems: &mut Problems<'_>,
+    at: &str,
+    node: &'n Node,
+    keywords: &Keywords,
+) -> Option<(Image, Fields<'n>)> {
     if let Some(name) = node.as_str() {
         if name.trim().is_empty() {
             problems.error(node.span, format!("{at} name can't be blank"));
         }
-        return Some(Image {
+        let image = Image {
             name: name.to_owned(),
             ..Image::default()
-        });
+        };
+        return Some((image, Fields::default()));
     }
     let Some(entries) = node.as_mapping() else {
         wrong_type(problems, node, &format!("{at} config"), "a hash or a string");
         return None;
     };
-    let fields = Fields::read(problems, &at, entries, &IMAGE);
+    let fields = Fields::read(problems, at, entries, keywords);
     let name = match fields.get("name") {
-        Some(name) if !name.is_null() => string(problems, name, &of(&at, "name")),
+        Some(name) if !name.is_null() => string(problems, name, &of(at, "name")),
         _ => Some(String::new()),
     };
     if name.as_ref().is_some_and(|name| name.trim().is_empty()) {
@@ -50,15 +64,15 @@ pub(crate) fn image(problems: &mut Problems<'_>, parent: &str, node: &Node) -> O
         ..Image::default()
     };
     if let Some(entrypoint) = fields.get("entrypoint") {
-        image.entrypoint = strings(problems, entrypoint, &of(&at, "entrypoint")).unwrap_or_default();
+        image.entrypoint = strings(problems, entrypoint, &of(at, "entrypoint")).unwrap_or_default();
     }
     if let Some(policy) = fields.get("pull_policy") {
-        image.pull_policy = pull_policy(problems, &at, policy);
+        image.pull_policy = pull_policy(problems, at, policy);
     }
     if let Some(docker) = fields.get("docker") {
-        (image.platform, image.user) = docker_options(problems, &at, docker);
+        (image.platform, image.user) = docker_options(problems, at, docker);
     }
-    Some(image)
+    Some((image, fields))
 }
 
 /// One policy, or a list of different ones to try in order.

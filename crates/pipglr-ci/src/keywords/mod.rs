@@ -10,6 +10,7 @@ pub(crate) mod duration;
 pub(crate) mod image;
 pub(crate) mod needs;
 pub(crate) mod script;
+pub(crate) mod services;
 pub(crate) mod variables;
 
 use crate::diagnostics::Problems;
@@ -96,7 +97,7 @@ fn hint_for_type(node: &Node, should: &str) -> Option<String> {
     };
     let text = scalar.text.escape_default();
     match node.resolve()? {
-        Resolved::String(_) if should == STRINGS => Some(format!("put it in a list: [\"{text}\"]")),
+        Resolved::String(_) if should == STRINGS || should == ARRAY => Some(format!("put it in a list: [\"{text}\"]")),
         Resolved::String(_) if should == DURATION => Some("write it as in `1h 30m` or `90 minutes`".to_owned()),
         // `image: 3.10`, `timeout: 3600` and their like: the author meant the text.
         Resolved::Bool(_) | Resolved::Integer(_) | Resolved::Float(_)
@@ -110,6 +111,7 @@ fn hint_for_type(node: &Node, should: &str) -> Option<String> {
 
 /// The shapes that have hints of their own, as messages name them.
 pub(crate) const STRINGS: &str = "an array of strings";
+pub(crate) const ARRAY: &str = "an array";
 pub(crate) const DURATION: &str = "a duration";
 
 /// A string; null and wrong types give `None`.

@@ -1,8 +1,8 @@
 //! `default:` and the global keywords that do the same: what a job takes when it does not say it itself.
 
 use crate::diagnostics::Problems;
-use crate::keywords::{Fields, Keywords, artifacts, cache, control, image, script, wrong_type};
-use crate::model::{Artifacts, Cache, Image};
+use crate::keywords::{Fields, Keywords, artifacts, cache, control, image, script, services, wrong_type};
+use crate::model::{Artifacts, Cache, Image, Service};
 use std::time::Duration;
 
 const DEFAULT: Keywords = Keywords {
@@ -13,15 +13,17 @@ const DEFAULT: Keywords = Keywords {
         "before_script",
         "cache",
         "image",
+        "services",
         "tags",
         "timeout",
     ],
-    unsupported: &["hooks", "id_tokens", "identity", "interruptible", "retry", "services"],
+    unsupported: &["hooks", "id_tokens", "identity", "interruptible", "retry"],
 };
 
 /// What jobs may take from `default:`; `None` is absent, which null is not.
 pub(super) struct Inheritable {
     pub(super) image: Option<Option<Image>>,
+    pub(super) services: Option<Vec<Service>>,
     pub(super) before_script: Option<Vec<String>>,
     pub(super) after_script: Option<Vec<String>>,
     pub(super) artifacts: Option<Option<Artifacts>>,
@@ -34,6 +36,9 @@ impl Inheritable {
     pub(super) fn read(problems: &mut Problems<'_>, at: &str, fields: &Fields<'_>) -> Self {
         Inheritable {
             image: fields.get("image").map(|node| image::image(problems, at, node)),
+            services: fields
+                .get("services")
+                .map(|node| services::services(problems, at, node)),
             before_script: fields
                 .get("before_script")
                 .map(|node| script::commands(problems, at, "before_script", node)),
@@ -53,6 +58,7 @@ impl Inheritable {
     pub(super) fn or(self, other: &Inheritable) -> Self {
         Inheritable {
             image: self.image.or_else(|| other.image.clone()),
+            services: self.services.or_else(|| other.services.clone()),
             before_script: self.before_script.or_else(|| other.before_script.clone()),
             after_script: self.after_script.or_else(|| other.after_script.clone()),
             artifacts: self.artifacts.or_else(|| other.artifacts.clone()),
@@ -74,7 +80,7 @@ pub(super) fn read(problems: &mut Problems<'_>, root: &Fields<'_>) -> Inheritabl
         return global;
     };
     let fields = Fields::read(problems, "default", entries, &DEFAULT);
-    for keyword in ["image", "before_script", "after_script", "cache"] {
+    for keyword in ["image", "services", "before_script", "after_script", "cache"] {
         if let (Some(twice), Some(_)) = (root.entry(keyword), fields.entry(keyword)) {
             let message = format!("{keyword} is defined in top-level and `default:` entry");
             problems.error_with_hint(twice.key_span, message, "keep the one under `default:`");

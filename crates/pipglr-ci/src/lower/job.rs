@@ -21,6 +21,7 @@ const JOB: Keywords = Keywords {
         "image",
         "needs",
         "script",
+        "services",
         "stage",
         "tags",
         "timeout",
@@ -50,7 +51,6 @@ const JOB: Keywords = Keywords {
         "rules",
         "run",
         "secrets",
-        "services",
         "start_in",
         "trigger",
     ],
@@ -115,6 +115,7 @@ pub(super) fn draft(problems: &mut Problems<'_>, entry: &Entry, defaults: &Inher
         script: commands,
         after_script: own.after_script.unwrap_or_default(),
         image: own.image.flatten(),
+        services: own.services.unwrap_or_default(),
         variables: overlay(global, variables),
         when,
         // Compat: a manual job that says nothing about failing blocks nobody.

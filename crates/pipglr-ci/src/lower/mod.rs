@@ -21,10 +21,11 @@ const ROOT: Keywords = Keywords {
         "cache",
         "default",
         "image",
+        "services",
         "stages",
         "variables",
     ],
-    unsupported: &["include", "services", "spec", "workflow"],
+    unsupported: &["include", "spec", "workflow"],
 };
 
 /// Compat: stages of a file that names none.

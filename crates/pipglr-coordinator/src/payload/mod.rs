@@ -123,6 +123,7 @@ pub(crate) fn build(context: &PayloadContext<'_>) -> JobPayload {
         },
         steps: steps(context),
         image: definition.image.as_ref().map(image).unwrap_or_default(),
+        services: definition.services.iter().map(service).collect(),
         artifacts: definition.artifacts.as_ref().and_then(archive).into_iter().collect(),
         cache: cache::caches(definition, PROTECTED),
         credentials: context.options.registry_credentials.clone(),
@@ -235,6 +236,22 @@ fn image(image: &model::Image) -> Image {
         pull_policy: image.pull_policy.clone(),
         executor_opts,
         ..Image::default()
+    }
+}
+
+/// Compat: variables of services carry no mark of being public; the runner takes them for the service that names them.
+fn service(service: &model::Service) -> Image {
+    let variable = |variable: &model::Variable| Variable {
+        key: variable.key.clone(),
+        value: Secret::new(variable.value.as_str()),
+        raw: !variable.expand,
+        ..Variable::default()
+    };
+    Image {
+        alias: service.alias.clone().unwrap_or_default(),
+        command: service.command.clone(),
+        variables: service.variables.iter().map(variable).collect(),
+        ..image(&service.image)
     }
 }
 

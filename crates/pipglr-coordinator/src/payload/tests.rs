@@ -7,7 +7,7 @@ use crate::project::{Commit, Project, RefKind, Reference};
 use crate::record::ArtifactRecord;
 use crate::state::{Runner, RunnerId};
 use jiff::Timestamp;
-use pipglr_ci::model::{Artifacts, Image, Job, Pipeline, Variable, When};
+use pipglr_ci::model::{Artifacts, Image, Job, Pipeline, Service, Variable, When};
 use pipglr_protocol::payload::{Credential, JobId, JobPayload};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -44,6 +44,27 @@ fn job() -> Job {
             user: Some("1000".to_owned()),
             platform: Some("linux/amd64".to_owned()),
         }),
+        services: vec![
+            Service {
+                image: Image {
+                    name: "postgres:16".to_owned(),
+                    entrypoint: vec!["entry".to_owned()],
+                    pull_policy: vec!["always".to_owned(), "never".to_owned()],
+                    user: Some("postgres".to_owned()),
+                    platform: Some("linux/arm64".to_owned()),
+                },
+                alias: Some("db, $CI_JOB_NAME".to_owned()),
+                command: vec!["postgres".to_owned(), "-c".to_owned()],
+                variables: vec![variable("URL", "db:$PORT", true), variable("RAW", "$PORT", false)],
+            },
+            Service {
+                image: Image {
+                    name: "redis".to_owned(),
+                    ..Image::default()
+                },
+                ..Service::default()
+            },
+        ],
         variables: vec![
             variable("GREETING", "hello ${CI_COMMIT_REF_NAME} of $CI_PROJECT_NAME", true),
             variable("LITERAL", "$GREETING", false),
@@ -287,6 +308,7 @@ fn a_job_without_extras_has_no_entries_for_them() {
     let bare = Job {
         after_script: Vec::new(),
         image: None,
+        services: Vec::new(),
         artifacts: Some(Artifacts {
             exclude: vec!["x".to_owned()],
             ..Artifacts::default()
@@ -303,6 +325,7 @@ fn a_job_without_extras_has_no_entries_for_them() {
         ["script"]
     );
     assert_eq!(payload.image, pipglr_protocol::payload::Image::default());
+    assert!(payload.services.is_empty());
     assert!(payload.artifacts.is_empty() && payload.dependencies.is_empty() && payload.credentials.is_empty());
     assert_eq!(values(&payload, "CI_JOB_MANUAL"), ["true"]);
 }

@@ -9,40 +9,42 @@ use std::time::Duration;
 /// A server of one line in the small image's perl. It says what it sees of another service when that is named.
 const SERVER: &str = "use IO::Socket::INET; $| = 1; sleep $ENV{DELAY}; \
      print qq(token of ) . length($ENV{TOKEN}) . qq( characters\\n); \
+     print qq(user $<, entrypoint $ENV{FROM_ENTRYPOINT}\\n) if $ENV{FROM_ENTRYPOINT}; \
      if ($ENV{OTHER}) { my $o = IO::Socket::INET->new($ENV{OTHER}) or die qq($ENV{OTHER}: $!\\n); print qq(other says ) . <$o>; } \
      my $s = IO::Socket::INET->new(LocalPort => $ENV{HEALTHCHECK_TCP_PORT}, Listen => 9, ReuseAddr => 1) or die $!; \
      print qq(listening\\n); while (my $c = $s->accept) { print $c qq($ENV{GREETING}\\n); close $c; }";
 
-/// What every job of the runner finds beside it.
-fn configuration(small: &str) -> String {
+/// What the project asks for beside each of its jobs.
+fn of_the_project() -> String {
+    let service = |alias: &str, options: &str, variables: &str| {
+        let command = ["perl", "-e", SERVER];
+        format!(
+            "    - {{ name: '@SMALL@', alias: {alias:?}, command: {command:?}, variables: {{ {variables} }}, {options} }}\n"
+        )
+    };
+    [
+        service(
+            "one",
+            "pull_policy: if-not-present",
+            "DELAY: 0, HEALTHCHECK_TCP_PORT: 8001, GREETING: one of $CI_JOB_NAME, TOKEN: $CI_JOB_TOKEN",
+        ),
+        service(
+            "two, second-name",
+            "entrypoint: [env, FROM_ENTRYPOINT=yes], docker: { user: '65534' }",
+            "DELAY: 3, HEALTHCHECK_TCP_PORT: 8002, GREETING: two, OTHER: 'one:8001', TOKEN: ''",
+        ),
+    ]
+    .concat()
+}
+
+/// What every job of the runner finds beside it, whatever its project asks for.
+fn of_the_runner(small: &str) -> String {
     let service = |alias: &str, command: &[&str], environment: &[&str]| {
         format!(
             "\n[[runners.docker.services]]\nname = {small:?}\nalias = {alias:?}\ncommand = {command:?}\nenvironment = {environment:?}\n"
         )
     };
-    let server = ["perl", "-e", SERVER];
     [
-        service(
-            "one",
-            &server,
-            &[
-                "DELAY=0",
-                "HEALTHCHECK_TCP_PORT=8001",
-                "GREETING=one of $CI_JOB_NAME",
-                "TOKEN=$CI_JOB_TOKEN",
-            ],
-        ),
-        service(
-            "two, second-name",
-            &server,
-            &[
-                "DELAY=3",
-                "HEALTHCHECK_TCP_PORT=8002",
-                "GREETING=two",
-                "OTHER=one:8001",
-                "TOKEN=",
-            ],
-        ),
         service(
             "never",
             &["sh", "-c", "echo waiting for nothing; sleep 1000"],
@@ -56,13 +58,15 @@ fn configuration(small: &str) -> String {
 /// The same image several times, found by names from the job and from each other; one is late, one never ready.
 pub(crate) fn beside_jobs(stage: &mut Stage) -> anyhow::Result<()> {
     let ask = "ask() { exec 3<>/dev/tcp/$1/$2 && read -r line <&3 && echo \"$1 says $line\"; }";
+    let services = of_the_project();
     let project = stage.coordinator(&format!(
-        "default: {{ image: '@SMALL@' }}\n\
+        "default:\n  image: '@SMALL@'\n  services:\n{services}\
          talk:\n  variables: {{ CI_DEBUG_SERVICES: 'true' }}\n  script:\n    - '{ask}'\n    - ask one 8001\n    - ask two 8002\n    - ask second-name 8002\n\
         \x20   - getent hosts mute never build && echo all found\n    - sleep 2\n\
-         quiet:\n  variables: {{ GIT_STRATEGY: none }}\n  script:\n    - '{ask}'\n    - ask one 8001\n"
+         quiet:\n  variables: {{ GIT_STRATEGY: none }}\n  script:\n    - '{ask}'\n    - ask one 8001\n\
+         alone:\n  variables: {{ GIT_STRATEGY: none }}\n  services: []\n  script:\n    - '! getent hosts one && getent hosts mute && echo alone'\n"
     ))?;
-    let services = configuration(&stage.small());
+    let services = of_the_runner(&stage.small());
     stage.start_runner(&project, |text| {
         let text = text.replace(
             "[runners.docker]\n",
@@ -71,7 +75,7 @@ pub(crate) fn beside_jobs(stage: &mut Stage) -> anyhow::Result<()> {
         text + &services
     })?;
     let pipeline = stage.run_pipeline(&project)?;
-    for name in ["talk", "quiet"] {
+    for name in ["talk", "quiet", "alone"] {
         let job = job(&pipeline, name)?;
         ensure!(job.state == JobState::Success, "{name}:\n{}", log(job)?);
     }
@@ -82,13 +86,14 @@ pub(crate) fn beside_jobs(stage: &mut Stage) -> anyhow::Result<()> {
         "one says one of talk\n",
         "two says two\n",
         "second-name says two\n",
-        "all found\n",
+        "\nall found\n",
         "alias is already in use by another service.",
         "none of its ports [9] accepted a connection within 8s\n",
         "Z waiting for nothing\n",
         "[service:two-second-name] ",
         "Z other says one of talk\n",
         "Z listening\n",
+        "Z user 65534, entrypoint yes\n",
     ] {
         contains(&talk, part)?;
     }
@@ -99,6 +104,7 @@ pub(crate) fn beside_jobs(stage: &mut Stage) -> anyhow::Result<()> {
     let quiet = log(job(&pipeline, "quiet")?)?;
     contains(&quiet, "one says one of quiet\n")?;
     lacks(&quiet, "[service:")?;
+    contains(&log(job(&pipeline, "alone")?)?, "\nalone\n")?;
     nothing_left(stage)
 }
 
