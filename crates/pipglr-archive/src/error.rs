@@ -28,20 +28,17 @@ pub enum Error {
     },
     /// The archive's own structure cannot be read.
     #[error("the archive is damaged or not an archive")]
-    Damaged { source: zip::result::ZipError },
+    Damaged { source: Damage },
     /// One entry of the archive cannot be unpacked: wrong checksum, cut short, encrypted, unknown method.
     #[error("the archive's entry `{name}` is damaged or unsupported")]
-    DamagedEntry {
-        name: String,
-        source: zip::result::ZipError,
-    },
+    DamagedEntry { name: String, source: Damage },
     /// The bytes are a format that is recognised but cannot be unpacked here.
     #[error("unpacking a {format} archive is not supported")]
     UnsupportedFormat { format: Format },
     /// The bytes are no known archive format.
     #[error("the archive's format is not recognised")]
     UnknownFormat,
-    /// An entry's name would leave the directory; nothing was unpacked.
+    /// An entry's name would leave the directory; neither it nor what comes after it was unpacked.
     #[error("the archive's entry `{name}` {reason}; it cannot be unpacked inside the directory")]
     UnsafeName { name: String, reason: UnsafeName },
     /// A parent of this path is a symbolic link or not a directory, and is not followed.
@@ -58,6 +55,17 @@ pub enum Error {
     NotExactlyOne { count: usize },
 }
 
+/// What a format's reader found.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    #[error(transparent)]
+    Zip(#[from] zip::result::ZipError),
+    #[error(transparent)]
+    Stream(#[from] io::Error),
+    #[error("not a link target")]
+    LinkTarget,
+}
+
 /// What is wrong with the name of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnsafeName {
@@ -72,6 +80,10 @@ pub enum UnsafeName {
 }
 
 impl Error {
+    pub(crate) fn damaged(source: impl Into<Damage>) -> Self {
+        Self::Damaged { source: source.into() }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Io {
             action,

@@ -5,13 +5,16 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::Error;
-use crate::zip::extract::{ExtractOptions, Extracted, extract_zip};
+use crate::tar::extract::extract_tar_zst;
+use crate::unpack::{ExtractOptions, Extracted};
+use crate::zip::extract::extract_zip;
 
 /// An archive format, told by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Zip,
     Gzip,
+    /// Of which only a compressed tar archive can be unpacked.
     Zstd,
 }
 
@@ -44,8 +47,8 @@ impl fmt::Display for Format {
 /// Unpacks `archive` into the existing directory `root`, by the format its first bytes tell.
 ///
 /// # Errors
-/// [`Error::UnsupportedFormat`] for gzip and zstd, [`Error::UnknownFormat`] for anything else that is not
-/// zip; otherwise those of [`extract_zip`].
+/// [`Error::UnsupportedFormat`] for gzip, [`Error::UnknownFormat`] for anything else that is neither zip nor
+/// zstd; otherwise those of [`extract_zip`] and [`extract_tar_zst`].
 pub fn extract<R: Read + Seek>(root: &Path, mut archive: R, options: &ExtractOptions) -> Result<Extracted, Error> {
     let mut head = Vec::with_capacity(4);
     archive
@@ -53,10 +56,11 @@ pub fn extract<R: Read + Seek>(root: &Path, mut archive: R, options: &ExtractOpt
         .take(4)
         .read_to_end(&mut head)
         .and_then(|_| archive.seek(SeekFrom::Start(0)))
-        .map_err(|source| Error::Damaged { source: source.into() })?;
+        .map_err(Error::damaged)?;
     match Format::detect(&head) {
         Some(Format::Zip) => extract_zip(root, archive, options),
-        Some(format) => Err(Error::UnsupportedFormat { format }),
+        Some(Format::Zstd) => extract_tar_zst(root, archive, options),
+        Some(format @ Format::Gzip) => Err(Error::UnsupportedFormat { format }),
         None => Err(Error::UnknownFormat),
     }
 }

@@ -10,7 +10,7 @@ use flate2::{Compression, GzBuilder};
 use crate::beneath::Beneath;
 use crate::error::Error;
 use crate::select::{Entry, EntryKind};
-use crate::zip::write::copy_at_most;
+use crate::write::copy_at_most;
 
 /// Says in a gzip header that the file system is not told.
 const UNKNOWN_SYSTEM: u8 = 255;

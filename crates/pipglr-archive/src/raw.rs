@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::beneath::Beneath;
 use crate::error::Error;
 use crate::select::Entry;
-use crate::zip::write::copy_at_most;
+use crate::write::copy_at_most;
 
 /// Writes the only entry's bytes; returns how many.
 ///

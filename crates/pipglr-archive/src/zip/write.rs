@@ -6,9 +6,9 @@
 //! it look complete.
 
 use std::cell::Cell;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use rustix::fs::{FileType, Stat};
@@ -16,28 +16,21 @@ use zip::result::ZipError;
 use zip::write::{FullFileOptions, StreamWriter};
 use zip::{CompressionMethod, System, ZipWriter};
 
-use super::{Level, metadata};
+use super::metadata;
 use crate::beneath::Beneath;
 use crate::error::Error;
+use crate::level::Level;
 use crate::select::Entry;
+use crate::write::Written;
 
-/// What was written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Written {
-    /// Entries in the archive.
-    pub entries: u64,
-    /// Bytes of the files before compression.
-    pub bytes: u64,
-    pub notes: Vec<WriteNote>,
-}
-
-/// Something the archive does not hold as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WriteNote {
-    /// A socket, FIFO or device, left out.
-    SpecialSkipped { path: PathBuf },
-    /// The file changed while it was read; the archive holds `stored` bytes of it.
-    SizeChanged { path: PathBuf, expected: u64, stored: u64 },
+/// How files are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ZipMethod {
+    /// What everything unpacks.
+    #[default]
+    Deflate,
+    /// Method 93, quicker and smaller, and not understood by older programs.
+    Zstd,
 }
 
 /// Writes `entries`, which lie below the directory `root`, as a zip.
@@ -48,7 +41,13 @@ pub enum WriteNote {
 /// # Errors
 /// [`Error::Output`] if `out` fails; [`Error::Io`], [`Error::NotRegular`] or [`Error::NotBeneath`] if an
 /// entry cannot be read any more where it was selected. What `out` got by then is no valid archive.
-pub fn write_zip<W: Write>(root: &Path, entries: &[Entry], level: Level, out: W) -> Result<Written, Error> {
+pub fn write_zip<W: Write>(
+    root: &Path,
+    entries: &[Entry],
+    method: ZipMethod,
+    level: Level,
+    out: W,
+) -> Result<Written, Error> {
     let failed = Rc::new(Cell::new(false));
     let gate = Gate {
         out,
@@ -56,6 +55,7 @@ pub fn write_zip<W: Write>(root: &Path, entries: &[Entry], level: Level, out: W)
     };
     let mut archive = Archive {
         beneath: Beneath::open(root)?,
+        method,
         level,
         zip: ZipWriter::new_stream(gate),
         written: Written::default(),
@@ -72,6 +72,7 @@ pub fn write_zip<W: Write>(root: &Path, entries: &[Entry], level: Level, out: W)
 
 struct Archive<W: Write> {
     beneath: Beneath,
+    method: ZipMethod,
     level: Level,
     zip: ZipWriter<StreamWriter<Gate<W>>>,
     written: Written,
@@ -85,9 +86,7 @@ impl<W: Write> Archive<W> {
             FileType::Directory => self.add_directory(entry, &stat)?,
             FileType::Symlink => self.add_link(entry, &stat)?,
             _ => {
-                self.written.notes.push(WriteNote::SpecialSkipped {
-                    path: entry.name.clone(),
-                });
+                self.written.skip_special(&entry.name);
                 return Ok(());
             }
         }
@@ -100,27 +99,23 @@ impl<W: Write> Archive<W> {
         let expected = u64::try_from(stat.st_size).unwrap_or(0);
         let name = entry.name.as_os_str().as_bytes();
         let options = self.options(entry, &stat)?.large_file(needs_zip64(expected)).name(name);
-        let options = match (expected, deflate_level(self.level)) {
-            (0, _) | (_, None) => options,
-            (_, level) => options
-                .compression_method(CompressionMethod::Deflated)
-                .compression_level(level),
+        let options = match self.compression().filter(|_| expected > 0) {
+            None => options,
+            Some((method, level)) => options.compression_method(method).compression_level(Some(level)),
         };
         self.start(entry, options)?;
-        let stored = copy_at_most(&mut file, &mut self.zip, expected, &entry.name)?;
-        let grew = stored == expected && {
-            let probe = file.read(&mut [0]);
-            probe.map_err(|e| Error::io("read", &entry.name, e))? > 0
-        };
-        if stored != expected || grew {
-            self.written.notes.push(WriteNote::SizeChanged {
-                path: entry.name.clone(),
-                expected,
-                stored,
-            });
-        }
-        self.written.bytes += stored;
+        self.written
+            .copy_file(&mut file, &mut self.zip, expected, &entry.name)?;
         Ok(())
+    }
+
+    /// `None` is to store.
+    fn compression(&self) -> Option<(CompressionMethod, i64)> {
+        let deflate = self.level.deflate()?;
+        Some(match self.method {
+            ZipMethod::Deflate => (CompressionMethod::Deflated, deflate),
+            ZipMethod::Zstd => (CompressionMethod::Zstd, self.level.zstd().into()),
+        })
     }
 
     fn add_directory(&mut self, entry: &Entry, stat: &Stat) -> Result<(), Error> {
@@ -181,16 +176,6 @@ impl<W: Write> Archive<W> {
 /// The directory bit of the DOS half of the external attributes.
 const DOS_DIRECTORY: u32 = 0x10;
 
-fn deflate_level(level: Level) -> Option<i64> {
-    match level {
-        Level::Fastest => None,
-        Level::Fast => Some(1),
-        Level::Default => Some(5),
-        Level::Slow => Some(7),
-        Level::Slowest => Some(9),
-    }
-}
-
 /// Whether a file of this size, or its compressed form should it not compress, may pass 4 GiB.
 fn needs_zip64(size: u64) -> bool {
     let worst = size.saturating_add(size >> 10).saturating_add(1 << 16);
@@ -204,24 +189,6 @@ fn encode_error(path: &Path, error: ZipError) -> Error {
             path: path.to_path_buf(),
             source,
         },
-    }
-}
-
-/// Copies up to `limit` bytes of a file; returns how many. Tells failures to read from failures to write.
-pub(crate) fn copy_at_most(file: &mut impl Read, out: &mut impl Write, limit: u64, path: &Path) -> Result<u64, Error> {
-    let mut file = file.take(limit);
-    let mut buffer = vec![0; 64 * 1024];
-    let mut copied = 0;
-    loop {
-        let count = match file.read(&mut buffer) {
-            Ok(0) => return Ok(copied),
-            Ok(count) => count,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(Error::io("read", path, e)),
-        };
-        out.write_all(&buffer[..count])
-            .map_err(|source| Error::Output { source })?;
-        copied += count as u64;
     }
 }
 

@@ -3,7 +3,8 @@
 use super::Environment;
 use super::expand::expand;
 use crate::container_side::notice;
-use pipglr_archive::{Entry, Level, Note, Selection, WriteNote, select};
+use pipglr_archive::{Entry, Level, Note, Selection, WriteNote, ZipMethod, select, write_tar_zst, write_zip};
+use std::io::Write;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -52,6 +53,43 @@ pub(super) fn level(text: &str) -> Level {
             ));
             Level::Default
         }
+    }
+}
+
+/// Formats that keep a tree as it is: those of caches, and most of those of artifacts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TreeFormat {
+    Zip,
+    ZipZstd,
+    TarZst,
+}
+
+impl TreeFormat {
+    /// By the name it has in payloads and variables.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name {
+            "" | "zip" => Some(Self::Zip),
+            "zipzstd" => Some(Self::ZipZstd),
+            "tarzstd" => Some(Self::TarZst),
+            _ => None,
+        }
+    }
+
+    /// Writes the archive and says what it does not hold as it was found.
+    pub(super) fn write(
+        self,
+        root: &Path,
+        entries: &[Entry],
+        level: Level,
+        out: impl Write,
+    ) -> Result<(), pipglr_archive::Error> {
+        let written = match self {
+            Self::Zip => write_zip(root, entries, ZipMethod::Deflate, level, out),
+            Self::ZipZstd => write_zip(root, entries, ZipMethod::Zstd, level, out),
+            Self::TarZst => write_tar_zst(root, entries, level, out),
+        }?;
+        written.notes.iter().for_each(tell_written);
+        Ok(())
     }
 }
 
@@ -112,7 +150,7 @@ fn tell(note: &Note, root: &Path) {
 }
 
 /// What an archive does not hold as it was found.
-pub(super) fn tell_written(note: &WriteNote) {
+fn tell_written(note: &WriteNote) {
     match note {
         WriteNote::SpecialSkipped { path } => {
             notice::warning(&format!("{}: not a file, directory or link; left out", path.display()));

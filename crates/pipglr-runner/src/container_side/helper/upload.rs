@@ -2,12 +2,12 @@
 
 use super::download::connect;
 use super::plan::UploadsPlan;
-use super::selection::{Wanted, describe, expanded, level, select_files, tell_written};
+use super::selection::{TreeFormat, Wanted, describe, expanded, level, select_files};
 use super::{Environment, PhaseFailed};
 use crate::container_side::notice;
 use crate::gitlab::{GitLab, UploadDescription};
 use bytes::Bytes;
-use pipglr_archive::{Entry, Level, write_gzip, write_raw, write_zip};
+use pipglr_archive::{Entry, Level, write_gzip, write_raw};
 use pipglr_protocol::payload::Artifact;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -118,26 +118,27 @@ fn give_up(message: &str) -> PhaseFailed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ArchiveFormat {
-    Zip,
+    Tree(TreeFormat),
     Gzip,
     Raw,
 }
 
 impl ArchiveFormat {
     fn of(format: &str) -> Result<Self, PhaseFailed> {
-        match format {
-            "" | "zip" => Ok(Self::Zip),
-            "gzip" => Ok(Self::Gzip),
-            "raw" => Ok(Self::Raw),
-            other => Err(give_up(&format!(
-                "artifact format {other:?} is not supported: use zip, gzip or raw"
+        match (format, TreeFormat::of(format)) {
+            (_, Some(tree)) => Ok(Self::Tree(tree)),
+            ("gzip", None) => Ok(Self::Gzip),
+            ("raw", None) => Ok(Self::Raw),
+            _ => Err(give_up(&format!(
+                "artifact format {format:?} is not supported: use zip, zipzstd, tarzstd, gzip or raw"
             ))),
         }
     }
 
     fn suffix(self) -> &'static str {
         match self {
-            Self::Zip => ".zip",
+            Self::Tree(TreeFormat::Zip | TreeFormat::ZipZstd) => ".zip",
+            Self::Tree(TreeFormat::TarZst) => ".tar.zst",
             Self::Gzip => ".gz",
             Self::Raw => "",
         }
@@ -200,10 +201,7 @@ fn write(
     out: &mut ChannelWriter,
 ) -> Result<(), pipglr_archive::Error> {
     match format {
-        ArchiveFormat::Zip => {
-            let written = write_zip(root, entries, level, &mut *out)?;
-            written.notes.iter().for_each(tell_written);
-        }
+        ArchiveFormat::Tree(tree) => tree.write(root, entries, level, &mut *out)?,
         ArchiveFormat::Gzip => drop(write_gzip(root, entries, &mut *out)?),
         ArchiveFormat::Raw => drop(write_raw(root, entries, &mut *out)?),
     }
@@ -250,4 +248,70 @@ fn file_name(name: &str, format: ArchiveFormat, environment: &Environment) -> St
         base
     };
     format!("{base}{}", format.suffix())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Archive, ArchiveFormat, file_name};
+    use crate::container_side::helper::Environment;
+    use crate::container_side::helper::selection::{Wanted, level, select_files};
+    use pipglr_archive::{ExtractOptions, Format};
+    use std::io::Cursor;
+    use std::sync::Arc;
+
+    /// What is sent of a tree with these files.
+    async fn sent(format: &str, files: &[&str]) -> Result<Vec<u8>, String> {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            std::fs::write(root.path().join(file), file).unwrap();
+        }
+        let wanted = Wanted {
+            paths: &["*".to_owned()],
+            exclude: &[],
+            untracked: false,
+        };
+        let archive = Archive {
+            root: root.path().to_owned(),
+            entries: Arc::new(select_files(root.path(), &wanted, &Environment::default())),
+            format: ArchiveFormat::of(format).map_err(|_| "unknown".to_owned())?,
+            level: level(""),
+        };
+        let (body, failure) = archive.stream();
+        let body = http_body_util::BodyExt::collect(body)
+            .await
+            .map(|b| b.to_bytes().to_vec());
+        body.map_err(|_| failure.take().unwrap())
+    }
+
+    #[tokio::test]
+    async fn trees_are_sent_in_the_format_of_the_payload() {
+        for (format, suffix, told) in [
+            ("", ".zip", Format::Zip),
+            ("zip", ".zip", Format::Zip),
+            ("zipzstd", ".zip", Format::Zip),
+            ("tarzstd", ".tar.zst", Format::Zstd),
+        ] {
+            let bytes = sent(format, &["a", "b"]).await.unwrap();
+            assert_eq!(Format::detect(&bytes), Some(told), "{format}");
+            let target = tempfile::tempdir().unwrap();
+            let extracted = pipglr_archive::extract(target.path(), Cursor::new(bytes), &ExtractOptions::default());
+            assert_eq!(extracted.unwrap().files, 2, "{format}");
+            let format = ArchiveFormat::of(format).ok().unwrap();
+            assert_eq!(file_name("n", format, &Environment::default()), format!("n{suffix}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn other_formats_send_files_alone() {
+        assert_eq!(
+            Format::detect(&sent("gzip", &["a", "b"]).await.unwrap()),
+            Some(Format::Gzip)
+        );
+        assert_eq!(sent("raw", &["a"]).await.unwrap(), b"a");
+        assert_eq!(
+            sent("raw", &["a", "b"]).await.unwrap_err(),
+            "exactly one file can be stored raw, not 2"
+        );
+        assert_eq!(sent("rar", &["a"]).await.unwrap_err(), "unknown");
+    }
 }

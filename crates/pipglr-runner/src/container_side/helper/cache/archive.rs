@@ -4,11 +4,11 @@ use super::local::{Unfinished, modified};
 use super::plan::{ArchiveEntry, ArchivePlan, CacheTarget};
 use super::say;
 use super::transfer::{Transfer, shown};
-use crate::container_side::helper::selection::{Wanted, describe, level, select_files, tell_written};
+use crate::container_side::helper::selection::{TreeFormat, Wanted, describe, level, select_files};
 use crate::container_side::helper::{Environment, PhaseFailed};
 use crate::container_side::notice;
 use anyhow::Context as _;
-use pipglr_archive::{Entry, Level, write_zip};
+use pipglr_archive::{Entry, Level};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -25,12 +25,6 @@ pub(in crate::container_side::helper) async fn run(
         say(&entry.notices);
         let Some(target) = &entry.target else { continue };
         notice::info(&format!("Creating cache {}...", target.key));
-        if !plan.format.is_empty() && !plan.format.eq_ignore_ascii_case("zip") {
-            notice::warning(&format!(
-                "CACHE_COMPRESSION_FORMAT {:?} is not supported, zip is used",
-                plan.format
-            ));
-        }
         match keep(plan, entry, target, &transfer, environment).await {
             Ok(()) => notice::info("Created cache"),
             Err(error) => {
@@ -93,15 +87,22 @@ fn is_any_newer(root: &Path, entries: &[Entry], since: SystemTime) -> bool {
 async fn create(plan: &ArchivePlan, entries: Vec<Entry>, target: &CacheTarget) -> anyhow::Result<()> {
     let root = PathBuf::from(&plan.project_dir);
     let level = level(&plan.compression);
+    // Compat: an unknown format is zip without a word.
+    let format = TreeFormat::of(&plan.format.to_ascii_lowercase()).unwrap_or(TreeFormat::Zip);
     let (archive, key) = (PathBuf::from(&target.archive), target.key.clone());
-    tokio::task::spawn_blocking(move || write(&root, &entries, level, &archive, &key)).await?
+    tokio::task::spawn_blocking(move || write(&root, &entries, (format, level), &archive, &key)).await?
 }
 
-fn write(root: &Path, entries: &[Entry], level: Level, archive: &Path, key: &str) -> anyhow::Result<()> {
+fn write(
+    root: &Path,
+    entries: &[Entry],
+    (format, level): (TreeFormat, Level),
+    archive: &Path,
+    key: &str,
+) -> anyhow::Result<()> {
     let (unfinished, file) = Unfinished::create(archive)?;
     let mut out = BufWriter::with_capacity(PIECE, file);
-    let written = write_zip(root, entries, level, &mut out)?;
-    written.notes.iter().for_each(tell_written);
+    format.write(root, entries, level, &mut out)?;
     out.flush().context("write the archive")?;
     unfinished.publish(archive, key)
 }

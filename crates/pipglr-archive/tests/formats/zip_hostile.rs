@@ -1,12 +1,11 @@
 //! Archives and trees made to write outside: nothing outside changes.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
-
 use std::fs;
 use std::io::Cursor;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::scene::Scene;
 use pipglr_archive::{Error, ExtractNote, ExtractOptions, Extracted, UnsafeName, extract};
 
 const FILE: u32 = 0o100_644;
@@ -56,55 +55,9 @@ fn crc32(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// A root to unpack into, beside things that must stay as they are.
-struct Scene {
-    outer: tempfile::TempDir,
-}
-
 impl Scene {
-    fn new() -> Self {
-        let outer = tempfile::tempdir().unwrap();
-        fs::create_dir(outer.path().join("root")).unwrap();
-        fs::create_dir(outer.path().join("outside")).unwrap();
-        fs::write(outer.path().join("outside/victim"), "untouched").unwrap();
-        Self { outer }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.outer.path().join("root")
-    }
-
     fn unpack(&self, entries: &[(&[u8], u32, &[u8])]) -> Result<Extracted, Error> {
-        let bytes = Cursor::new(zip(entries));
-        let result = extract(&self.root(), bytes, &ExtractOptions::default());
-        self.assert_outside_untouched();
-        result
-    }
-
-    #[track_caller]
-    fn assert_outside_untouched(&self) {
-        let list = |path: &str| {
-            let mut names: Vec<_> = fs::read_dir(self.outer.path().join(path))
-                .unwrap()
-                .map(|e| e.unwrap().file_name().into_string().unwrap())
-                .collect();
-            names.sort();
-            names
-        };
-        assert_eq!(list("."), ["outside", "root"]);
-        assert_eq!(list("outside"), ["victim"]);
-        let victim = self.outer.path().join("outside/victim");
-        assert_eq!(fs::read(&victim).unwrap(), b"untouched");
-        assert_eq!(fs::metadata(&victim).unwrap().mode() & 0o7777, 0o644);
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(self.root())
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+        self.extract(zip(entries))
     }
 }
 
@@ -312,7 +265,7 @@ fn other_formats_are_recognised_and_refused() {
             .to_string()
     };
     assert_eq!(unpack(b"\x1f\x8b\x08\0"), "unpacking a gzip archive is not supported");
-    assert_eq!(unpack(b"\x28\xb5\x2f\xfd"), "unpacking a zstd archive is not supported");
+    assert_eq!(unpack(b"\x28\xb5\x2f\xfd"), "the archive is damaged or not an archive");
     assert_eq!(unpack(b"ustar"), "the archive's format is not recognised");
     assert_eq!(unpack(b""), "the archive's format is not recognised");
     assert_eq!(unpack(b"PK\x03\x04junk"), "the archive is damaged or not an archive");
