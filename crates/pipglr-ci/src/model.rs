@@ -99,6 +99,29 @@ pub struct Artifacts {
     pub untracked: bool,
     pub when: ArtifactsWhen,
     pub expire_in: Option<String>,
+    pub access: ArtifactsAccess,
+    /// The name under which a merge request shows them.
+    pub expose_as: Option<String>,
+    pub reports: Vec<Report>,
+}
+
+/// Files that say something about the job, kept whatever came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `junit`, `dotenv`, … as the coordinator files it; of `coverage_report` its format.
+    pub kind: String,
+    pub paths: Vec<String>,
+}
+
+/// Who may see artifacts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactsAccess {
+    None,
+    Developer,
+    Maintainer,
+    #[default]
+    All,
 }
 
 /// For which outcome artifacts are kept.

@@ -3,6 +3,7 @@
 
 use crate::Error;
 use crate::events::Event;
+use crate::payload::reports::format as report_format;
 use crate::pipeline::{Assignment, JobRun, JobState, Outcome, PipelineId, PipelineRun, Source, after};
 use crate::record::ArtifactRecord;
 use jiff::Timestamp;
@@ -291,8 +292,13 @@ impl State {
             return Some("missing_dependency_failure");
         }
         let excludes = job.definition.artifacts.as_ref().is_some_and(|a| !a.exclude.is_empty());
+        let reports = job.definition.artifacts.iter().flat_map(|a| &a.reports);
+        let formats: Vec<&str> = reports.map(|r| report_format(&r.kind)).collect();
+        let several = !formats.is_empty() && !features.upload_multiple_artifacts;
+        let raw = formats.contains(&"raw") && !features.upload_raw_artifacts;
         let codes = matches!(job.definition.allow_failure, AllowFailure::ExitCodes(_));
-        let unsupported = (excludes && !features.artifacts_exclude) || (codes && !features.return_exit_code);
+        let unsupported =
+            (excludes && !features.artifacts_exclude) || (codes && !features.return_exit_code) || several || raw;
         unsupported.then_some("runner_unsupported")
     }
 

@@ -1,14 +1,26 @@
 //! `artifacts`.
 
+use super::reports::reports;
 use super::{DURATION, Fields, Keywords, below, boolean, duration, of, string, strings, word, wrong_type};
 use crate::diagnostics::Problems;
-use crate::model::{Artifacts, ArtifactsWhen};
+use crate::model::{Artifacts, ArtifactsAccess, ArtifactsWhen};
 use crate::yaml::Node;
 
 const ARTIFACTS: Keywords = Keywords {
     family: "artifacts",
-    supported: &["name", "paths", "exclude", "untracked", "when", "expire_in"],
-    unsupported: &["access", "expose_as", "public", "reports"],
+    supported: &[
+        "name",
+        "paths",
+        "exclude",
+        "untracked",
+        "when",
+        "expire_in",
+        "access",
+        "public",
+        "expose_as",
+        "reports",
+    ],
+    unsupported: &[],
 };
 
 /// Files to keep. Null is none.
@@ -41,7 +53,69 @@ pub(crate) fn artifacts(problems: &mut Problems<'_>, parent: &str, node: &Node) 
     if let Some(expire_in) = fields.get("expire_in") {
         artifacts.expire_in = expiry(problems, &at, expire_in);
     }
+    if let Some(node) = fields.get("reports") {
+        artifacts.reports = reports(problems, &at, node);
+    }
+    artifacts.access = access(problems, &at, &fields);
+    if let Some(node) = fields.get("expose_as") {
+        artifacts.expose_as = expose_as(problems, &at, node, &artifacts.paths);
+    }
     Some(artifacts)
+}
+
+/// `access`, or `public`, which says the same in other words.
+fn access(problems: &mut Problems<'_>, at: &str, fields: &Fields<'_>) -> ArtifactsAccess {
+    let public = fields
+        .get("public")
+        .and_then(|node| boolean(problems, node, &of(at, "public")));
+    let Some(node) = fields.get("access").filter(|node| !node.is_null()) else {
+        return if public == Some(false) {
+            ArtifactsAccess::Developer
+        } else {
+            ArtifactsAccess::All
+        };
+    };
+    if public.is_some() {
+        problems.error(
+            node.span,
+            format!("{at} config these keys cannot be used together: access, public"),
+        );
+    }
+    match word(node, &["none", "developer", "maintainer", "all"]) {
+        Some("none") => ArtifactsAccess::None,
+        Some("developer") => ArtifactsAccess::Developer,
+        Some("maintainer") => ArtifactsAccess::Maintainer,
+        Some(_) => ArtifactsAccess::All,
+        None => {
+            if !node.is_reported() {
+                problems.error(
+                    node.span,
+                    format!("{at} access should be one of: none, developer, maintainer, all"),
+                );
+            }
+            ArtifactsAccess::All
+        }
+    }
+}
+
+/// A name under which merge requests show the artifacts.
+fn expose_as(problems: &mut Problems<'_>, at: &str, node: &Node, paths: &[String]) -> Option<String> {
+    let name = string(problems, node, &of(at, "expose_as"))?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ');
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let complaint = if name.chars().count() > 100 {
+        "expose as is too long (maximum is 100 characters)"
+    } else if !starts_well || !name.chars().all(allowed) {
+        "expose as can contain only letters, digits, '-', '_' and spaces, and has to start with a letter, digit or '_'"
+    } else if paths.is_empty() {
+        "expose as needs `paths`"
+    } else if paths.iter().any(|p| p.contains('*')) {
+        "expose as cannot be used with `*` in `paths`"
+    } else {
+        return Some(name);
+    };
+    problems.error(node.span, format!("{at} {complaint}"));
+    None
 }
 
 /// `when` of artifacts and of caches.

@@ -9,6 +9,7 @@ pub(crate) mod control;
 pub(crate) mod duration;
 pub(crate) mod image;
 pub(crate) mod needs;
+mod reports;
 pub(crate) mod script;
 pub(crate) mod services;
 pub(crate) mod variables;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod expand;
+pub(crate) mod reports;
 mod slug;
 #[cfg(test)]
 mod tests;
@@ -124,7 +125,7 @@ pub(crate) fn build(context: &PayloadContext<'_>) -> JobPayload {
         steps: steps(context),
         image: definition.image.as_ref().map(image).unwrap_or_default(),
         services: definition.services.iter().map(service).collect(),
-        artifacts: definition.artifacts.as_ref().and_then(archive).into_iter().collect(),
+        artifacts: definition.artifacts.as_ref().map(artifacts).unwrap_or_default(),
         cache: cache::caches(definition, PROTECTED),
         credentials: context.options.registry_credentials.clone(),
         dependencies: dependencies(context),
@@ -253,6 +254,23 @@ fn service(service: &model::Service) -> Image {
         variables: service.variables.iter().map(variable).collect(),
         ..image(&service.image)
     }
+}
+
+/// The archive and the reports, each an upload of its own.
+fn artifacts(artifacts: &model::Artifacts) -> Vec<Artifact> {
+    let expire_in = artifacts.expire_in.clone().unwrap_or_default();
+    let report = |report: &model::Report| Artifact {
+        name: reports::file_name(&report.kind),
+        paths: report.paths.clone(),
+        // Whatever came of the job.
+        when: "always".to_owned(),
+        artifact_type: report.kind.clone(),
+        artifact_format: reports::format(&report.kind).to_owned(),
+        expire_in: expire_in.clone(),
+        ..Artifact::default()
+    };
+    let archive = archive(artifacts).into_iter();
+    archive.chain(artifacts.reports.iter().map(report)).collect()
 }
 
 /// The archive's entry; a job that names no files gets none.
