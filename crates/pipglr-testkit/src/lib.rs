@@ -4,11 +4,13 @@
 //! protocols. Every server listens on a socket of its own, records what it was asked, and waits for conditions on that
 //! record instead of sleeping. A wait that takes too long panics and prints the record.
 //!
+//! - [`git`]: repositories over HTTP.
 //! - [`gitlab`]: the runner API of a GitLab instance.
 //! - [`podman`]: libpod's API with containers that run a scripted behaviour.
 //! - [`proxy`]: a TCP connection that can be cut.
 //! - [`vault`]: a server for secrets.
 
+pub mod git;
 pub mod gitlab;
 pub mod podman;
 pub mod proxy;

@@ -73,6 +73,8 @@ impl Job {
             system_id: "s_0123456789ab".to_owned(),
             nested_privileged: false,
             ca_certificates: None,
+            client_identity: None,
+            correlation_id: String::new(),
             registry_auth: Vec::new(),
             secrets: Vec::new(),
         };

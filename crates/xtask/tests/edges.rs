@@ -6,7 +6,15 @@ use std::process::Command;
 
 /// Crate → crates of ours it may depend on, development dependencies included.
 const ALLOWED: [(&str, &[&str]); 10] = [
-    ("pipglr", &["pipglr-coordinator", "pipglr-protocol", "pipglr-runner"]),
+    (
+        "pipglr",
+        &[
+            "pipglr-coordinator",
+            "pipglr-protocol",
+            "pipglr-runner",
+            "pipglr-testkit",
+        ],
+    ),
     (
         "pipglr-runner",
         &["pipglr-archive", "pipglr-podman", "pipglr-protocol", "pipglr-testkit"],

@@ -15,6 +15,7 @@ mod readme;
 mod registries;
 mod service;
 mod services;
+mod sources;
 mod stage;
 
 use stage::Stage;
@@ -24,7 +25,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 31] = [
+const STORIES: [Story; 33] = [
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -49,6 +50,11 @@ const STORIES: [Story; 31] = [
     ("jobs: outcomes are reported as they are", jobs::outcomes),
     ("jobs: variables of all kinds", jobs::variables),
     ("jobs: git strategies, depth and credentials", jobs::git),
+    (
+        "sources: submodules, clone paths, stale locks",
+        sources::submodules_and_paths,
+    ),
+    ("sources: nothing of a job's token stays", sources::credentials),
     ("jobs: images, entrypoints, users and pull policies", jobs::images),
     ("jobs: artifacts travel, a hostile tree does not", jobs::artifacts),
     (

@@ -7,6 +7,7 @@ use pipglr_e2e::host::Account;
 use pipglr_e2e::job_images::{JobImage, SMALL};
 use pipglr_e2e::registry::Registry;
 use pipglr_e2e::{HOST_LOOPBACK, cache, sample};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -121,6 +122,16 @@ impl Stage {
             .collect();
         let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
         let repo = sample::from_files(&directory.path().join("project"), &files)?;
+        self.project_of(directory, repo, adjust)
+    }
+
+    /// Serves a repository that is there already, in `directory`.
+    pub(crate) fn project_of(
+        &self,
+        directory: tempfile::TempDir,
+        repo: PathBuf,
+        adjust: impl FnOnce(&mut ServeOptions),
+    ) -> anyhow::Result<Project> {
         self.runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let port = listener.local_addr()?.port();

@@ -64,7 +64,7 @@ impl CacheStorage {
                         }
                     }
                 }
-                Phase::GetSources(_) | Phase::DownloadArtifacts(_) | Phase::UploadArtifacts(_) => {}
+                Phase::GetSources(_) | Phase::DownloadArtifacts(_) | Phase::UploadArtifacts(_) | Phase::CleanUp(_) => {}
             }
         }
         Ok(())

@@ -18,7 +18,7 @@ mod tokens;
 pub use cache::{CacheConfig, S3Config};
 pub use check::{Finding, Place, Severity, UsedKey};
 pub(crate) use duration::parse as parse_go_duration;
-pub use model::{Config, DockerConfig, PodmanConfig, RunnerConfig, ServiceConfig};
+pub use model::{Config, CustomBuildDirConfig, DockerConfig, PodmanConfig, RunnerConfig, ServiceConfig};
 pub use reload::{ConfigSource, RELOAD_INTERVAL, ReloadCounts};
 pub use system_id::{SystemIdError, load_or_create_system_id, temporary_system_id};
 pub use tokens::{NewToken, TokenStore, TokenStoreError};

@@ -103,6 +103,11 @@ pub struct RunnerConfig {
     pub builds_dir: String,
     pub cache_dir: String,
     pub clone_url: String,
+    /// Whether what an earlier job configured in a kept repository is removed; it is by default.
+    pub clean_git_config: Option<bool>,
+    /// Whether git trusts the project directory whoever owns it; it does by default.
+    pub safe_directory_checkout: Option<bool>,
+    pub custom_build_dir: CustomBuildDirConfig,
     /// `KEY=value`.
     pub environment: Vec<String>,
     pub pre_get_sources_script: String,
@@ -161,6 +166,14 @@ impl RunnerConfig {
 fn timestamp(written: &toml::value::Datetime) -> Option<Timestamp> {
     let year_one = written.date.is_some_and(|d| d.year <= 1);
     written.to_string().parse().ok().filter(|_| !year_one)
+}
+
+/// `[runners.custom_build_dir]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CustomBuildDirConfig {
+    /// Whether jobs may set `GIT_CLONE_PATH`; they may by default.
+    pub enabled: Option<bool>,
 }
 
 /// `[runners.artifact]`.

@@ -7,6 +7,11 @@ pub(super) fn info(text: &str) {
     write(&mut io::stdout(), &format!("\x1b[32;1m{text}\x1b[0;m\n"));
 }
 
+/// A line in yellow on stdout.
+pub(super) fn yellow(text: &str) {
+    write(&mut io::stdout(), &format!("\x1b[0;33m{text}\x1b[0;m\n"));
+}
+
 /// A plain line on stdout.
 pub(super) fn line(text: &str) {
     write(&mut io::stdout(), &format!("{text}\x1b[0;m\n"));

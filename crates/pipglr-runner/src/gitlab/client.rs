@@ -3,7 +3,7 @@
 use super::renewal::Renewal;
 use super::retry;
 use crate::metrics::Calls;
-use pipglr_protocol::headers;
+use pipglr_protocol::{Secret, headers};
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, Identity, Method, Response, StatusCode};
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ pub struct TlsFiles {
     pub key: Option<PathBuf>,
     /// PEM certificates given as text instead of a file.
     pub ca_text: Option<String>,
+    /// PEM of a client certificate and its key, given as text instead of files.
+    pub identity_text: Option<Secret>,
 }
 
 /// What is needed to reach a GitLab instance.
@@ -315,6 +317,14 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
 }
 
 fn identity(tls: &TlsFiles) -> Result<Option<Identity>, Error> {
+    if let Some(pem) = &tls.identity_text {
+        return Identity::from_pem(pem.expose().as_bytes())
+            .map(Some)
+            .map_err(|e| Error::Configuration {
+                what: "client certificate".to_owned(),
+                reason: e.to_string(),
+            });
+    }
     let (Some(cert), Some(key)) = (&tls.cert, &tls.key) else {
         return Ok(None);
     };

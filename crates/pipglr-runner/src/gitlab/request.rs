@@ -15,6 +15,8 @@ pub struct JobRequestOutcome {
     pub job: Option<Box<JobPayload>>,
     /// The value to send with the next request so that the coordinator can hold it.
     pub last_update: Option<String>,
+    /// What the coordinator calls this request; may be empty.
+    pub correlation_id: String,
 }
 
 impl GitLab {
@@ -26,18 +28,22 @@ impl GitLab {
         let response = self
             .post_json(paths::JOBS_REQUEST, request, request.token.expose())
             .await?;
-        let last_update = response
-            .headers()
-            .get(headers::LAST_UPDATE)
-            .and_then(|v| v.to_str().ok())
-            .filter(|v| !v.is_empty())
-            .map(str::to_owned);
+        let header = |name: &str| {
+            let value = response.headers().get(name).and_then(|v| v.to_str().ok());
+            value.filter(|v| !v.is_empty()).map(str::to_owned)
+        };
+        let last_update = header(headers::LAST_UPDATE);
+        let correlation_id = header(headers::REQUEST_ID).unwrap_or_default();
         let job = match response.status().as_u16() {
             201 => Some(decode(response).await?),
             204 => None,
             _ => return Err(status_error(Method::POST, response).await),
         };
-        Ok(JobRequestOutcome { job, last_update })
+        Ok(JobRequestOutcome {
+            job,
+            last_update,
+            correlation_id,
+        })
     }
 
     pub(super) async fn post_json(

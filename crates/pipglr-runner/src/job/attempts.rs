@@ -3,7 +3,7 @@
 //! Compat: gitlab-runner executors/docker/command.go; only a container that vanished is started again, never a script
 //! that failed.
 
-use super::follow::{BuildEnds, follow, follow_build};
+use super::follow::{BuildEnds, end_of_phases, follow, follow_build};
 use super::phases::limit;
 use super::plan::{self, JobPlan, Timeouts};
 use super::prepare::{Ready, start_build, start_helper};
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 /// Containers that are started for one plan that does not reach them.
 const LAUNCHES: u32 = 3;
 
-/// Follows a helper container to its end and gives the end of its last phase.
+/// Follows a helper container to its end and gives how its phases ended.
 pub(super) async fn follow_helper(
     mut session: Session,
     mut helper: HelperPlan,
@@ -43,9 +43,13 @@ pub(super) async fn follow_helper(
                 continue;
             }
             Err(JobError::ContainerGone { id }) => id,
-            end => return end.map(|()| trace.ended().last().map(|(_, end)| *end)),
+            end => return end.map(|()| end_of_phases(&trace.ended())),
         };
         let done = BuildEnds::of(trace.ended()).succeeded;
+        if !done.is_empty() {
+            // What is in the job's temporary directory by now is its own.
+            helper.builds_dir.clear();
+        }
         helper
             .phases
             .retain(|phase| !done.iter().any(|stage| stage == phase.stage()));

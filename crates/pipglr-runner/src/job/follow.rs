@@ -8,6 +8,9 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+/// The stage in which a job's files are removed.
+const CLEAN_UP: &str = "cleanup_file_variables";
+
 /// How the stages of the build container ended.
 #[derive(Debug, Default)]
 pub(super) struct BuildEnds {
@@ -31,7 +34,7 @@ impl BuildEnds {
     fn note(&mut self, stage: String, end: StageEnd) {
         match stage.as_str() {
             "after_script" => self.after_script = Some(end),
-            "cleanup_file_variables" => {}
+            CLEAN_UP => {}
             _ => {
                 if end == StageEnd::Exited(0) {
                     self.succeeded.push(stage);
@@ -62,6 +65,25 @@ pub(super) async fn follow(
             Shown::Finished => return Ok(()),
         }
     }
+}
+
+/// How the first phase that failed ended, or else the last one; of a phase that was tried again the last try counts.
+///
+/// Compat: gitlab-runner common/build.go `cleanupFileVariables`: what goes wrong in tidying up does not fail a job.
+pub(super) fn end_of_phases(ended: &[(String, StageEnd)]) -> Option<StageEnd> {
+    let mut tries = ended.iter().peekable();
+    let mut last = None;
+    while let Some((stage, end)) = tries.next() {
+        if tries.peek().is_some_and(|next| next.0 == *stage) {
+            continue;
+        }
+        let end = if stage == CLEAN_UP { StageEnd::Exited(0) } else { *end };
+        last = Some(end);
+        if end != StageEnd::Exited(0) {
+            break;
+        }
+    }
+    last
 }
 
 /// Follows the build container; `cancel` stops the script, after which `after_script` still runs.
@@ -133,7 +155,7 @@ fn show(event: SessionEvent, session: &Session, trace: &Trace) -> Result<Shown, 
 /// Section titles as GitLab users know them.
 ///
 /// Compat: gitlab-runner common/build.go.
-fn title(stage: &str) -> String {
+pub(super) fn title(stage: &str) -> String {
     match stage {
         "resolve_secrets" => "Resolving secrets",
         "get_sources" => "Getting source from Git repository",
@@ -144,7 +166,7 @@ fn title(stage: &str) -> String {
         "after_script" => "Running after_script",
         "upload_artifacts_on_success" => "Uploading artifacts for successful job",
         "upload_artifacts_on_failure" => "Uploading artifacts for failed job",
-        "cleanup_file_variables" => "Cleaning up project directory and file based variables",
+        CLEAN_UP => "Cleaning up project directory and file based variables",
         step => return format!("Executing \"{step}\" stage of the job script"),
     }
     .to_owned()

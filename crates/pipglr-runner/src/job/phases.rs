@@ -1,11 +1,12 @@
 //! The phases of a job: made ready, sources, scripts, what is kept. Each is written down before it begins.
 
 use super::attempts::{Build, follow_helper, follow_scripts};
+use super::follow::title;
 use super::plan::{AcceptedJob, JobPlan, Timeouts};
 use super::prepare::{Ready, finish_again, listen_again, prepare, prepare_again, sources_helper, start_helper};
 use super::step::Step;
 use super::{JobError, World, header};
-use crate::container_side::helper::{HelperPlan, Phase};
+use crate::container_side::helper::{HelperPlan, Phase, skipped};
 use crate::container_side::marker::StageEnd;
 use crate::containers::service_output;
 use crate::containers::session::Session;
@@ -104,7 +105,10 @@ async fn get_sources(
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<Result<(), JobError>, JobError> {
-    let Some(session) = session else { return Ok(Ok(())) };
+    let Some(session) = session else {
+        say_sources_are_skipped(plan, trace);
+        return Ok(Ok(()));
+    };
     if !matches!(step, Step::Sources) {
         trace.enter(&Step::Sources);
     }
@@ -116,6 +120,18 @@ async fn get_sources(
             end => Ok(end.and_then(stage_result)),
         },
     }
+}
+
+/// The section of a job whose strategy leaves nothing to fetch.
+fn say_sources_are_skipped(plan: &JobPlan, trace: &Trace) {
+    let Some(strategy) = plan.skipped_sources else {
+        return;
+    };
+    trace.section_start("get_sources", &title("get_sources"));
+    for line in skipped(strategy) {
+        trace.info(line);
+    }
+    trace.section_end("get_sources");
 }
 
 /// Ends when a phase's time is up; never if it has no limit of its own.
@@ -159,7 +175,8 @@ async fn finish(
     } else {
         &plan.uploads_on_failure
     };
-    if uploads.is_empty() || matches!(end, Err(JobError::System(_))) {
+    let phases: Vec<Phase> = uploads.iter().chain(&plan.clean_up).cloned().collect();
+    if phases.is_empty() || matches!(end, Err(JobError::System(_))) {
         return end;
     }
     // File variables are gone by now and stay gone: only their paths are known here.
@@ -167,7 +184,7 @@ async fn finish(
         nonce: plan.build.nonce.clone(),
         environment: plan.build.environment.clone(),
         gitlab_env: Some(plan.build.gitlab_env.clone()),
-        phases: uploads.clone(),
+        phases,
         ..HelperPlan::default()
     };
     let step = Step::Finishing { end };

@@ -211,6 +211,8 @@ pub(super) fn sources_helper(plan: &JobPlan) -> HelperPlan {
         environment: plan.build.environment.clone(),
         gitlab_env: None,
         remove_first: plan.build.remove_at_end.clone(),
+        builds_dir: plan.build.builds_dir.clone(),
+        pauses: plan.pauses,
         files: plan.build.files.clone(),
         phases: plan.prepare_phases.clone(),
     }

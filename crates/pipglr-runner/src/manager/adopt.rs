@@ -5,7 +5,7 @@ use super::supervise::{Arrived, supervise, world};
 use super::{Shared, runner_info};
 use crate::containers::objects::Keep;
 use crate::gitlab::{Connection, GitLab, TlsFiles};
-use crate::job::plan::{self, AcceptedJob};
+use crate::job::plan::{self, AcceptedJob, ClientIdentity};
 use crate::journal::Kept;
 use crate::metrics::Calls;
 use std::collections::HashMap;
@@ -59,6 +59,7 @@ fn connection(job: &AcceptedJob) -> Connection {
             cert: job.runner.tls_cert_file.clone(),
             key: job.runner.tls_key_file.clone(),
             ca_text: job.ca_certificates.clone(),
+            identity_text: job.client_identity.as_ref().map(ClientIdentity::pem),
         },
     }
 }

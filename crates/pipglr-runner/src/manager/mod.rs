@@ -207,6 +207,7 @@ fn connect(
             cert: runner.tls_cert_file.clone(),
             key: runner.tls_key_file.clone(),
             ca_text: None,
+            identity_text: None,
         },
     };
     if let Some(gitlab) = connections

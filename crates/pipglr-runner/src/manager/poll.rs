@@ -9,9 +9,10 @@ use super::supervise::{Arrived, supervise, world};
 use super::{Shared, registry_auth, runner_info};
 use crate::config::{Config, RunnerConfig};
 use crate::gitlab::{Error, GitLab};
-use crate::job::plan::{AcceptedJob, Seed};
+use crate::job::plan::{AcceptedJob, ClientIdentity, Seed};
 use crate::metrics::Calls;
 use anyhow::Context as _;
+use pipglr_protocol::Secret;
 use pipglr_protocol::info::Info;
 use pipglr_protocol::job_request::JobRequest;
 use pipglr_protocol::payload::JobPayload;
@@ -28,6 +29,7 @@ pub(super) struct Poller {
     gitlab: GitLab,
     info: Arc<Info>,
     ca_certificates: Option<String>,
+    client_identity: Option<ClientIdentity>,
     want: Want,
     /// Raised when the configuration changed.
     retired: CancellationToken,
@@ -54,6 +56,7 @@ impl Poller {
         Ok(Self {
             info: Arc::new(runner_info(Some(runner))),
             ca_certificates: ca_certificates(runner, shared)?,
+            client_identity: read_identity(runner)?,
             want: Want::of(runner),
             state: Mutex::new(State {
                 last_update: None,
@@ -153,7 +156,7 @@ impl Poller {
                     return false;
                 };
                 slot.answered(Answered::Job);
-                self.start(*payload, slot);
+                self.start(*payload, outcome.correlation_id, slot);
                 true
             }
             Err(error) => {
@@ -185,7 +188,7 @@ impl Poller {
         }
     }
 
-    fn start(&self, payload: JobPayload, slot: Slot) {
+    fn start(&self, payload: JobPayload, correlation_id: String, slot: Slot) {
         let (numbers, guard) = self
             .shared
             .slots
@@ -198,6 +201,8 @@ impl Poller {
             system_id: self.shared.options.system_id.clone(),
             nested_privileged: self.shared.engine.settings().nested_privileged,
             ca_certificates: self.ca_certificates.clone(),
+            client_identity: self.client_identity.clone(),
+            correlation_id,
             registry_auth: registry_auth::of_operator(self.shared.engine.settings()),
             secrets: Vec::new(),
         };
@@ -218,4 +223,17 @@ fn ca_certificates(runner: &RunnerConfig, shared: &Shared) -> anyhow::Result<Opt
     };
     let pem = std::fs::read_to_string(path).with_context(|| format!("read certificates in {}", path.display()))?;
     Ok(Some(pem))
+}
+
+fn read_identity(runner: &RunnerConfig) -> anyhow::Result<Option<ClientIdentity>> {
+    let (Some(certificate), Some(key)) = (&runner.tls_cert_file, &runner.tls_key_file) else {
+        return Ok(None);
+    };
+    let read = |what: &str, path: &std::path::Path| {
+        std::fs::read_to_string(path).with_context(|| format!("read {what} {}", path.display()))
+    };
+    Ok(Some(ClientIdentity {
+        certificate: read("tls-cert-file", certificate)?,
+        key: Secret::new(read("tls-key-file", key)?),
+    }))
 }

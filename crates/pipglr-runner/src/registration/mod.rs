@@ -66,6 +66,7 @@ fn connect(runner: &RunnerConfig) -> Result<GitLab, Error> {
         cert: runner.tls_cert_file.clone(),
         key: runner.tls_key_file.clone(),
         ca_text: None,
+        identity_text: None,
     };
     GitLab::connect(&Connection {
         url: runner.url.clone(),

@@ -158,6 +158,7 @@ fn connect(fields: &RegisterRequestFields) -> Result<GitLab, RegisterError> {
         cert: path("tls-cert-file"),
         key: path("tls-key-file"),
         ca_text: None,
+        identity_text: None,
     };
     GitLab::connect(&Connection {
         url: fields.url.clone(),

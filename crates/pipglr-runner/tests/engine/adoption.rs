@@ -135,10 +135,11 @@ fn job() -> JobBuilder {
         .after_script(&["y"])
         .artifacts(&["file"], "always")
         .masked_variable("SECRET", "s3cret-value")
+        .variable("FF_ENABLE_JOB_CLEANUP", "true")
         .sections()
 }
 
-/// Where every stage of [`job`] stops once.
+/// The stages of [`job`]; the last container cleans up once more after the upload.
 const STAGES: [&str; 5] = [
     "get_sources",
     "step_script",
@@ -193,7 +194,7 @@ enum Log {
 }
 
 // (name, kill, log). Containers are numbered as they are made: first helper and build container in any order, second helper.
-const KILLS: [(&str, Kill, Log); 27] = [
+const KILLS: [(&str, Kill, Log); 29] = [
     (
         "acknowledgement not sent",
         Kill::Unheard(Endpoint::JobUpdate, "running"),
@@ -265,6 +266,12 @@ const KILLS: [(&str, Kill, Log); 27] = [
     ("the script goes on", Kill::Across("step_script"), Log::Same),
     ("after_script ends alone", Kill::During("after_script"), Log::Same),
     ("after_script goes on", Kill::Across("after_script"), Log::Same),
+    (
+        "cleaning up ends alone",
+        Kill::During("cleanup_file_variables"),
+        Log::Same,
+    ),
+    ("cleaning up goes on", Kill::Across("cleanup_file_variables"), Log::Same),
     (
         "before the last container is attached to",
         Kill::Before("c0de0002/attach"),
@@ -429,7 +436,8 @@ async fn a_killed_runner_loses_no_job_and_no_byte() {
                 }
             }
             for stage in STAGES.into_iter().skip(1) {
-                assert_eq!(house.times_begun(stage), 1, "{name}: {stage}");
+                let times = if stage == "cleanup_file_variables" { 2 } else { 1 };
+                assert_eq!(house.times_begun(stage), times, "{name}: {stage}");
             }
         }
     };

@@ -456,6 +456,55 @@ async fn the_volume_for_sources_goes_with_the_job_where_nothing_is_to_be_fetched
 }
 
 #[tokio::test]
+async fn a_job_without_sources_says_so_where_they_would_be() {
+    let bench = Bench::start().await;
+    let ran = bench
+        .run(
+            JobBuilder::new(28)
+                .variable("GIT_STRATEGY", "none")
+                .script(&["x"])
+                .sections(),
+        )
+        .await;
+    ran.assert_ending("success", "", 0);
+    let log = ran.log();
+    let mut rest = log.as_str();
+    for part in [
+        "Getting source from Git repository",
+        "Skipping Git repository setup",
+        "Skipping Git checkout",
+        "Skipping Git submodules setup",
+        "Executing \"step_script\" stage of the job script",
+    ] {
+        let at = rest.find(part);
+        assert!(at.is_some(), "{part:?} is not where it belongs in:\n{log}");
+        rest = &rest[at.unwrap_or_default()..];
+    }
+}
+
+#[tokio::test]
+async fn the_project_directory_is_tidied_after_a_failed_upload_too() {
+    let bench = Bench::start().await;
+    bench.podman.on_stage("upload_artifacts_on_success", [Act::Exit(7)]);
+    let payload = job(29)
+        .artifacts(&["out"], "always")
+        .variable("FF_ENABLE_JOB_CLEANUP", "true");
+    bench.run(payload).await.assert_ending("failed", "script_failure", 7);
+    let last = bench.podman.record().created.last().unwrap().stages.clone();
+    assert_eq!(last, ["upload_artifacts_on_success", "cleanup_file_variables"]);
+}
+
+#[tokio::test]
+async fn a_project_directory_that_cannot_be_tidied_does_not_fail_the_job() {
+    let bench = Bench::start().await;
+    bench.podman.on_stage("cleanup_file_variables", [Act::Exit(1)]);
+    bench
+        .run(job(30).variable("FF_ENABLE_JOB_CLEANUP", "true"))
+        .await
+        .assert_ending("success", "", 0);
+}
+
+#[tokio::test]
 async fn artifacts_are_uploaded_as_their_when_says() {
     for (when, code, uploads) in [
         ("on_success", 0, true),

@@ -435,8 +435,8 @@ async fn what_this_version_cannot_do_is_said_before_anything_is_done() {
         (
             JobBuilder::new(58)
                 .script(&["x"])
-                .variable("GIT_SUBMODULE_STRATEGY", "normal"),
-            "this version of pipglr does not support GIT_SUBMODULE_STRATEGY",
+                .variable("GIT_SUBMODULE_STRATEGY", "every"),
+            "unknown GIT_SUBMODULE_STRATEGY \"every\": use none, normal or recursive",
         ),
     ] {
         let bench = Bench::start().await;

@@ -14,6 +14,7 @@ mod job_failures;
 mod lifecycle;
 mod manager;
 mod options;
+mod plan_sources;
 mod registration;
 mod reload;
 mod secrets;

@@ -125,6 +125,8 @@ impl Bench {
             ca_certificates: None,
             registry_auth: Vec::new(),
             secrets: Vec::new(),
+            client_identity: None,
+            correlation_id: String::new(),
         }
     }
 

@@ -129,19 +129,25 @@ impl Process {
         Ok(if let End::Exited(code) = end { code } else { 1 })
     }
 
-    /// A helper container: phases until one fails.
+    /// A helper container: phases until one fails, and tidying up in any case.
     async fn phases(&mut self, plan: &Value) -> Result<i32, Dead> {
+        let mut code = 0;
         for phase in plan["phases"].as_array().into_iter().flatten() {
             let (name, content) = phase
                 .as_object()
                 .and_then(|o| o.iter().next())
                 .expect("a phase has one name");
             let stage = content["stage"].as_str().unwrap_or(name).to_owned();
-            if let End::Exited(code @ 1..) = self.stage(&stage, false).await? {
-                return Ok(code);
+            if code != 0 && stage != "cleanup_file_variables" {
+                continue;
+            }
+            if let End::Exited(own @ 1..) = self.stage(&stage, false).await?
+                && code == 0
+            {
+                code = own;
             }
         }
-        Ok(0)
+        Ok(code)
     }
 
     async fn stage(&mut self, stage: &str, cancelable: bool) -> Result<End, Dead> {

@@ -44,6 +44,7 @@ pub(super) async fn run(plan: &DownloadsPlan) -> Result<(), PhaseFailed> {
 pub(super) fn connect(access: &CoordinatorAccess) -> Result<GitLab, PhaseFailed> {
     let tls = TlsFiles {
         ca_text: access.ca.clone(),
+        identity_text: access.identity.clone(),
         ..TlsFiles::default()
     };
     GitLab::connect(&Connection {

@@ -4,7 +4,7 @@
 mod cache;
 mod download;
 mod expand;
-mod git;
+mod leftovers;
 mod plan;
 mod selection;
 mod sources;
@@ -14,8 +14,11 @@ pub use cache::{
     ArchiveEntry, ArchivePlan, CacheSource, CacheTarget, Notice, RestoreEntry, RestorePlan, SignedRequest,
 };
 pub use plan::{
-    CoordinatorAccess, Download, DownloadsPlan, GitTls, HelperPlan, Phase, SourcesPlan, Strategy, UploadsPlan, UrlRule,
+    CleanUpPlan, CoordinatorAccess, Download, DownloadsPlan, GitAccess, GitTls, HelperPlan, Pauses, Phase, SourcesPlan,
+    Strategy, SubmodulesPlan, UploadsPlan, UrlRule,
 };
+pub use sources::skipped;
+pub(crate) use sources::{external_config, external_file};
 
 use super::marker::{Event, StageEnd};
 use super::{CANNOT_RUN, gitlab_env, notice, plan_input};
@@ -23,13 +26,6 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
-
-/// Pauses between tries of a phase.
-///
-/// Compat: gitlab-runner helpers/retry with `FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY`.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// The environment of phases, last value of a key only.
 pub(super) type Environment = std::collections::BTreeMap<String, String>;
@@ -62,11 +58,11 @@ async fn run_plan(plan: HelperPlan) -> i32 {
         let later = gitlab_env::take(Path::new(path));
         environment.extend(gitlab_env::pairs(&later).map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
-    for path in &plan.remove_first {
-        if let Err(error) = remove_whatever(Path::new(path)) {
-            notice::error(&format!("remove {path}, left by an earlier job: {error}"));
-            return CANNOT_RUN;
-        }
+    if !plan.builds_dir.is_empty()
+        && let Err(error) = leftovers::remove(Path::new(&plan.builds_dir), &plan.remove_first)
+    {
+        notice::error(&format!("remove what an earlier job left: {error}"));
+        return CANNOT_RUN;
     }
     for file in &plan.files {
         if let Err(error) = write_file(Path::new(&file.path), file.content.expose()) {
@@ -76,67 +72,54 @@ async fn run_plan(plan: HelperPlan) -> i32 {
     }
     let mut code = 0;
     for phase in &plan.phases {
-        code = with_attempts(&plan.nonce, phase, &environment).await;
-        if code != 0 {
-            break;
+        // Tidying up is due whatever came before, and does not change it.
+        if let Phase::CleanUp(_) = phase {
+            with_attempts(&plan, phase, &environment).await;
+        } else if code == 0 {
+            code = with_attempts(&plan, phase, &environment).await;
         }
     }
     notice::marker(&Event::Finished, &plan.nonce);
     code
 }
 
-async fn with_attempts(nonce: &str, phase: &Phase, environment: &Environment) -> i32 {
+async fn with_attempts(plan: &HelperPlan, phase: &Phase, environment: &Environment) -> i32 {
     let attempts = match phase {
         Phase::GetSources(plan) => plan.attempts,
         Phase::DownloadArtifacts(plan) => plan.attempts,
         Phase::RestoreCache(plan) => plan.attempts,
-        Phase::ArchiveCache(_) | Phase::UploadArtifacts(_) => 1,
+        Phase::ArchiveCache(_) | Phase::UploadArtifacts(_) | Phase::CleanUp(_) => 1,
     };
-    let mut pause = FIRST_PAUSE;
     for attempt in 1.. {
         let stage = phase.stage().to_owned();
-        notice::marker(&Event::Start { stage: stage.clone() }, nonce);
+        notice::marker(&Event::Start { stage: stage.clone() }, &plan.nonce);
         let result = match phase {
             Phase::GetSources(plan) => sources::get(plan, environment, attempt),
             Phase::RestoreCache(plan) => cache::restore(plan).await,
             Phase::DownloadArtifacts(plan) => download::run(plan).await,
             Phase::ArchiveCache(plan) => cache::archive(plan, environment).await,
             Phase::UploadArtifacts(plan) => upload::run(plan, environment).await,
+            Phase::CleanUp(plan) => sources::clean_up(plan, environment),
         };
         let code = result.err().map_or(0, |PhaseFailed(code)| code);
-        if code != 0 && attempt < attempts {
+        let again = code != 0 && attempt < attempts;
+        if again {
             notice::warning("Retrying...");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            notice::marker(
-                &Event::End {
-                    stage,
-                    end: StageEnd::Exited(code),
-                },
-                nonce,
-            );
-            continue;
+            tokio::time::sleep(plan.pauses.after(attempt)).await;
         }
-        notice::marker(
-            &Event::End {
-                stage,
-                end: StageEnd::Exited(code),
-            },
-            nonce,
-        );
-        return code;
+        let end = StageEnd::Exited(code);
+        notice::marker(&Event::End { stage, end }, &plan.nonce);
+        if !again {
+            return code;
+        }
     }
     unreachable!("the loop above has no end of its own")
 }
 
-/// Removes a directory with its content, or whatever else stands in its place.
-fn remove_whatever(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
+/// Ends a phase with an error of our own.
+fn failed(message: &str) -> PhaseFailed {
+    notice::error(message);
+    PhaseFailed(1)
 }
 
 fn write_file(path: &Path, content: &str) -> io::Result<()> {

@@ -4,6 +4,7 @@ mod allowed;
 mod cache;
 mod cache_key;
 mod cache_place;
+mod git_urls;
 mod image;
 mod limits;
 mod names;
@@ -33,13 +34,17 @@ use super::feature_flags::FeatureFlags;
 use super::variables::Variables;
 use crate::cache_storage::CacheStorage;
 use crate::config::RunnerConfig;
-use crate::container_side::helper::{CoordinatorAccess, Download, DownloadsPlan, Phase, UploadsPlan};
+use crate::container_side::helper::{
+    CoordinatorAccess, Download, DownloadsPlan, Pauses, Phase, SourcesPlan, Strategy, UploadsPlan, external_config,
+    external_file,
+};
 use crate::container_side::init::{FileVariable, InitPlan};
 use crate::trace::TraceSettings;
 use crate::trace::mask::Masker;
 use cache::Caches;
 use cache_place::CachePlace;
 use jiff::Timestamp;
+use pipglr_protocol::Secret;
 use pipglr_protocol::payload::{self, JobPayload};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -61,6 +66,28 @@ pub struct AcceptedJob {
     pub registry_auth: Vec<RegistryAuth>,
     /// What `secrets:` of the payload came to; empty until they are resolved.
     pub secrets: Vec<payload::Variable>,
+    /// `tls-cert-file` and `tls-key-file`, for what speaks to the instance from inside containers.
+    #[serde(default)]
+    pub client_identity: Option<ClientIdentity>,
+    /// What the coordinator calls the request that handed out the job; may be empty.
+    #[serde(default)]
+    pub correlation_id: String,
+}
+
+/// A client certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientIdentity {
+    /// PEM.
+    pub certificate: String,
+    /// PEM.
+    pub key: Secret,
+}
+
+impl ClientIdentity {
+    /// Certificate and key in one text.
+    pub(crate) fn pem(&self) -> Secret {
+        Secret::new(format!("{}\n{}", self.certificate, self.key.expose()))
+    }
 }
 
 impl AcceptedJob {
@@ -130,6 +157,11 @@ pub struct JobPlan {
     /// Phases after the scripts: caches, then artifacts.
     pub uploads_on_success: Vec<Phase>,
     pub uploads_on_failure: Vec<Phase>,
+    /// Tidies the project directory at the very end.
+    pub clean_up: Option<Phase>,
+    /// The strategy of a job that needs no helper for its sources.
+    pub skipped_sources: Option<Strategy>,
+    pub pauses: Pauses,
     /// Whether the job's container gets what building images inside needs.
     pub privileged: bool,
     /// Sentences for the job's author, printed before the first phase.
@@ -194,6 +226,11 @@ pub(super) fn flag_of(job: &AcceptedJob, name: &str) -> bool {
     variables::all(job, &mut Vec::new()).flags.is_on(name)
 }
 
+/// Pauses between tries of what comes before the plan.
+pub(super) fn pauses_of(job: &AcceptedJob) -> Pauses {
+    pauses(&variables::all(job, &mut Vec::new()).flags)
+}
+
 /// How the log of a job is written. Never fails, so that even a job that cannot be planned has a log without secrets.
 #[must_use]
 pub fn trace_settings(job: &AcceptedJob) -> TraceSettings {
@@ -241,6 +278,9 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let mut warnings = Vec::new();
     refuse_unsupported(&job.payload)?;
     let all = variables::all(job, &mut warnings);
+    if let Some(reason) = all.misplaced {
+        return Err(JobError::Configuration(reason));
+    }
     let names = Names::new(job);
     let image = image::lower(job, &all.variables, &mut warnings)?;
     let services = services::lower(job, &all, &mut warnings)?;
@@ -248,11 +288,8 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let privileged = is_privileged(job, &image)?;
     let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
     let environment: Vec<_> = all.variables.environment().collect();
-    let files: Vec<FileVariable> = all
-        .variables
-        .files()
-        .map(|(path, content)| FileVariable { path, content })
-        .collect();
+    let sources = sources::lower(job, &all, strategy, &mut warnings)?;
+    let files = files(&all, &sources);
     all.flags.warn_of_ignored(&mut warnings);
     let timeouts = Timeouts::new(job, &all, &mut warnings);
     let volumes = names.volumes(job, &all.variables, &mut warnings);
@@ -265,6 +302,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let mut build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
     build.groups.clone_from(&options.groups);
     build.hand_on_gitlab_env = !uploads_on_success.is_empty() || !uploads_on_failure.is_empty();
+    let prepare_phases = prepare_phases(&caches, sources, &mut warnings)?;
     Ok(JobPlan {
         labels: Labels::new(job),
         timeouts,
@@ -281,10 +319,13 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         services,
         options,
         builds: names.builds_volume(job, strategy),
-        prepare_phases: prepare_phases(&caches, strategy, &mut warnings)?,
+        skipped_sources: prepare_phases.is_empty().then_some(strategy),
+        prepare_phases,
         build,
         uploads_on_success,
         uploads_on_failure,
+        clean_up: sources::clean_up(&all, strategy).map(Phase::CleanUp),
+        pauses: pauses(&all.flags),
         privileged,
         cache: caches.mount(),
         cache_storage: caches.storage(),
@@ -302,11 +343,37 @@ fn is_privileged(job: &AcceptedJob, image: &ImagePlan) -> Result<bool, JobError>
         && (patterns.is_empty() || allowed::matches("allowed_privileged_images", &image.name, patterns)?))
 }
 
+/// File variables, and git's access for a job whose helper does not write it.
+fn files(all: &AllVariables, sources: &SourcesPlan) -> Vec<FileVariable> {
+    let variables = all.variables.files();
+    let mut files: Vec<FileVariable> = variables
+        .map(|(path, content)| FileVariable { path, content })
+        .collect();
+    if sources.access.credential_helper && !sources.strategy.uses_git() {
+        files.push(FileVariable {
+            path: external_file(&all.directories.temp).display().to_string(),
+            content: Secret::new(external_config(&sources.access)),
+        });
+    }
+    files
+}
+
+/// Pauses between tries of a job's stage.
+fn pauses(flags: &FeatureFlags) -> Pauses {
+    if flags.is_on("FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY") {
+        Pauses::default()
+    } else {
+        Pauses::SHORT
+    }
+}
+
 /// The job's variables with what was worked out on the way.
 pub(super) struct AllVariables {
     pub(super) variables: Variables,
     pub(super) flags: FeatureFlags,
     pub(super) directories: names::Directories,
+    /// Why the project cannot be where the job wants it.
+    pub(super) misplaced: Option<String>,
 }
 
 /// What the engine cannot do yet ends the job with a clear word instead of a half-done job.
@@ -333,15 +400,11 @@ fn refuse_unsupported(payload: &JobPayload) -> Result<(), JobError> {
 
 fn prepare_phases(
     caches: &Caches<'_>,
-    strategy: crate::container_side::helper::Strategy,
+    sources: SourcesPlan,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Phase>, JobError> {
     let Caches { job, all, .. } = *caches;
-    let mut phases = Vec::new();
-    if let Some(sources) = sources::lower(job, all, strategy, warnings)? {
-        phases.push(Phase::GetSources(sources));
-    }
-    phases.extend(caches.restore(warnings)?);
+    let mut phases: Vec<Phase> = caches.restore(warnings)?.into_iter().collect();
     let downloads: Vec<Download> = job
         .payload
         .dependencies
@@ -361,6 +424,10 @@ fn prepare_phases(
             attempts: settings::attempts(&all.variables, "ARTIFACT_DOWNLOAD_ATTEMPTS", warnings),
             direct: all.flags.is_on("FF_USE_DIRECT_DOWNLOAD"),
         }));
+    }
+    // Without git there is nothing to do for the sources: the builds volume is new.
+    if sources.strategy.uses_git() || !phases.is_empty() {
+        phases.insert(0, Phase::GetSources(Box::new(sources)));
     }
     Ok(phases)
 }
@@ -416,5 +483,6 @@ fn access(job: &AcceptedJob) -> CoordinatorAccess {
     CoordinatorAccess {
         url: job.runner.url.clone(),
         ca: job.ca_certificates.clone(),
+        identity: job.client_identity.as_ref().map(ClientIdentity::pem),
     }
 }

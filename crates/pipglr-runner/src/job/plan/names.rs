@@ -127,8 +127,33 @@ impl Directories {
     pub(super) fn new(job: &AcceptedJob) -> Self {
         let builds = builds_dir(job);
         let project = format!("{builds}/{}", project_slug(job));
+        Self::of(builds, project)
+    }
+
+    fn of(builds: String, project: String) -> Self {
         let temp = format!("{project}.tmp");
         Self { builds, project, temp }
+    }
+
+    /// The same with the project at `path`, which must be below the builds directory: beside it there has to be room
+    /// for the temporary directory.
+    pub(super) fn at(&self, path: &str) -> Option<Self> {
+        let mut parts = Vec::new();
+        for part in path.strip_prefix('/')?.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        let project = format!("/{}", parts.join("/"));
+        let below = project.strip_prefix(&self.builds)?;
+        (below.starts_with('/') && !project.ends_with(".tmp")).then(|| Self::of(self.builds.clone(), project))
+    }
+
+    /// The same with a longer name for the project's directory.
+    pub(super) fn suffixed(&self, suffix: &str) -> Self {
+        Self::of(self.builds.clone(), format!("{}{suffix}", self.project))
     }
 }
 

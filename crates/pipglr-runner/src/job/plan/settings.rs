@@ -19,6 +19,35 @@ pub(super) fn switch(variables: &Variables, key: &str, default: bool, warnings: 
     }
 }
 
+/// A whole number that is not negative.
+pub(super) fn number(variables: &Variables, key: &str, default: u64, warnings: &mut Vec<String>) -> u64 {
+    let Some(text) = variables.get(key).filter(|t| !t.is_empty()) else {
+        return default;
+    };
+    text.parse().unwrap_or_else(|_| {
+        warnings.push(format!(
+            "{key}: expected int got {text:?}, using default value: {default}"
+        ));
+        default
+    })
+}
+
+/// A list of words.
+pub(super) fn words(variables: &Variables, key: &str) -> Vec<String> {
+    let text = variables.get(key).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A list of flags; `none` means no flags at all and is `None` here.
+pub(super) fn flags(variables: &Variables, key: &str, default: &[&str]) -> Option<Vec<String>> {
+    let words = words(variables, key);
+    match words.as_slice() {
+        [] => Some(default.iter().map(|f| (*f).to_owned()).collect()),
+        [only] if only == "none" => None,
+        _ => Some(words),
+    }
+}
+
 /// `CI_DEBUG_TRACE` or `CI_DEBUG_SERVICES`, unless the operator forbids it.
 pub(super) fn debug(job: &AcceptedJob, all: &AllVariables, key: &str, warnings: &mut Vec<String>) -> bool {
     let on = switch(&all.variables, key, false, warnings);

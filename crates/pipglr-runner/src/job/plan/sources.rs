@@ -1,13 +1,14 @@
 //! How the sources are fetched.
 //!
-//! Compat: gitlab-runner shells/abstract.go, common/build_settings.go, helpers/url.
+//! Compat: gitlab-runner shells/abstract.go, common/build_settings.go.
 
-use super::settings::{attempts, switch};
+use super::git_urls::{self, Choices, Remote};
+use super::settings::{attempts, flags, number, switch, words};
 use super::{AcceptedJob, AllVariables};
-use crate::container_side::helper::{GitTls, SourcesPlan, Strategy, UrlRule};
+use crate::container_side::helper::{CleanUpPlan, GitAccess, GitTls, SourcesPlan, Strategy, SubmodulesPlan};
 use crate::job::JobError;
+use crate::job::script::{ScriptParts, render_script};
 use crate::job::variables::Variables;
-use pipglr_protocol::Secret;
 use pipglr_protocol::payload::JobPayload;
 
 /// `GIT_STRATEGY`, or what the coordinator prefers.
@@ -33,182 +34,161 @@ pub(super) fn strategy(payload: &JobPayload, variables: &Variables, warnings: &m
     }
 }
 
-/// The plan for git. `None` if there is nothing to do: the builds volume of strategy `none` and `empty` is new anyway.
+/// The plan for git.
 pub(super) fn lower(
     job: &AcceptedJob,
     all: &AllVariables,
     strategy: Strategy,
     warnings: &mut Vec<String>,
-) -> Result<Option<SourcesPlan>, JobError> {
-    if matches!(strategy, Strategy::None | Strategy::Empty) {
-        return Ok(None);
-    }
+) -> Result<SourcesPlan, JobError> {
     let git = &job.payload.git_info;
     let variables = &all.variables;
-    refuse_unsupported(variables)?;
-    let (remote_url, url_rules) = urls(job);
-    let hook = |name: &str| {
-        job.payload
-            .hooks
-            .iter()
-            .find(|h| h.name == name)
-            .map(|h| h.script.join("\n"))
+    let uses_git = strategy.uses_git();
+    let without_tokens = all.flags.is_on("FF_GIT_URLS_WITHOUT_TOKENS");
+    let choices = Choices {
+        force_https: switch(variables, "GIT_SUBMODULE_FORCE_HTTPS", false, warnings),
+        without_tokens,
     };
-    let configured = |script: &str| (!script.is_empty()).then(|| script.to_owned());
-    Ok(Some(SourcesPlan {
+    let remote = git_urls::remote(job, variables, choices);
+    let native = strategy == Strategy::Clone && all.flags.is_on("FF_USE_GIT_NATIVE_CLONE");
+    Ok(SourcesPlan {
         strategy,
         project_dir: all.directories.project.clone(),
         temp_dir: all.directories.temp.clone(),
-        remote_url,
-        url_rules,
-        tls: tls(job, variables),
+        access: access(job, all, &remote),
+        proactive_auth: proactive_auth(all, &remote),
+        remote_url: remote.url,
         refspecs: git.refspecs.clone(),
         depth: git.depth,
         sha: git.sha.clone(),
         reference: git.reference.clone(),
         object_format: git.repo_object_format.clone(),
-        checkout: switch(variables, "GIT_CHECKOUT", true, warnings),
+        checkout: uses_git && switch(variables, "GIT_CHECKOUT", true, warnings),
         clean_flags: flags(variables, "GIT_CLEAN_FLAGS", &["-ffdx"]),
+        clean_config: job.runner.clean_git_config.unwrap_or(true),
+        trust_directory: job.runner.safe_directory_checkout.unwrap_or(true),
         fetch_flags: flags(variables, "GIT_FETCH_EXTRA_FLAGS", &["--prune", "--quiet"]).unwrap_or_default(),
+        native_clone: native.then(|| words(variables, "GIT_CLONE_EXTRA_FLAGS")),
         skip_lfs: switch(variables, "GIT_LFS_SKIP_SMUDGE", false, warnings),
+        submodules: if uses_git {
+            submodules(git.depth, variables, warnings)?
+        } else {
+            None
+        },
         user_agent: format!("{} {} linux/{}", crate::NAME, crate::VERSION, crate::go_architecture()),
         attempts: attempts(variables, "GET_SOURCES_ATTEMPTS", warnings),
-        pre_scripts: configured(&job.runner.pre_get_sources_script)
-            .into_iter()
-            .chain(hook("pre_get_sources_script"))
-            .collect(),
-        post_scripts: hook("post_get_sources_script")
-            .into_iter()
-            .chain(configured(&job.runner.post_get_sources_script))
-            .collect(),
-    }))
-}
-
-fn refuse_unsupported(variables: &Variables) -> Result<(), JobError> {
-    let set = |key: &str| variables.get(key).filter(|v| !v.is_empty());
-    if set("GIT_SUBMODULE_STRATEGY").is_some_and(|s| s != "none") {
-        return Err(JobError::Configuration(
-            "this version of pipglr does not support GIT_SUBMODULE_STRATEGY".to_owned(),
-        ));
-    }
-    if set("GIT_CLONE_PATH").is_some() {
-        return Err(JobError::Configuration(
-            "this version of pipglr does not support GIT_CLONE_PATH".to_owned(),
-        ));
-    }
-    Ok(())
-}
-
-/// git trusts the configured certificates for the host it clones from.
-fn tls(job: &AcceptedJob, variables: &Variables) -> Option<GitTls> {
-    job.ca_certificates.as_ref()?;
-    let mut url = reqwest::Url::parse(job.payload.git_info.repo_url.expose()).ok()?;
-    url.set_username("").ok()?;
-    url.set_password(None).ok()?;
-    url.set_path("");
-    let base_url = url.as_str().trim_end_matches('/').to_owned();
-    Some(GitTls {
-        base_url,
-        ca_file: variables.get("CI_SERVER_TLS_CA_FILE")?,
+        pre_scripts: hooks(job, all, Hook::Pre),
+        post_scripts: hooks(job, all, Hook::Post),
     })
 }
 
-/// The remote without credentials, and the rules that add them.
-fn urls(job: &AcceptedJob) -> (String, Vec<UrlRule>) {
-    let repo = job.payload.git_info.repo_url.expose();
-    let source = clone_url(job, repo).unwrap_or_else(|| repo.to_owned());
-    let mut rules: Vec<UrlRule> = Vec::new();
-    let remote = match with_and_without_credentials(&source) {
-        Some((plain, with)) => {
-            push(&mut rules, &plain, &with);
-            plain
+/// The end of the project directory, if `FF_ENABLE_JOB_CLEANUP` wants one.
+pub(super) fn clean_up(all: &AllVariables, strategy: Strategy) -> Option<CleanUpPlan> {
+    let submodules = all.variables.get("GIT_SUBMODULE_STRATEGY").unwrap_or_default();
+    all.flags.is_on("FF_ENABLE_JOB_CLEANUP").then(|| CleanUpPlan {
+        strategy,
+        project_dir: all.directories.project.clone(),
+        clean_flags: flags(&all.variables, "GIT_CLEAN_FLAGS", &["-ffdx"]),
+        submodules: matches!(submodules.as_str(), "normal" | "recursive"),
+        recursive: submodules == "recursive",
+    })
+}
+
+/// `GIT_SUBMODULE_STRATEGY` and what goes with it.
+fn submodules(
+    depth: u64,
+    variables: &Variables,
+    warnings: &mut Vec<String>,
+) -> Result<Option<SubmodulesPlan>, JobError> {
+    let recursive = match variables.get("GIT_SUBMODULE_STRATEGY").unwrap_or_default().as_str() {
+        "" | "none" => return Ok(None),
+        "normal" => false,
+        "recursive" => true,
+        other => {
+            return Err(JobError::Configuration(format!(
+                "unknown GIT_SUBMODULE_STRATEGY {other:?}: use none, normal or recursive"
+            )));
         }
-        None => source.clone(),
     };
-    // Other projects on the same host can be fetched with the job's token, too.
-    for base in [source.as_str(), repo] {
-        if let Some((plain, with)) = host_rule(base) {
-            push(&mut rules, &plain, &with);
-        }
+    let paths = words(variables, "GIT_SUBMODULE_PATHS");
+    if paths.iter().any(|p| p == ":(exclude)") {
+        return Err(JobError::Configuration(
+            "GIT_SUBMODULE_PATHS: `:(exclude)` must be followed by a path, without a space between them".to_owned(),
+        ));
     }
-    (remote, rules)
+    Ok(Some(SubmodulesPlan {
+        recursive,
+        paths,
+        depth: number(variables, "GIT_SUBMODULE_DEPTH", depth, warnings),
+        update_flags: words(variables, "GIT_SUBMODULE_UPDATE_FLAGS"),
+        foreach_clean_flags: flags(variables, "GIT_CLEAN_FLAGS", &["-ffdx"]),
+    }))
 }
 
-/// The rule for everything on the host of `url`, if `url` carries a password.
-///
-/// Both sides end with a slash: git compares prefixes, and `https://gitlab.example` begins `https://gitlab.example.evil`,
-/// too, which would be sent the job's token.
-fn host_rule(url: &str) -> Option<(String, String)> {
-    let mut url = reqwest::Url::parse(url).ok()?;
-    url.set_path("/");
-    with_and_without_credentials(url.as_str())
-}
-
-fn push(rules: &mut Vec<UrlRule>, plain: &str, with: &str) {
-    let rule = UrlRule {
-        plain: plain.to_owned(),
-        with_credentials: Secret::new(with),
+/// What git's configuration outside the repository holds.
+fn access(job: &AcceptedJob, all: &AllVariables, remote: &Remote) -> GitAccess {
+    let variables = &all.variables;
+    let without_tokens = all.flags.is_on("FF_GIT_URLS_WITHOUT_TOKENS");
+    let file = |there: bool, key: &str| there.then(|| variables.get(key)).flatten();
+    let tls = GitTls {
+        ca_file: file(job.ca_certificates.is_some(), "CI_SERVER_TLS_CA_FILE"),
+        cert_file: file(job.client_identity.is_some(), "CI_SERVER_TLS_CERT_FILE"),
+        key_file: file(job.client_identity.is_some(), "CI_SERVER_TLS_KEY_FILE"),
     };
-    if !rules.contains(&rule) {
-        rules.push(rule);
+    GitAccess {
+        hosts: remote.hosts.clone(),
+        url_rules: remote.rules.clone(),
+        credential_helper: without_tokens,
+        tls,
+        bundle_uris: all.flags.is_on("FF_USE_GIT_BUNDLE_URIS"),
+        correlation_id: if all.flags.is_on("FF_USE_GITALY_CORRELATION_ID") {
+            job.correlation_id.clone()
+        } else {
+            String::new()
+        },
     }
 }
 
-/// `clone_url` of config.toml in place of the scheme and host GitLab names.
-fn clone_url(job: &AcceptedJob, repo: &str) -> Option<String> {
-    let mut url = reqwest::Url::parse(&job.runner.clone_url).ok()?;
-    let path = reqwest::Url::parse(repo).ok()?.path().to_owned();
-    url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
-    if matches!(url.scheme(), "http" | "https") {
-        url.set_username("gitlab-ci-token").ok()?;
-        url.set_password(Some(job.payload.token.expose())).ok()?;
-    }
-    Some(url.to_string())
+/// `http.<host>.proactiveAuth`: credentials are sent without being asked for.
+fn proactive_auth(all: &AllVariables, remote: &Remote) -> Option<String> {
+    let host = remote.hosts.first()?;
+    all.flags
+        .is_on("FF_USE_GIT_PROACTIVE_AUTH")
+        .then(|| format!("http.{host}.proactiveAuth=basic"))
 }
 
-/// Splits a URL that carries a password; `None` if it has none.
-fn with_and_without_credentials(url: &str) -> Option<(String, String)> {
-    let mut plain = reqwest::Url::parse(url).ok()?;
-    plain.password()?;
-    plain.set_username("").ok()?;
-    plain.set_password(None).ok()?;
-    Some((plain.to_string(), url.to_owned()))
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hook {
+    Pre,
+    Post,
 }
 
-/// A list of flags; `none` means no flags at all.
-fn flags(variables: &Variables, key: &str, default: &[&str]) -> Option<Vec<String>> {
-    let words: Vec<String> = variables
-        .get(key)
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
-    match words.as_slice() {
-        [] => Some(default.iter().map(|f| (*f).to_owned()).collect()),
-        [only] if only == "none" => None,
-        _ => Some(words),
+/// Scripts around fetching, the operator's outermost.
+fn hooks(job: &AcceptedJob, all: &AllVariables, which: Hook) -> Vec<String> {
+    let (name, configured, directory) = match which {
+        Hook::Pre => ("pre_get_sources_script", &job.runner.pre_get_sources_script, "/"),
+        Hook::Post => (
+            "post_get_sources_script",
+            &job.runner.post_get_sources_script,
+            all.directories.project.as_str(),
+        ),
+    };
+    let of_payload = job.payload.hooks.iter().find(|h| h.name == name);
+    let of_payload = of_payload.map_or_else(Vec::new, |h| h.script.clone());
+    let of_operator = Some(configured).filter(|s| !s.is_empty()).cloned();
+    let mut scripts = [of_operator.into_iter().collect(), of_payload];
+    if which == Hook::Post {
+        scripts.reverse();
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host_rule;
-
-    #[test]
-    fn a_host_whose_name_begins_alike_gets_no_token() {
-        for (url, expected) in [
-            (
-                "https://gitlab-ci-token:secret@gitlab.example/group/project.git",
-                Some((
-                    "https://gitlab.example/",
-                    "https://gitlab-ci-token:secret@gitlab.example/",
-                )),
-            ),
-            ("https://gitlab.example/group/project.git", None),
-            ("ssh://git@gitlab.example/group/project.git", None),
-        ] {
-            let found = host_rule(url);
-            assert_eq!(found.as_ref().map(|(p, w)| (p.as_str(), w.as_str())), expected, "{url}");
-        }
-    }
+    let render = |commands: Vec<String>| {
+        render_script(&ScriptParts {
+            directory,
+            notice: None,
+            commands: &[(name, commands)],
+            sections: job.payload.features.trace_sections && all.flags.is_on("FF_SCRIPT_SECTIONS"),
+            trace_commands: false,
+            check_each_exit_code: all.flags.is_on("FF_ENABLE_BASH_EXIT_CODE_CHECK"),
+        })
+    };
+    scripts.into_iter().filter(|s| !s.is_empty()).map(render).collect()
 }

@@ -14,14 +14,7 @@ use pipglr_protocol::payload::Variable;
 use pipglr_protocol::update::FailureReason;
 use serde::Deserialize;
 use serde_json::Value;
-use std::time::Duration;
 use vault::VaultSecret;
-
-/// Pauses between tries.
-///
-/// Compat: gitlab-runner helpers/retry with `FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY`.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Keepers of secrets this runner cannot ask.
 const UNSUPPORTED: [&str; 5] = [
@@ -73,7 +66,7 @@ pub(super) async fn resolve(job: &AcceptedJob, trace: &Trace) -> Result<Vec<Vari
         trace.warning(warning);
     }
     let may_be_missing = !plan::flag_of(job, "FF_SECRET_RESOLVING_FAILS_IF_MISSING");
-    let mut pause = FIRST_PAUSE;
+    let pauses = plan::pauses_of(job);
     for attempt in 1.. {
         trace.section_start("resolve_secrets", "Resolving secrets");
         let end = try_all(&http, &wanted, may_be_missing, trace).await;
@@ -89,8 +82,7 @@ pub(super) async fn resolve(job: &AcceptedJob, trace: &Trace) -> Result<Vec<Vari
             Err(failure) => {
                 trace.warning(&failure.to_string());
                 trace.warning("Retrying...");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                tokio::time::sleep(pauses.after(attempt)).await;
             }
         }
     }

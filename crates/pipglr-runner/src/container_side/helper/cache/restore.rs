@@ -95,7 +95,7 @@ fn remove(project: &str, paths: &[String]) {
             continue;
         };
         notice::line(&format!("Removing {path}"));
-        if let Err(error) = crate::container_side::helper::remove_whatever(&full) {
+        if let Err(error) = crate::container_side::helper::leftovers::remove_whatever(&full) {
             notice::warning(&format!("{path}: {error}"));
         }
     }
