@@ -92,7 +92,7 @@ pub(crate) fn seeded(stage: &mut Stage) -> anyhow::Result<()> {
         failed.len()
     );
     failed.iter().for_each(|reason| println!("      {reason}"));
-    ensure!(failed.len() * 10 <= ended, "more than one job of ten failed");
+    ensure!(failed.is_empty(), "jobs failed although nothing of theirs was killed");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Compat: gitlab-runner executors/docker/internal/pull/manager.go (order, messages, which failures are retried).
 
 use super::Engine;
+use super::outage::Outage as _;
 use crate::gitlab::jitter;
 use crate::job::plan::{ImagePlan, PullPolicy};
 use crate::job::{JobError, classify_pull};
@@ -92,11 +93,8 @@ async fn by_policy(engine: &Engine, plan: &ImagePlan, policy: PullPolicy, log: &
 }
 
 async fn local(engine: &Engine, plan: &ImagePlan) -> Result<Option<Image>, JobError> {
-    let image = engine
-        .client
-        .image(&plan.reference)
-        .await
-        .context("look for the image")?;
+    let image = engine.despite_outages(|_| engine.client.image(&plan.reference));
+    let image = image.await.context("look for the image")?;
     Ok(image.filter(|image| match plan.platform.as_deref() {
         None => true,
         Some(wanted) => {
@@ -121,12 +119,11 @@ async fn pull(engine: &Engine, plan: &ImagePlan, log: &Turn) -> Result<(), JobEr
     };
     let mut attempt = 1;
     loop {
-        let message = match engine.client.pull(&request, |_| {}).await {
+        let pulled = engine.despite_outages(|_| engine.client.pull(&request, |_| {}));
+        let message = match pulled.await {
             Ok(_) => return Ok(()),
             Err(pipglr_podman::Error::Pull { message, .. }) => message,
-            Err(error @ pipglr_podman::Error::Unreachable { .. }) => {
-                return Err(JobError::System(anyhow::Error::new(error)));
-            }
+            Err(error) if error.is_outage() => return Err(JobError::System(anyhow::Error::new(error))),
             Err(error) => error.to_string(),
         };
         let reason = classify_pull(&message);

@@ -40,7 +40,8 @@ impl Engine {
 pub async fn warnings(engine: &Engine, options: &ContainerOptions) -> anyhow::Result<Vec<String>> {
     let mut warnings = Vec::new();
     if !options.limits.is_empty() {
-        let there = engine.controllers().await.context("ask podman for its limits")?;
+        let there = engine.despite_outages(|_| engine.controllers());
+        let there = there.await.context("ask podman for its limits")?;
         let missing = |controller: &str| match controller {
             "" => there.is_empty(),
             _ => !there.iter().any(|c| c == controller),

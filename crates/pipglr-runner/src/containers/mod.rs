@@ -4,6 +4,7 @@ pub(crate) mod caches;
 pub mod image;
 pub mod limits;
 pub mod objects;
+pub(crate) mod outage;
 mod reader;
 pub mod readiness;
 pub mod service_output;
@@ -79,20 +80,6 @@ impl Engine {
     /// It does not.
     pub async fn ping(&self) -> Result<(), pipglr_podman::Error> {
         self.client.ping().await
-    }
-
-    /// Waits until podman answers again.
-    ///
-    /// # Errors
-    /// It does not come back.
-    pub(crate) async fn wait_until_back(&self) -> Result<(), pipglr_podman::Error> {
-        let deadline = tokio::time::Instant::now() + session::LONGEST_OUTAGE;
-        loop {
-            match session::within_limit(self.client.ping()).await {
-                Err(_) if tokio::time::Instant::now() < deadline => tokio::time::sleep(session::PAUSE).await,
-                outcome => return outcome,
-            }
-        }
     }
 
     /// The engine's settings.

@@ -30,16 +30,14 @@ pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
         if name.starts_with(&plan.names.unique) {
             labels.insert(TEMPORARY.to_owned(), "true".to_owned());
         }
-        match engine
-            .client
-            .create_volume(&VolumeSpec {
-                name: name.to_owned(),
-                driver: plan.options.volume_driver.clone(),
-                options: plan.options.volume_options.clone(),
-                labels,
-            })
-            .await
-        {
+        let volume = VolumeSpec {
+            name: name.to_owned(),
+            driver: plan.options.volume_driver.clone(),
+            options: plan.options.volume_options.clone(),
+            labels,
+        };
+        let created = engine.despite_outages(|_| engine.client.create_volume(&volume));
+        match created.await {
             // An earlier job of this slot left it for us.
             Ok(_) | Err(pipglr_podman::Error::Conflict { .. }) => {}
             Err(error) => return Err(error),
@@ -64,7 +62,15 @@ pub async fn create_network(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
     if own.mtu > 0 {
         network.options.insert("mtu".to_owned(), own.mtu.to_string());
     }
-    engine.client.create_network(&network).await.map(|_| ())
+    let network = &network;
+    let create = |again| async move {
+        match engine.client.create_network(network).await {
+            // podman made it before it went away.
+            Err(pipglr_podman::Error::Conflict { .. }) if again => Ok(()),
+            outcome => outcome.map(|_| ()),
+        }
+    };
+    engine.despite_outages(create).await
 }
 
 /// Removes a job's containers and the volumes that are not kept. Everything is tried; failures are for the operator,
@@ -91,7 +97,8 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
                 volumes: !plan.options.keep_anonymous_volumes,
                 timeout: Some(0),
             };
-            let removed = engine.client.remove(&name, options).await;
+            let removed = engine.despite_outages(|_| engine.client.remove(&name, options.clone()));
+            let removed = removed.await;
             if let Err(error) = &removed {
                 tracing::warn!(container = name, %error, "container could not be removed");
             }
@@ -103,7 +110,9 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
         .into_iter()
         .all(|gone| gone);
     if let Some(own) = plan.network.own()
-        && let Err(error) = engine.client.remove_network(&own.name, true).await
+        && let Err(error) = engine
+            .despite_outages(|_| engine.client.remove_network(&own.name, true))
+            .await
     {
         tracing::warn!(network = own.name, %error, "network could not be removed");
         all_gone = false;
@@ -111,7 +120,8 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
     for service in services {
         for (key, _) in service.secrets() {
             let name = spec::secret_name(plan, service, key);
-            if let Err(error) = engine.client.remove_secret(&name).await {
+            let removed = engine.despite_outages(|_| engine.client.remove_secret(&name));
+            if let Err(error) = removed.await {
                 tracing::warn!(secret = name, %error, "secret could not be removed");
                 all_gone = false;
             }
@@ -124,7 +134,8 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
         .filter(|s| s.starts_with(&plan.names.unique));
     let builds = (!plan.builds.reusable).then_some(&plan.builds.name);
     for volume in own_volumes.chain(builds) {
-        if let Err(error) = engine.client.remove_volume(volume, true).await {
+        let removed = engine.despite_outages(|_| engine.client.remove_volume(volume, true));
+        if let Err(error) = removed.await {
             tracing::warn!(volume, %error, "volume could not be removed");
             all_gone = false;
         }

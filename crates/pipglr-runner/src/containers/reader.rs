@@ -1,7 +1,8 @@
 //! Reads what comes out of a container, wherever it comes from.
 
 use super::Engine;
-use super::session::{LONGEST_OUTAGE, PAUSE, Position, SessionEvent, within_limit};
+use super::outage::{LONGEST_OUTAGE, PAUSE, within_limit};
+use super::session::{Position, SessionEvent};
 use crate::container_side::CANNOT_RUN;
 use crate::container_side::marker::{Event, MarkerReader, Piece};
 use crate::trace::Source;

@@ -125,7 +125,10 @@ impl Waiting<'_> {
         let mut command = vec![PROGRAM_INSIDE.to_owned(), "probe-ports".to_owned()];
         command.push(format!("--timeout={}", self.limit.as_secs()));
         command.extend(targets.iter().cloned());
-        let why = match self.run_probe(command, &answers).await {
+        let probed = self
+            .engine
+            .despite_outages(|_| self.run_probe(command.clone(), &answers));
+        let why = match probed.await {
             Ok(rest) if rest.is_empty() => None,
             Ok(rest) => Some(format!("its ports could not be tried: {rest}")),
             Err(error) => Some(format!("its ports could not be tried: {error}")),

@@ -1,6 +1,7 @@
 //! Services: made, started, and what is to be known to wait for them.
 
 use super::image::ensure_image;
+use super::session::try_discard;
 use super::{Engine, spec};
 use crate::job::JobError;
 use crate::job::plan::{JobPlan, ServicePlan};
@@ -47,14 +48,8 @@ pub async fn start(engine: &Engine, plan: &JobPlan, service: &ServicePlan, log: 
     }
     let check = check(service, &image)?;
     let name = format!("{}-{}", plan.names.unique, service.role);
-    let started = async {
-        create_secrets(engine, plan, service).await?;
-        let spec = spec::service_container(plan, service, &image, engine.settings());
-        let id = engine.create(&spec).await?;
-        engine.client.start(&id).await.context("start container")?;
-        anyhow::Ok(id)
-    };
-    let id = started
+    let id = engine
+        .despite_outages(|again| start_container(engine, plan, service, &image, &name, again))
         .await
         .with_context(|| format!("service {}", service.title))
         .map_err(JobError::System)?;
@@ -66,18 +61,38 @@ pub async fn start(engine: &Engine, plan: &JobPlan, service: &ServicePlan, log: 
     })
 }
 
-async fn create_secrets(engine: &Engine, plan: &JobPlan, service: &ServicePlan) -> anyhow::Result<()> {
+/// Gives the container's ID. `again`: an earlier try may have made it, or the secrets.
+async fn start_container(
+    engine: &Engine,
+    plan: &JobPlan,
+    service: &ServicePlan,
+    image: &Image,
+    name: &str,
+    again: bool,
+) -> anyhow::Result<String> {
+    if again {
+        try_discard(engine, name).await;
+    }
+    create_secrets(engine, plan, service, again).await?;
+    let spec = spec::service_container(plan, service, image, engine.settings());
+    let id = engine.create(&spec).await?;
+    engine.client.start(&id).await.context("start container")?;
+    Ok(id)
+}
+
+async fn create_secrets(engine: &Engine, plan: &JobPlan, service: &ServicePlan, again: bool) -> anyhow::Result<()> {
     for (key, value) in service.secrets() {
         let secret = SecretSpec {
             name: spec::secret_name(plan, service, key),
             value: value.expose().into(),
             labels: plan.labels.for_kind("service"),
         };
-        engine
-            .client
-            .create_secret(&secret)
-            .await
-            .with_context(|| format!("hand over the variable {key}"))?;
+        match engine.client.create_secret(&secret).await {
+            Ok(_) => {}
+            // podman made it before it went away.
+            Err(pipglr_podman::Error::Conflict { .. }) if again => {}
+            Err(error) => return Err(error).with_context(|| format!("hand over the variable {key}")),
+        }
     }
     Ok(())
 }

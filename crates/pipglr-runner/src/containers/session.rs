@@ -1,22 +1,16 @@
 //! One running container: started, told its plan, listened to until it says it is finished.
 
 use super::Engine;
+use super::outage::within_limit;
 use super::reader::Reader;
 use crate::container_side::marker::StageEnd;
 use crate::trace::Source;
 use anyhow::Context as _;
 use pipglr_podman::{AttachOptions, Attached, ContainerSpec, Input, RemoveOptions};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long podman may be away before its containers are given up.
-pub(super) const LONGEST_OUTAGE: Duration = Duration::from_secs(45);
-/// Pause before podman is asked again.
-pub(super) const PAUSE: Duration = Duration::from_millis(200);
-/// Tries of a start that podman's going away spoiled.
-const LAUNCHES: u32 = 3;
 /// Events that wait to be taken. When nobody takes them, the container's output is left to podman and its pipe, and the
 /// job's process waits: a chatty script cannot fill this process's memory.
 const WAITING_EVENTS: usize = 64;
@@ -70,20 +64,13 @@ impl Session {
     /// # Errors
     /// podman refuses or is not there.
     pub async fn launch(engine: &Engine, spec: &ContainerSpec, nonce: &str) -> anyhow::Result<Self> {
-        let mut attempt = 1;
-        loop {
-            match Self::try_launch(engine, spec, nonce).await {
-                Err(error) if attempt < LAUNCHES && is_outage(&error) => {
-                    attempt += 1;
-                    tracing::warn!(container = spec.name, error = %format!("{error:#}"), "podman went away, starting the container again");
-                    engine.wait_until_back().await?;
-                    if let Some(name) = &spec.name {
-                        discard(engine, name).await;
-                    }
-                }
-                outcome => return outcome,
+        let launch = |again| async move {
+            if let Some(name) = spec.name.as_deref().filter(|_| again) {
+                try_discard(engine, name).await;
             }
-        }
+            Self::try_launch(engine, spec, nonce).await
+        };
+        engine.despite_outages(launch).await
     }
 
     async fn try_launch(engine: &Engine, spec: &ContainerSpec, nonce: &str) -> anyhow::Result<Self> {
@@ -105,7 +92,7 @@ impl Session {
         let Attached { output, input } = match started.await {
             Ok(attached) => attached,
             Err(error) => {
-                discard(engine, &id).await;
+                try_discard(engine, &id).await;
                 return Err(error);
             }
         };
@@ -187,42 +174,30 @@ impl Session {
     }
 }
 
-/// A quick call to podman: one that hangs is as good as none.
-pub(super) async fn within_limit<T>(
-    call: impl Future<Output = Result<T, pipglr_podman::Error>>,
-) -> Result<T, pipglr_podman::Error> {
-    const LIMIT: Duration = Duration::from_secs(30);
-    match tokio::time::timeout(LIMIT, call).await {
-        Ok(result) => result,
-        Err(_) => Err(pipglr_podman::Error::TimedOut {
-            seconds: LIMIT.as_secs(),
-        }),
-    }
-}
-
-/// Whether podman was away, or went away: nobody knows what it did of the call.
-fn is_outage(error: &anyhow::Error) -> bool {
-    use pipglr_podman::Error as E;
-    matches!(
-        error.downcast_ref::<E>(),
-        Some(E::Unreachable { .. } | E::Disconnected { .. } | E::TimedOut { .. })
-    )
-}
-
-/// Removes a container that did nothing.
+/// Removes a container that did nothing, even if podman goes away meanwhile.
 pub(crate) async fn discard(engine: &Engine, id: &str) {
-    if let Err(error) = engine
-        .client
-        .remove(
-            id,
-            RemoveOptions {
-                force: true,
-                volumes: true,
-                timeout: Some(0),
-            },
-        )
+    engine
+        .despite_outages(|_| remove(engine, id))
         .await
-    {
-        tracing::warn!(container = id, %error, "container could not be removed");
-    }
+        .unwrap_or_else(|error| tell_of_leftover(id, &error));
+}
+
+/// As [`discard`], for those who wait for podman themselves.
+pub(super) async fn try_discard(engine: &Engine, id: &str) {
+    remove(engine, id)
+        .await
+        .unwrap_or_else(|error| tell_of_leftover(id, &error));
+}
+
+async fn remove(engine: &Engine, id: &str) -> Result<(), pipglr_podman::Error> {
+    let options = RemoveOptions {
+        force: true,
+        volumes: true,
+        timeout: Some(0),
+    };
+    engine.client.remove(id, options).await.map(drop)
+}
+
+fn tell_of_leftover(id: &str, error: &pipglr_podman::Error) {
+    tracing::warn!(container = id, %error, "container could not be removed");
 }

@@ -6,6 +6,7 @@ use super::{JobError, World};
 use crate::container_side::helper::HelperPlan;
 use crate::containers::image::{ensure_image, image_again};
 use crate::containers::objects::{create_network, create_volumes, remove_job_objects};
+use crate::containers::outage::Outage as _;
 use crate::containers::readiness::Waiting;
 use crate::containers::services::{self, Service};
 use crate::containers::session::{Position, Session, discard};
@@ -65,7 +66,8 @@ pub(super) async fn prepare(
     let mut attempt = 1;
     let ready = loop {
         match try_prepare(plan, world, trace).await {
-            Err(JobError::System(error)) if attempt < PREPARATION_TRIES => {
+            // An outage was waited for already, by each call.
+            Err(JobError::System(error)) if attempt < PREPARATION_TRIES && !error.is_outage() => {
                 trace.error(&format!("Preparation failed: {error:#}"));
                 trace.info(&format!("Will be retried in {}s ...", PREPARATION_PAUSE.as_secs()));
                 attempt += 1;
@@ -193,7 +195,22 @@ async fn try_prepare(plan: &JobPlan, world: &World, trace: &Trace) -> Result<Rea
 
 /// An error several wait for, for each of them.
 fn shared(result: Result<(), Arc<anyhow::Error>>) -> Result<(), JobError> {
-    result.map_err(|error| JobError::System(anyhow::anyhow!("{error:#}")))
+    result.map_err(|error| JobError::System(anyhow::Error::new(Shared(error))))
+}
+
+#[derive(Debug)]
+struct Shared(Arc<anyhow::Error>);
+
+impl std::fmt::Display for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl std::error::Error for Shared {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
 }
 
 /// Starts the build container; it waits for its plan.

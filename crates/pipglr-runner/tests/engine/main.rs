@@ -15,6 +15,7 @@ mod lifecycle;
 mod manager;
 mod options;
 mod plan_sources;
+mod outages;
 mod registration;
 mod reload;
 mod secrets;

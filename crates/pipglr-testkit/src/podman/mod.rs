@@ -155,6 +155,17 @@ impl FakePodman {
         });
     }
 
+    /// As [`Self::lose_connection`], but the calls are carried out.
+    pub fn lose_answer(&self, part: &str, times: usize) {
+        self.state.change(|s| {
+            s.faults.push(Fault {
+                part: part.to_owned(),
+                left: times,
+                outcome: Outcome::AnswerLost,
+            });
+        });
+    }
+
     /// The next call whose `METHOD path` contains `part` gets no answer, ever: a moment to kill the caller. It is carried
     /// out or not.
     pub fn freeze(&self, part: &str, applied: bool) {

@@ -25,6 +25,10 @@ pub(super) async fn answer(state: &Arc<Watched<State>>, request: HttpRequest) ->
     match fault {
         Some(Outcome::Refused(status, message)) => Reply::refusal(status, &message, &message),
         Some(Outcome::Lost) => Reply::Lost,
+        Some(Outcome::AnswerLost) => {
+            drop(carry_out(state, &request, &line).await);
+            Reply::Lost
+        }
         Some(Outcome::Frozen { applied }) => {
             if applied {
                 drop(carry_out(state, &request, &line).await);

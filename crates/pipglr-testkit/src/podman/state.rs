@@ -55,6 +55,8 @@ pub(super) enum Outcome {
     Refused(u16, String),
     /// With the connection, nothing done.
     Lost,
+    /// With the connection, after it was carried out.
+    AnswerLost,
     /// No answer, ever.
     Frozen { applied: bool },
 }
