@@ -5,6 +5,7 @@ mod bench;
 mod compare;
 mod faults;
 mod image;
+mod load;
 mod quickstart;
 mod test;
 
@@ -24,6 +25,8 @@ enum Xtask {
     Compare(compare::Args),
     /// Kill runner and engine at random moments while jobs run in the nested sandbox
     Faults(faults::Args),
+    /// Run many jobs with services at once, which look up names all the time
+    Load(load::Args),
     /// Build the container image where no container registry can be reached
     Image(image::Args),
 }
@@ -35,6 +38,7 @@ fn main() -> std::process::ExitCode {
         Xtask::Bench(args) => bench::run(&args),
         Xtask::Compare(args) => compare::run(&args),
         Xtask::Faults(args) => faults::run(&args),
+        Xtask::Load(args) => load::run(&args),
         Xtask::Image(args) => image::build(&args),
     };
     match outcome {

@@ -10,6 +10,7 @@ mod debian13;
 mod image;
 mod jobs;
 mod labels;
+mod load;
 mod network;
 mod readme;
 mod registries;
@@ -25,7 +26,7 @@ use std::time::Instant;
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: [Story; 33] = [
+const STORIES: &[Story] = &[
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -86,6 +87,7 @@ const STORIES: [Story; 33] = [
         adoption::known_points,
     ),
     ("adoption: kills at random moments", adoption::seeded),
+    ("load: jobs with services look up names all the time", load::services),
     ("readme: commands for users", readme::user_commands),
     ("readme: commands for root of a host", readme::host_commands),
     ("readme: commands for a checkout", readme::repository_commands),

@@ -236,11 +236,21 @@ impl Stage {
     }
 
     pub(crate) fn wait_pipeline(&self, project: &Project, id: PipelineId) -> anyhow::Result<PipelineRecord> {
-        let waiting = async { tokio::time::timeout(Duration::from_secs(180), project.coordinator.wait(id)).await };
+        self.wait_pipeline_for(project, id, Duration::from_secs(180))
+    }
+
+    pub(crate) fn wait_pipeline_for(
+        &self,
+        project: &Project,
+        id: PipelineId,
+        limit: Duration,
+    ) -> anyhow::Result<PipelineRecord> {
+        let waiting = async { tokio::time::timeout(limit, project.coordinator.wait(id)).await };
         match self.runtime.block_on(waiting) {
             Ok(record) => Ok(record?),
             Err(_) => bail!(
-                "the pipeline did not end in 180 s: {:#?}",
+                "the pipeline did not end in {} s: {:#?}",
+                limit.as_secs(),
                 project.coordinator.pipeline(id)
             ),
         }
