@@ -97,7 +97,7 @@ async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
                 volumes: !plan.options.keep_anonymous_volumes,
                 timeout: Some(0),
             };
-            let removed = engine.despite_outages(|_| engine.client.remove(&name, options.clone()));
+            let removed = engine.despite_outages(|_| engine.client.remove(&name, options));
             let removed = removed.await;
             if let Err(error) = &removed {
                 tracing::warn!(container = name, %error, "container could not be removed");
