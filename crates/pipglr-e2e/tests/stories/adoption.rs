@@ -4,6 +4,7 @@ use crate::stage::{Project, Stage, contains, job, log, wait_for};
 use anyhow::{Context as _, bail, ensure};
 use pipglr_coordinator::{JobRecord, JobState, PipelineId};
 use pipglr_e2e::command::CommandExt as _;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Lines a job prints on each of its streams, ten a second.
@@ -62,11 +63,16 @@ pub(crate) fn seeded(stage: &mut Stage) -> anyhow::Result<()> {
     let jobs: String = (1..=JOBS)
         .map(|n| format!("job{n}: {{ script: ['echo script ends'] }}\n"))
         .collect();
+    // Every phase takes long enough to be hit.
     let project = stage.coordinator(&format!(
-        "default:\n  image: '@SMALL@'\n  before_script: ['{SCRIPT}']\n  after_script: ['echo after $CI_JOB_STATUS']\n  \
-         artifacts: {{ paths: [made] }}\n{jobs}"
+        "default:\n  image: '@SMALL@'\n  before_script: ['{SCRIPT}']\n  \
+         after_script: ['echo after $CI_JOB_STATUS', 'sleep 2', 'head -c 15000000 /dev/urandom > kept']\n  \
+         cache: {{ key: $CI_JOB_NAME, paths: [kept] }}\n  artifacts: {{ paths: [made, kept] }}\n{jobs}"
     ))?;
-    stage.start_runner(&project, |text| text)?;
+    stage.start_runner(&project, |text| {
+        text.replace("[[runners]]\n", "[[runners]]\n  pre_get_sources_script = \"sleep 2\"\n")
+    })?;
+    let mut hit = BTreeMap::new();
     let mut dice = Dice(seed);
     let (mut kills, mut ended, mut failed) = (0, 0, Vec::new());
     while kills < rounds {
@@ -74,6 +80,9 @@ pub(crate) fn seeded(stage: &mut Stage) -> anyhow::Result<()> {
         while kills < rounds && is_running(&project, id)? {
             std::thread::sleep(Duration::from_millis(200 + dice.below(5000)));
             let unit = if dice.below(3) == 0 { PODMAN } else { RUNNER };
+            for phase in phases(&project, id)? {
+                *hit.entry(phase).or_insert(0) += 1;
+            }
             kill(stage, unit)?;
             kills += 1;
         }
@@ -87,6 +96,8 @@ pub(crate) fn seeded(stage: &mut Stage) -> anyhow::Result<()> {
         }
         nothing_is_left(stage)?;
     }
+    let hit: Vec<String> = hit.iter().map(|(phase, times)| format!("{phase} {times}")).collect();
+    println!("      phases of jobs that ran at a kill: {}", hit.join(", "));
     println!(
         "      {kills} kills, {ended} jobs ended, {} of them failed for the runner's sake",
         failed.len()
@@ -133,6 +144,24 @@ fn main_pid(stage: &Stage, unit: &str) -> anyhow::Result<Option<u32>> {
         .podman(["exec", "pipglr", "systemctl", "show", "-P", "MainPID", unit])
         .run_text()?;
     Ok(text.trim().parse().ok().filter(|pid| *pid != 0))
+}
+
+/// In which phase each job that has begun is, by the last section of its log.
+fn phases(project: &Project, id: PipelineId) -> anyhow::Result<Vec<String>> {
+    let pipeline = project.coordinator.pipeline(id).context("no pipeline")?;
+    let running = pipeline.jobs.iter().filter(|job| job.state == JobState::Running);
+    let phase = |job: &JobRecord| -> anyhow::Result<String> {
+        let raw = std::fs::read(&job.trace_path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&raw);
+        let mut sections = text.rsplit("section_start:");
+        let last = sections
+            .next()
+            .filter(|_| sections.next().is_some())
+            .unwrap_or_default();
+        let name = last.split(':').nth(1).and_then(|rest| rest.split(['\r', '[']).next());
+        Ok(name.unwrap_or("nothing written yet").to_owned())
+    };
+    running.map(phase).collect()
 }
 
 fn is_running(project: &Project, id: PipelineId) -> anyhow::Result<bool> {
