@@ -230,6 +230,41 @@ async fn keys_policies_and_places() {
 }
 
 #[tokio::test]
+async fn variables_and_limits_reach_the_helpers() {
+    for (name, value, field, expected) in [
+        ("CACHE_REQUEST_TIMEOUT", "", "request_timeout", json!(600)),
+        ("CACHE_REQUEST_TIMEOUT", "5", "request_timeout", json!(300)),
+        ("CACHE_REQUEST_TIMEOUT", "0", "request_timeout", json!(600)),
+        ("CACHE_REQUEST_TIMEOUT", "-3", "request_timeout", json!(600)),
+        ("CACHE_REQUEST_TIMEOUT", "1h", "request_timeout", json!(600)),
+        ("CACHE_REQUEST_TIMEOUT", "99999999", "request_timeout", json!(86_400)),
+        ("RESTORE_CACHE_ATTEMPTS", "", "attempts", json!(1)),
+        ("RESTORE_CACHE_ATTEMPTS", "4", "attempts", json!(4)),
+        ("RESTORE_CACHE_ATTEMPTS", "0", "attempts", json!(1)),
+        ("RESTORE_CACHE_ATTEMPTS", "11", "attempts", json!(10)),
+        ("CACHE_COMPRESSION_FORMAT", "tarzstd", "format", json!("tarzstd")),
+        ("CACHE_COMPRESSION_LEVEL", "slowest", "compression", json!("slowest")),
+        ("MaxUploadedArchiveSize", "", "max_upload_bytes", json!(12_345)),
+    ] {
+        let mut bench = Bench::start().await;
+        bench.runner.cache.max_uploaded_archive_size = 12_345;
+        let payload = job(json!([{"key": "k", "paths": ["v"]}])).variable(name, value);
+        bench.run(payload).await.assert_ending("success", "", 0);
+        let phases = [
+            ("-helper-prepare", 1, "restore_cache"),
+            ("-helper-finish", 0, "archive_cache"),
+        ];
+        let told = phases.map(|(role, at, phase)| bench.podman.plan(role)["phases"][at][phase][field].clone());
+        // What concerns one direction is said in one direction.
+        let told: Vec<&Value> = told.iter().filter(|value| !value.is_null()).collect();
+        assert!(
+            !told.is_empty() && told.iter().all(|value| **value == expected),
+            "{name}={value}: {told:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_policy_ends_the_job_before_it_begins() {
     let bench = Bench::start().await;
     let ran = bench

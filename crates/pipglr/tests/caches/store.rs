@@ -7,6 +7,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+/// The status of an answer that never comes.
+pub(crate) const SILENCE: &str = "";
+
 /// An object store that gives these answers in order, and tells what it was asked.
 pub(crate) struct Store {
     pub(crate) address: String,
@@ -42,6 +45,7 @@ impl Store {
         let requests = Arc::<Mutex<Vec<Request>>>::default();
         let (mut answers, seen): (VecDeque<Answer>, _) = (answers.into_iter().collect(), requests.clone());
         std::thread::spawn(move || {
+            let mut silent = Vec::new();
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let request = read_request(&mut stream);
@@ -49,6 +53,10 @@ impl Store {
                 seen.lock().unwrap().push(request);
                 // Without an answer the connection is lost.
                 let Some(answer) = answers.pop_front() else { continue };
+                if answer.status == SILENCE {
+                    silent.push(stream);
+                    continue;
+                }
                 let mut text = format!("HTTP/1.1 {}\r\nConnection: close\r\n", answer.status);
                 for header in &answer.headers {
                     text.push_str(&format!("{header}\r\n"));

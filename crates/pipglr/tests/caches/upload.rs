@@ -1,7 +1,7 @@
 //! Caches to object storage.
 
 use crate::place::Place;
-use crate::store::{Store, answer};
+use crate::store::{SILENCE, Store, answer};
 use pipglr_runner::container_side::helper::Phase;
 use std::fs;
 
@@ -97,24 +97,53 @@ fn an_unchanged_archive_is_uploaded_only_if_it_is_missing() {
 }
 
 #[test]
-fn a_large_archive_stays_here() {
+fn archives_over_the_limit_stay_here() {
+    for (name, over, uploaded) in [
+        ("no limit", None, true),
+        ("as large as the limit", Some(0), true),
+        ("larger than the limit", Some(1), false),
+    ] {
+        let place = Place::new();
+        place.write("file", "content");
+        // The same tree gives the same archive.
+        place.keep(place.target("k"), &["file"]);
+        let size = fs::metadata(place.archive("k")).unwrap().len();
+        fs::remove_file(place.archive("k")).unwrap();
+        let store = Store::start([answer("200 OK", b"")]);
+        let mut target = place.target("k");
+        target.upload = Some(store.request("put"));
+        let mut plan = place.archive_plan(target, &["file"]);
+        plan.max_upload_bytes = over.map_or(0, |over| size - over);
+        let limit = plan.max_upload_bytes;
+        let log = place.run(Phase::ArchiveCache(plan));
+        let expected = format!(
+            "Cache archive size ({size}) is too big (Limit is set to {limit}). Cache will be stored only locally."
+        );
+        assert_eq!(log.contains(&expected), !uploaded, "{name}: {log:?}");
+        assert_eq!(log.last().unwrap(), "+ Created cache", "{name}");
+        assert_eq!(store.lines().len(), usize::from(uploaded), "{name}");
+        assert!(place.archive("k").exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_not_waited_for_beyond_the_time() {
     let place = Place::new();
     place.write("file", "content");
-    let store = Store::start([]);
+    place.keep(place.target("k"), &["file"]);
+    let store = Store::start([answer(SILENCE, b""), answer("200 OK", b"")]);
     let mut target = place.target("k");
+    target.exists = Some(store.request("head"));
     target.upload = Some(store.request("put"));
     let mut plan = place.archive_plan(target, &["file"]);
-    plan.max_upload_bytes = 10;
+    plan.request_timeout = 1;
     let log = place.run(Phase::ArchiveCache(plan));
-    let size = fs::metadata(place.archive("k")).unwrap().len();
+    let expected = "Primary cache does not exist remotely, uploading existing archive";
     assert_eq!(
-        log[2..],
-        [
-            format!("Cache archive size ({size}) is too big (Limit is set to 10). Cache will be stored only locally."),
-            "+ Created cache".to_owned()
-        ]
+        (log[2].as_str(), log.last().unwrap().as_str()),
+        (expected, "+ Created cache")
     );
-    assert_eq!(store.lines(), Vec::<String>::new());
+    assert_eq!(store.lines().len(), 2);
 }
 
 #[test]
