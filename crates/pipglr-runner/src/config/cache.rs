@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct CacheConfig {
-    /// `s3`; empty is this machine alone.
+    /// `s3`, `gcs` or `azure`; empty is this machine alone.
     #[serde(rename = "Type")]
     pub kind: String,
     /// Start of all names in object storage.
@@ -20,6 +20,10 @@ pub struct CacheConfig {
     pub max_uploaded_archive_size: i64,
     #[serde(rename = "s3")]
     pub s3: S3Config,
+    #[serde(rename = "gcs")]
+    pub gcs: GcsConfig,
+    #[serde(rename = "azure")]
+    pub azure: AzureConfig,
 }
 
 /// `[runners.cache.s3]`.
@@ -47,4 +51,30 @@ pub struct S3Config {
     pub role_arn: String,
     #[serde(rename = "UploadRoleARN")]
     pub upload_role_arn: String,
+}
+
+/// `[runners.cache.gcs]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GcsConfig {
+    /// Email address of a service account.
+    #[serde(rename = "AccessID")]
+    pub access_id: String,
+    /// PEM.
+    pub private_key: Secret,
+    /// Key of a service account as Google hands it out; wins over the two above.
+    pub credentials_file: String,
+    pub bucket_name: String,
+    pub universe_domain: String,
+}
+
+/// `[runners.cache.azure]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct AzureConfig {
+    pub account_name: String,
+    /// Base64; empty is the identity of this machine or workload.
+    pub account_key: Secret,
+    pub container_name: String,
+    pub storage_domain: String,
 }

@@ -15,7 +15,7 @@ mod reload;
 mod system_id;
 mod tokens;
 
-pub use cache::{CacheConfig, S3Config};
+pub use cache::{AzureConfig, CacheConfig, GcsConfig, S3Config};
 pub use check::{Finding, Place, Severity, UsedKey};
 pub(crate) use duration::parse as parse_go_duration;
 pub use model::{Config, CustomBuildDirConfig, DockerConfig, PodmanConfig, RunnerConfig, ServiceConfig};

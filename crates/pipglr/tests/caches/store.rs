@@ -76,6 +76,7 @@ impl Store {
         SignedRequest {
             url: Secret::new(format!("http://{}/bucket/object?X-Amz-Signature={query}", self.address)),
             headers: vec![("x-amz-meta-cachekey".to_owned(), "k".to_owned())],
+            limit: None,
         }
     }
 

@@ -127,6 +127,24 @@ fn archives_over_the_limit_stay_here() {
 }
 
 #[test]
+fn what_the_storage_does_not_take_at_once_stays_here() {
+    let place = Place::new();
+    place.write("file", "content");
+    let store = Store::start([]);
+    let mut target = place.target("k");
+    target.upload = Some(store.request("put"));
+    target.upload.as_mut().unwrap().limit = Some(10);
+    let log = place.keep(target, &["file"]);
+    let size = fs::metadata(place.archive("k")).unwrap().len();
+    let warning = format!(
+        "! WARNING: Cache archive size ({size}) is more than the storage takes at once (10). \
+         Cache will be stored only locally."
+    );
+    assert_eq!(log[2..], [warning, "+ Created cache".to_owned()]);
+    assert_eq!(store.lines(), Vec::<String>::new());
+}
+
+#[test]
 fn a_store_that_does_not_answer_is_not_waited_for_beyond_the_time() {
     let place = Place::new();
     place.write("file", "content");

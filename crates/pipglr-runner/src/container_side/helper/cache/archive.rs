@@ -123,6 +123,13 @@ async fn upload(plan: &ArchivePlan, target: &CacheTarget, transfer: &Transfer) -
         ));
         return Ok(());
     }
+    if let Some(limit) = request.limit.filter(|&limit| size > limit) {
+        notice::warning(&format!(
+            "Cache archive size ({size}) is more than the storage takes at once ({limit}). \
+             Cache will be stored only locally."
+        ));
+        return Ok(());
+    }
     notice::line("Using presigned URL for cache upload");
     notice::line(&format!("Uploading cache.zip to {}", shown(request)));
     transfer

@@ -90,6 +90,9 @@ pub struct SignedRequest {
     pub url: Secret,
     /// Part of the signature: to be sent as they are.
     pub headers: Vec<(String, String)>,
+    /// The most bytes that the storage takes in one request.
+    #[serde(default)]
+    pub limit: Option<u64>,
 }
 
 /// A line for the job's author.

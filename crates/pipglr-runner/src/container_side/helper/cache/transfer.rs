@@ -4,6 +4,7 @@
 
 use super::local::Unfinished;
 use super::plan::SignedRequest;
+use crate::cache_storage::xml_element;
 use crate::container_side::notice;
 use crate::gitlab::{TlsFiles, http_client, without_credentials};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LAST_MODIFIED};
@@ -181,7 +182,7 @@ async fn refused(mut response: Response) -> Failure {
         }
     }
     let text = String::from_utf8_lossy(&body);
-    let reason = match (element(&text, "Code"), element(&text, "Message")) {
+    let reason = match (xml_element(&text, "Code"), xml_element(&text, "Message")) {
         (Some(code), Some(message)) => {
             format!("received: {status}. Request failed with code: {code}, message: {message}")
         }
@@ -192,13 +193,6 @@ async fn refused(mut response: Response) -> Failure {
     } else {
         Failure::Final(reason)
     }
-}
-
-/// The text of an XML element without attributes.
-fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let start = text.find(&format!("<{name}>"))? + name.len() + 2;
-    let end = text[start..].find('<')?;
-    Some(text[start..start + end].trim())
 }
 
 fn modified(response: &Response) -> Option<SystemTime> {
@@ -230,20 +224,5 @@ fn cause(error: &reqwest::Error) -> String {
         "the request could not be sent".to_owned()
     } else {
         cause.to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::element;
-
-    #[test]
-    fn errors_of_object_stores_are_read() {
-        let text =
-            "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code>\n<Message> Access Denied </Message></Error>";
-        assert_eq!(element(text, "Code"), Some("AccessDenied"));
-        assert_eq!(element(text, "Message"), Some("Access Denied"));
-        assert_eq!(element(text, "Resource"), None);
-        assert_eq!(element("<Code>cut", "Code"), None);
     }
 }
