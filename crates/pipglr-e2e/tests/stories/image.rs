@@ -38,10 +38,12 @@ pub(crate) fn inside(stage: &mut Stage) -> anyhow::Result<()> {
         "cap_setgid=ep",
         "podman:1:999\npodman:1002:64538",
         "OnCalendar=daily",
-        "pipglr 0.",
+        "Version:      0.",
+        "OS/Arch:      linux/",
     ] {
         contains(&text, part)?;
     }
+    ensure!(!text.contains("Git revision: unknown"), "{text}");
     ensure!(
         !text.contains("/cargo\n") && !text.contains("rustc\n"),
         "no toolchain: {text}"
