@@ -26,6 +26,14 @@ pub const REVISION: &str = match option_env!("PIPGLR_REVISION") {
     None => "unknown",
 };
 
+/// The branch is nobody's business: a program is known by its revision.
+pub const BRANCH: &str = "unknown";
+/// Time of that commit, or `unknown`: the same source gives the same program.
+pub const BUILT: &str = match option_env!("PIPGLR_BUILT") {
+    Some(built) => built,
+    None => "unknown",
+};
+
 /// A time as logs and files have it.
 #[must_use]
 pub fn rfc3339(time: std::time::SystemTime) -> String {

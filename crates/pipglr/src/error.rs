@@ -1,15 +1,22 @@
 //! Errors as the user of the command line sees them: one line, hints, an exit code.
 
+use crate::cli::CalledAs;
+use crate::output;
 use std::fmt;
 use std::process::ExitCode;
+
+/// What shells show for a program that ended because nobody read its output.
+const NOBODY_READ: u8 = 141;
 
 /// What went wrong, for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The environment or the operation failed: 1.
     Failed,
-    /// The command line is wrong: 2.
+    /// The command line is wrong: 2, or 1 under the name `gitlab-runner`.
     Usage,
+    /// Whoever read the output went away: 141, without a word.
+    NobodyReads,
 }
 
 /// An error with what to do about it.
@@ -51,21 +58,22 @@ impl<E: Into<anyhow::Error>> From<E> for CliError {
 }
 
 /// Prints an error and gives its exit code.
-#[expect(clippy::print_stderr, reason = "the one place that prints errors")]
-pub(crate) fn print(error: &CliError) -> ExitCode {
-    eprintln!("error: {:#}", error.source);
-    for hint in &error.hints {
-        eprintln!("hint: {hint}");
-    }
-    ExitCode::from(match error.kind {
+pub(crate) fn print(error: &CliError, called_as: CalledAs) -> ExitCode {
+    let code = match error.kind {
         Kind::Failed => 1,
-        Kind::Usage => 2,
-    })
+        Kind::Usage => called_as.usage_code(),
+        Kind::NobodyReads => return ExitCode::from(NOBODY_READ),
+    };
+    output::aside(format_args!("error: {:#}", error.source));
+    for hint in &error.hints {
+        output::aside(format_args!("hint: {hint}"));
+    }
+    ExitCode::from(code)
 }
 
 /// Prints what clap has to say: help on stdout, mistakes on stderr.
-pub(crate) fn print_usage(usage: &clap::Error) -> ExitCode {
+pub(crate) fn print_usage(usage: &clap::Error, called_as: CalledAs) -> ExitCode {
     // Nothing can be done about a closed terminal.
     let _ = usage.print();
-    ExitCode::from(if usage.use_stderr() { 2 } else { 0 })
+    ExitCode::from(if usage.use_stderr() { called_as.usage_code() } else { 0 })
 }

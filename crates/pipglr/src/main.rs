@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod error;
 mod observability;
+mod output;
 mod signals;
 
 use std::process::ExitCode;
@@ -13,12 +14,14 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command = match cli::parse(std::env::args_os()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let called_as = cli::CalledAs::of(&arguments);
+    let command = match cli::parse(arguments) {
         Ok(command) => command,
-        Err(usage) => return error::print_usage(&usage),
+        Err(usage) => return error::print_usage(&usage, called_as),
     };
     match commands::run(command) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => error::print(&error),
+        Err(error) => error::print(&error, called_as),
     }
 }

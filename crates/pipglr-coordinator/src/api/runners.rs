@@ -1,10 +1,10 @@
 //! Registering, verifying and unregistering runners.
 
-use super::reply::{Refusal, parse_json};
+use super::parameters::Parameters;
+use super::reply::Refusal;
 use crate::Coordinator;
 use crate::state::{Runner, State as Coordination, new_token, same_token};
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use pipglr_protocol::registration::{RegisterRequest, RegisterResponse, TokenRequest, VerifyRequest};
@@ -18,9 +18,8 @@ const CREATED_TOKEN_PREFIX: &str = "glrt-";
 /// `POST runners`.
 pub(super) async fn register(
     State(coordinator): State<Coordinator>,
-    body: Bytes,
+    Parameters(request): Parameters<RegisterRequest>,
 ) -> Result<(StatusCode, Json<RegisterResponse>), Refusal> {
-    let request: RegisterRequest = parse_json(&body)?;
     if !same_token(&request.token, coordinator.registration_token()) {
         return Err(Refusal::Forbidden);
     }
@@ -52,9 +51,8 @@ pub(super) async fn register(
 /// `POST runners/verify`.
 pub(super) async fn verify(
     State(coordinator): State<Coordinator>,
-    body: Bytes,
+    Parameters(request): Parameters<VerifyRequest>,
 ) -> Result<Json<RegisterResponse>, Refusal> {
-    let request: VerifyRequest = parse_json(&body)?;
     let answer = save_after(&coordinator, |state| {
         let runner = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?;
         runner.managers.extend(request.system_id);
@@ -64,8 +62,10 @@ pub(super) async fn verify(
 }
 
 /// `DELETE runners`.
-pub(super) async fn unregister(State(coordinator): State<Coordinator>, body: Bytes) -> Result<StatusCode, Refusal> {
-    let request: TokenRequest = parse_json(&body)?;
+pub(super) async fn unregister(
+    State(coordinator): State<Coordinator>,
+    Parameters(request): Parameters<TokenRequest>,
+) -> Result<StatusCode, Refusal> {
     save_after(&coordinator, |state| {
         let id = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?.id;
         state.saved.runners.retain(|r| r.id != id);
@@ -76,9 +76,8 @@ pub(super) async fn unregister(State(coordinator): State<Coordinator>, body: Byt
 /// `DELETE runners/managers`.
 pub(super) async fn unregister_manager(
     State(coordinator): State<Coordinator>,
-    body: Bytes,
+    Parameters(request): Parameters<TokenRequest>,
 ) -> Result<StatusCode, Refusal> {
-    let request: TokenRequest = parse_json(&body)?;
     save_after(&coordinator, |state| {
         let runner = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?;
         let system_id = request.system_id.ok_or(Refusal::BadRequest("system_id is missing"))?;
@@ -93,9 +92,8 @@ pub(super) async fn unregister_manager(
 /// `POST runners/reset_authentication_token`.
 pub(super) async fn reset_token(
     State(coordinator): State<Coordinator>,
-    body: Bytes,
+    Parameters(request): Parameters<TokenRequest>,
 ) -> Result<(StatusCode, Json<RegisterResponse>), Refusal> {
-    let request: TokenRequest = parse_json(&body)?;
     let answer = save_after(&coordinator, |state| {
         let runner = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?;
         let created = runner.token.expose().starts_with(CREATED_TOKEN_PREFIX);

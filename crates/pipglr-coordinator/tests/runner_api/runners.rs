@@ -32,6 +32,90 @@ async fn a_known_token_is_verified() {
     }
 }
 
+/// Parameters come as JSON, as forms of both kinds, and in the URL.
+#[tokio::test]
+async fn parameters_come_in_every_form_gitlab_takes() {
+    let world = World::start().await;
+    let token = [
+        ("token", RUNNER_TOKEN),
+        ("system_id", "s_1"),
+        ("info[features][cancelable]", "true"),
+    ];
+    let boundary = "----x";
+    let part = |(name, value): &(&str, &str)| {
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let parts: String = token.iter().map(part).collect::<String>() + &format!("--{boundary}--\r\n");
+    let encoded = "application/x-www-form-urlencoded";
+    for (how, kind, path, body) in [
+        (
+            "form",
+            encoded,
+            "runners/verify",
+            format!("token={RUNNER_TOKEN}&system_id=s%5F1&info%5Bname%5D=x"),
+        ),
+        (
+            "multipart",
+            "multipart/form-data; boundary=----x",
+            "runners/verify",
+            parts,
+        ),
+        (
+            "query",
+            "",
+            &format!("runners/verify?token={RUNNER_TOKEN}"),
+            String::new(),
+        ),
+        (
+            "JSON that says it is a form",
+            encoded,
+            "runners/verify",
+            json!({ "token": RUNNER_TOKEN }).to_string(),
+        ),
+    ] {
+        let response = world
+            .call(Method::POST, path)
+            .header("Content-Type", kind)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200, "{how}");
+    }
+}
+
+#[tokio::test]
+async fn runners_live_their_whole_life_by_forms() {
+    let world = World::start().await;
+    let form = |method, path, body: &str| {
+        world
+            .call(method, path)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(body.to_owned())
+            .send()
+    };
+    let wish = format!("token={REGISTRATION_TOKEN}&tag_list[]=a&tag_list[]=b&run_untagged=true&maximum_timeout=60");
+    let registered: Value = form(Method::POST, "runners", &wish)
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let token = registered["token"].as_str().unwrap();
+    let exchange = form(
+        Method::POST,
+        "runners/reset_authentication_token",
+        &format!("token={token}"),
+    );
+    let exchanged: Value = exchange.await.unwrap().json().await.unwrap();
+    let body = format!("token={}", exchanged["token"].as_str().unwrap());
+    assert_eq!(form(Method::DELETE, "runners", &body).await.unwrap().status(), 204);
+    for nonsense in ["", "nothing", "tok[en]=x"] {
+        let refused = form(Method::POST, "runners/verify", nonsense).await.unwrap();
+        assert_eq!(refused.status(), 400, "{nonsense}");
+    }
+}
+
 #[tokio::test]
 async fn registration_makes_a_runner_that_gets_jobs() {
     let world = World::start().await;

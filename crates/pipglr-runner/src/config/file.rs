@@ -4,7 +4,7 @@ use super::NewToken;
 use pipglr_protocol::Secret;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 
@@ -72,13 +72,30 @@ impl ConfigFile {
         }
     }
 
+    /// The `[[runners]]`.
+    pub(crate) fn runners(&self) -> Vec<&Table> {
+        let runners = self.document.get("runners").and_then(Item::as_array_of_tables);
+        runners.into_iter().flat_map(ArrayOfTables::iter).collect()
+    }
+
+    /// Whether a runner has a token for which `is_it` is true.
+    pub(crate) fn has_token(&self, is_it: impl Fn(&Secret) -> bool) -> bool {
+        self.runners().into_iter().any(|r| is_it(&token_of(r)))
+    }
+
+    /// The key `concurrent`.
+    pub(crate) fn concurrent(&self) -> i64 {
+        let written = self.document.get("concurrent").and_then(Item::as_integer);
+        written.unwrap_or(1)
+    }
+
     /// Removes the runners for which `unwanted` is true and says how many there were.
     pub fn remove_runners(&mut self, unwanted: impl Fn(&Secret) -> bool) -> usize {
         let Some(runners) = self.document.get_mut("runners").and_then(Item::as_array_of_tables_mut) else {
             return 0;
         };
         let before = runners.len();
-        runners.retain(|r| !unwanted(&Secret::new(r.get("token").and_then(Item::as_str).unwrap_or_default())));
+        runners.retain(|r| !unwanted(&token_of(r)));
         before - runners.len()
     }
 
@@ -87,9 +104,7 @@ impl ConfigFile {
         let runners = self.document.get_mut("runners").and_then(Item::as_array_of_tables_mut);
         let mut count = 0;
         for runner in runners.into_iter().flat_map(ArrayOfTables::iter_mut) {
-            if !is_it(&Secret::new(
-                runner.get("token").and_then(Item::as_str).unwrap_or_default(),
-            )) {
+            if !is_it(&token_of(runner)) {
                 continue;
             }
             set(runner, "token", toml_edit::value(new.token.expose()));
@@ -115,7 +130,9 @@ impl ConfigFile {
             source,
         };
         let beside = self.path.with_extension("toml.new");
-        let replaced = write_new(&beside, &text).and_then(|()| fs::rename(&beside, &self.path));
+        let replaced = write_new(&beside, &text)
+            .and_then(|file| belong_as(&file, &self.path))
+            .and_then(|()| fs::rename(&beside, &self.path));
         if replaced.is_ok() {
             return Ok(());
         }
@@ -138,6 +155,25 @@ impl ConfigFile {
     }
 }
 
+fn token_of(runner: &Table) -> Secret {
+    Secret::new(runner.get("token").and_then(Item::as_str).unwrap_or_default())
+}
+
+/// Gives a file the owner and the mode of the one it will replace.
+fn belong_as(file: &File, old: &Path) -> io::Result<()> {
+    let old = match fs::metadata(old) {
+        Ok(old) => old,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    file.set_permissions(old.permissions())?;
+    let new = file.metadata()?;
+    if (old.uid(), old.gid()) == (new.uid(), new.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(old.uid()), Some(old.gid()))
+}
+
 /// Changes a value and keeps the comment behind it.
 fn set(table: &mut Table, key: &str, mut item: Item) {
     let decor = table.get(key).and_then(Item::as_value).map(|old| old.decor().clone());
@@ -158,7 +194,7 @@ pub(crate) fn datetime(text: &str) -> Item {
         .map_or_else(|_| never(), toml_edit::value)
 }
 
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+fn write_new(path: &Path, text: &str) -> io::Result<File> {
     let mut file = File::options()
         .write(true)
         .create(true)
@@ -166,7 +202,8 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
 #[cfg(test)]

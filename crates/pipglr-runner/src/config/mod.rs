@@ -18,6 +18,7 @@ mod tokens;
 pub use cache::{AzureConfig, CacheConfig, GcsConfig, S3Config};
 pub use check::{Finding, Place, Severity, UsedKey};
 pub(crate) use duration::parse as parse_go_duration;
+use model::expanded;
 pub use model::{Config, CustomBuildDirConfig, DockerConfig, PodmanConfig, RunnerConfig, ServiceConfig};
 pub use reload::{ConfigSource, RELOAD_INTERVAL, ReloadCounts};
 pub use system_id::{SystemIdError, load_or_create_system_id, temporary_system_id};

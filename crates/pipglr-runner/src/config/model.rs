@@ -134,9 +134,7 @@ impl RunnerConfig {
     pub(super) fn expand_environment(&mut self) {
         let lookup = |name: &str| std::env::var(name).unwrap_or_default();
         self.url = crate::job::expand(&self.url, lookup);
-        if self.token.expose().contains('$') {
-            self.token = Secret::new(crate::job::expand(self.token.expose(), lookup));
-        }
+        self.token = expanded(&self.token);
     }
 
     /// When the token was given out.
@@ -159,6 +157,16 @@ impl RunnerConfig {
         } else {
             self.output_limit * 1024
         }
+    }
+}
+
+/// A token with `$VAR` replaced by the process's environment.
+pub(super) fn expanded(token: &Secret) -> Secret {
+    let lookup = |name: &str| std::env::var(name).unwrap_or_default();
+    if token.expose().contains('$') {
+        Secret::new(crate::job::expand(token.expose(), lookup))
+    } else {
+        token.clone()
     }
 }
 

@@ -22,8 +22,8 @@ pub struct ConfigSource {
     seen: Option<Stamp>,
 }
 
-/// Tells versions of a file apart.
-type Stamp = (SystemTime, u64);
+/// Tells versions of the two files apart.
+type Stamp = (SystemTime, u64, Option<SystemTime>);
 
 /// How often the configuration was read, for metrics.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl ConfigSource {
 
     fn stamp(&self) -> Option<Stamp> {
         let metadata = std::fs::metadata(&self.path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
+        Some((metadata.modified().ok()?, metadata.len(), self.tokens.changed_at()))
     }
 
     /// Gives `first`, and from then on each good version of the file. Looks at the file every `interval`, and whenever

@@ -2,14 +2,15 @@
 //!
 //! config.toml may be a secret that cannot be written back. Tokens that are no longer good are known by their digest.
 
-use super::Config;
+use super::{Config, expanded};
 use pipglr_protocol::Secret;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Digests that are kept of one runner's earlier tokens.
 const REMEMBERED: usize = 20;
@@ -65,6 +66,27 @@ impl TokenStore {
         Ok(entry.map_or_else(|| token.clone(), |e| e.new.token))
     }
 
+    /// Whether `written`, as it stands in a config.toml, is `token` by now.
+    #[must_use]
+    pub fn is_now(&self, written: &Secret, token: &Secret) -> bool {
+        let written = expanded(written);
+        written == *token || self.current(&written).is_ok_and(|current| current == *token)
+    }
+
+    /// Whether tokens can be kept: by writing those that are.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn check(&self) -> Result<(), TokenStoreError> {
+        let entries = self.read()?;
+        self.write_entries(&entries)
+    }
+
+    /// When the file was last changed.
+    pub(super) fn changed_at(&self) -> Option<SystemTime> {
+        fs::metadata(&self.path).and_then(|m| m.modified()).ok()
+    }
+
     /// Puts new tokens and their times in the place of old ones.
     pub(super) fn apply(&self, config: &mut Config) -> Result<(), TokenStoreError> {
         let entries = self.read()?;
@@ -99,7 +121,11 @@ impl TokenStore {
                 new: new.clone(),
             }),
         }
-        let text = serde_json::to_vec_pretty(&entries).expect("plain data serializes");
+        self.write_entries(&entries)
+    }
+
+    fn write_entries(&self, entries: &[Entry]) -> Result<(), TokenStoreError> {
+        let text = serde_json::to_vec_pretty(entries).expect("plain data serializes");
         self.write(&text).map_err(|source| self.error(source))
     }
 
@@ -128,7 +154,17 @@ impl TokenStore {
             .open(&beside)?;
         file.write_all(text)?;
         file.sync_all()?;
+        self.leave_to_the_directorys_owner(&file)?;
         fs::rename(&beside, &self.path)
+    }
+
+    /// Commands are called by root as well, for a manager that is somebody else.
+    fn leave_to_the_directorys_owner(&self, file: &File) -> io::Result<()> {
+        let directory = fs::metadata(self.path.parent().unwrap_or(Path::new(".")))?;
+        if !rustix::process::geteuid().is_root() || file.metadata()?.uid() == directory.uid() {
+            return Ok(());
+        }
+        fchown(file, Some(directory.uid()), Some(directory.gid()))
     }
 
     fn error(&self, source: io::Error) -> TokenStoreError {

@@ -37,7 +37,7 @@ fn parse(target: &str) -> Option<(&str, Vec<u16>)> {
 }
 
 /// All ports at once, again and again; one is enough.
-async fn until_open(host: &str, ports: &[u16]) {
+pub async fn until_open(host: &str, ports: &[u16]) {
     let mut pause = FIRST_PAUSE;
     loop {
         let tries = ports.iter().map(|port| {

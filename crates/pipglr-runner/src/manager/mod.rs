@@ -4,6 +4,7 @@
 //! job it holds a slot, so that a job that arrives can always start; slots go back when they are dropped.
 
 mod adopt;
+mod bounds;
 mod health;
 mod info;
 mod poll;
@@ -13,6 +14,7 @@ mod shutdown;
 pub(crate) mod slots;
 mod supervise;
 
+pub use bounds::Bounds;
 pub use info::runner_info;
 pub use rotation::Rotation;
 pub use shutdown::{Shutdown, ShutdownLevel};
@@ -24,6 +26,7 @@ use crate::gitlab::{Connection, GitLab, TlsFiles};
 use crate::journal;
 use crate::metrics::{Metrics, View};
 use anyhow::Context as _;
+use bounds::Tally;
 use poll::Poller;
 use slots::Slots;
 use std::collections::HashMap;
@@ -71,6 +74,8 @@ pub struct Following {
     /// Where new tokens go; without it none are asked for.
     pub rotation: Option<Rotation>,
     pub metrics: Arc<Metrics>,
+    /// When it ends by itself.
+    pub bounds: Bounds,
 }
 
 impl Following {
@@ -81,6 +86,7 @@ impl Following {
             configs,
             rotation: None,
             metrics: Arc::default(),
+            bounds: Bounds::default(),
         }
     }
 }
@@ -102,6 +108,7 @@ pub async fn run_following(
         mut configs,
         rotation,
         metrics,
+        bounds,
     } = following;
     let shared = Arc::new(Shared {
         engine,
@@ -110,6 +117,7 @@ pub async fn run_following(
         tasks: TaskTracker::new(),
         metrics,
         shutdown: shutdown.clone(),
+        tally: Arc::new(Tally::new(bounds, shutdown.clone())),
     });
     shared.metrics.watch(View {
         slots: shared.slots.clone(),
@@ -121,6 +129,9 @@ pub async fn run_following(
         let stop = shutdown.graceful().clone();
         shared.tasks.spawn(rotation.run(configs.clone(), stop));
     }
+    shared
+        .tasks
+        .spawn(bounds::end_in_time(shared.tally.clone(), shutdown.clone()));
     let keep = adopt::keep(&kept);
     adopt::adopt(kept, &shared);
     if let Err(error) = reap(&shared, &keep).await {
@@ -245,4 +256,5 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: Shutdown,
+    tally: Arc<Tally>,
 }

@@ -207,10 +207,10 @@ impl Poller {
             secrets: Vec::new(),
         };
         let world = world(&job, self.gitlab.clone(), self.info.clone(), &self.shared);
-        let shared = self.shared.clone();
+        let (shared, tallied) = (self.shared.clone(), self.shared.tally.job_begins());
         self.shared.tasks.spawn(async move {
             supervise(Arrived::New(Box::new(job)), world, &shared).await;
-            drop((guard, slot));
+            drop((guard, slot, tallied));
         });
     }
 }

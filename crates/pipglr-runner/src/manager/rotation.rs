@@ -88,8 +88,8 @@ pub fn keep(tokens: &TokenStore, config_file: &std::path::Path, runner: &RunnerC
     let short = runner.token.short();
     let stored = tokens.replace(&runner.token, new);
     let written = ConfigFile::open(config_file).and_then(|mut file| {
-        let is_it = |token: &pipglr_protocol::Secret| {
-            *token == runner.token || tokens.current(token).is_ok_and(|current| current == new.token)
+        let is_it = |written: &pipglr_protocol::Secret| {
+            tokens.is_now(written, &runner.token) || tokens.is_now(written, &new.token)
         };
         if file.replace_token(is_it, new) > 0 {
             file.save()?;

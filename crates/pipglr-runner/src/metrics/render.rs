@@ -176,9 +176,9 @@ fn version_labels() -> Labels {
         ("name", crate::NAME),
         ("version", crate::VERSION),
         ("revision", crate::REVISION),
-        ("branch", "unknown"),
+        ("branch", crate::BRANCH),
         ("go_version", "none"),
-        ("built_at", "unknown"),
+        ("built_at", crate::BUILT),
         ("os", "linux"),
         ("architecture", crate::go_architecture()),
     ]

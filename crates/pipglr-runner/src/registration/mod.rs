@@ -1,10 +1,14 @@
 //! `register`, `verify`, `unregister`: what changes config.toml and GitLab's list of runners.
 
+mod entry;
 pub mod options;
 mod register;
+mod template;
 
+pub use entry::{EntryError, OptionError, runner_of};
 pub use options::{Kind, OPTIONS, RunnerOption};
 pub use register::{RegisterError, RegisterRequestFields, Registered, register};
+pub use template::Template;
 
 use crate::config::{NewToken, RunnerConfig};
 use crate::gitlab::{Connection, Error, GitLab, TlsFiles, Verified};

@@ -2,8 +2,9 @@
 //!
 //! Compat: gitlab-runner commands/register.go.
 
-use super::options::{Kind, OPTIONS};
-use super::{is_created_token, whole_second_now};
+use super::entry::OptionError;
+use super::template::Template;
+use super::{entry, is_created_token, whole_second_now};
 use crate::config::file::{ConfigFile, FileError, datetime};
 use crate::gitlab::{Connection, Error, GitLab, TlsFiles, Verified};
 use crate::manager::runner_info;
@@ -11,7 +12,7 @@ use pipglr_protocol::Secret;
 use pipglr_protocol::registration::{RegisterRequest, RegisterResponse};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use toml_edit::{Array, Item, Table, Value, value};
+use toml_edit::{Table, value};
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,8 @@ pub struct RegisterRequestFields {
     pub server_side: RegisterRequest,
     /// Options of [`OPTIONS`] that were given: flag to texts.
     pub options: BTreeMap<String, Vec<String>>,
+    /// Fills in what is not given.
+    pub template: Option<Template>,
 }
 
 /// A registered runner.
@@ -42,6 +45,8 @@ pub struct Registered {
 pub enum RegisterError {
     #[error("{0}")]
     Usage(String),
+    #[error(transparent)]
+    Option(#[from] OptionError),
     #[error("cannot register")]
     Unreachable { source: Error, hint: String },
     #[error("GitLab at {url} does not accept the token")]
@@ -59,7 +64,7 @@ impl RegisterError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage(_) => None,
+            Self::Usage(_) | Self::Option(_) => None,
             Self::Unreachable { hint, .. } => Some(hint.clone()),
             Self::WrongToken { .. } => Some(
                 "copy the token again from the page of the runner in GitLab (CI/CD settings, Runners) and renew the \
@@ -101,6 +106,7 @@ pub async fn register(
     let mut file = ConfigFile::open(path).map_err(file_error)?;
     // Found out before GitLab is asked: a runner nobody can use must not be left there.
     file.save().map_err(file_error)?;
+    warnings.extend(surprises(fields, &file));
     let gitlab = connect(fields)?;
     let (response, created_now) = exchange(fields, &gitlab, system_id, &mut warnings).await?;
     file.append_runner(runner_table(fields, &response)?);
@@ -115,6 +121,25 @@ pub async fn register(
         token: response.token,
         warnings,
     })
+}
+
+/// What is no mistake, but hardly wanted.
+fn surprises(fields: &RegisterRequestFields, file: &ConfigFile) -> Vec<String> {
+    let mut found = Vec::new();
+    let tokens = [&fields.token, &fields.registration_token];
+    if file.has_token(|written| tokens.iter().any(|t| !t.is_empty() && *t == written)) {
+        found.push("a runner with this token is in the file already; it gets a second entry".to_owned());
+    }
+    let concurrent = file.concurrent();
+    for flag in ["limit", "request-concurrency"] {
+        let given = fields.options.get(flag).and_then(|v| v.last()?.parse::<i64>().ok());
+        if let Some(given) = given.filter(|&given| given > concurrent) {
+            found.push(format!(
+                "--{flag} {given} is more than `concurrent = {concurrent}` of the file, which bounds all runners together"
+            ));
+        }
+    }
+    found
 }
 
 /// Options GitLab keeps for created runners cannot be given here.
@@ -152,7 +177,11 @@ fn check_reserved(fields: &RegisterRequestFields) -> Result<Vec<String>, Registe
 }
 
 fn connect(fields: &RegisterRequestFields) -> Result<GitLab, RegisterError> {
-    let path = |flag: &str| fields.options.get(flag).and_then(|v| v.last()).map(PathBuf::from);
+    let path = |flag: &str| {
+        let given = fields.options.get(flag).and_then(|v| v.last()).cloned();
+        let template = || fields.template.as_ref().and_then(|t| t.text(flag));
+        given.or_else(template).map(PathBuf::from)
+    };
     let tls = TlsFiles {
         ca: path("tls-ca-file"),
         cert: path("tls-cert-file"),
@@ -258,62 +287,9 @@ fn runner_table(fields: &RegisterRequestFields, response: &RegisterResponse) -> 
         "token_expires_at",
         datetime(response.token_expires_at.as_deref().unwrap_or_default()),
     );
-    for option in OPTIONS.iter() {
-        if let Some(texts) = fields.options.get(option.flag) {
-            insert(&mut table, option.key, item(option.flag, option.kind, texts)?);
-        }
+    entry::insert_options(&mut table, &fields.options)?;
+    if let Some(template) = &fields.template {
+        template.fill(&mut table);
     }
     Ok(table)
-}
-
-fn insert(table: &mut Table, key: &str, item: Item) {
-    match key.split_once('.') {
-        None => {
-            table.insert(key, item);
-        }
-        Some((first, rest)) => {
-            let inner = table.entry(first).or_insert_with(|| Item::Table(Table::new()));
-            if let Some(inner) = inner.as_table_mut() {
-                insert(inner, rest, item);
-            }
-        }
-    }
-}
-
-fn item(flag: &str, kind: Kind, texts: &[String]) -> Result<Item, RegisterError> {
-    let last = texts.last().map(String::as_str).unwrap_or_default();
-    let wrong = |want: &str, text: &str| RegisterError::Usage(format!("--{flag}: {text:?} is not {want}"));
-    let switch = |text: &str| crate::job::parse_bool(text).ok_or_else(|| wrong("true or false", text));
-    let pair = |text: &str| -> Result<(String, String), RegisterError> {
-        let (name, text) = text
-            .split_once(':')
-            .ok_or_else(|| wrong("of the form NAME:value", text))?;
-        Ok((name.to_owned(), text.to_owned()))
-    };
-    Ok(match kind {
-        Kind::Text => value(last),
-        Kind::Integer => value(last.parse::<i64>().map_err(|_| wrong("a whole number", last))?),
-        Kind::Switch => value(switch(last)?),
-        Kind::List => value(Array::from_iter(texts.iter().map(String::as_str))),
-        Kind::CommaList => value(Array::from_iter(
-            texts
-                .iter()
-                .flat_map(|t| t.split(','))
-                .map(str::trim)
-                .filter(|t| !t.is_empty()),
-        )),
-        Kind::Map | Kind::SwitchMap => {
-            let mut map = Table::new();
-            for text in texts {
-                let (name, text) = pair(text)?;
-                let entry: Value = if kind == Kind::Map {
-                    text.into()
-                } else {
-                    switch(&text)?.into()
-                };
-                map.insert(&name, Item::Value(entry));
-            }
-            Item::Table(map)
-        }
-    })
 }

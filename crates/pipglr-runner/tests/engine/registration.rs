@@ -4,7 +4,9 @@ use crate::support::SYSTEM_ID;
 use pipglr_protocol::Secret;
 use pipglr_protocol::registration::RegisterRequest;
 use pipglr_runner::config::RunnerConfig;
-use pipglr_runner::registration::{self, RegisterError, RegisterRequestFields, Registered, register};
+use pipglr_runner::registration::{
+    self, Kind, OPTIONS, RegisterError, RegisterRequestFields, Registered, RunnerOption, register,
+};
 use pipglr_testkit::Gate;
 use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, REGISTRATION_TOKEN, RUNNER_TOKEN};
 use std::collections::BTreeMap;
@@ -207,6 +209,49 @@ async fn options_become_values_of_their_kind() {
     assert_eq!(runner.docker.pull_policy, ["always", "if-not-present"]);
     assert_eq!(runner.docker.volumes, ["/cache", "/a:/b"]);
     assert_eq!(runner.feature_flags, [("FF_TIMESTAMPS".to_owned(), false)].into());
+}
+
+#[tokio::test]
+async fn every_option_ends_up_at_its_key() {
+    let office = Office::open().await;
+    let mut fields = office.with_token(RUNNER_TOKEN);
+    let sample = |option: &RunnerOption| match option.kind {
+        Kind::Integer => "7",
+        Kind::Switch => "true",
+        Kind::Map => "aaa:b7",
+        Kind::SwitchMap => "FF_AAA:true",
+        // These are durations or have a form of their own.
+        Kind::Text if option.flag.contains("timeout") || option.flag.ends_with("interval") => "7s",
+        Kind::Text | Kind::List | Kind::CommaList => "a7",
+    };
+    let given = OPTIONS.iter().filter(|o| !o.flag.starts_with("tls-"));
+    fields.options = given.map(|o| (o.flag.to_owned(), vec![sample(o).to_owned()])).collect();
+    office.register(&fields).await.unwrap();
+    let table: toml::Table = std::fs::read_to_string(office.path()).unwrap().parse().unwrap();
+    for option in OPTIONS.iter().filter(|o| !o.flag.starts_with("tls-")) {
+        let mut value = &table["runners"][0];
+        for part in option.key.split('.') {
+            value = value
+                .get(part)
+                .unwrap_or_else(|| panic!("--{} is not at {}", option.flag, option.key));
+        }
+        let text = value.to_string();
+        let last = sample(option).rsplit(':').next().unwrap();
+        assert!(text.contains(last), "--{}: {text}", option.flag);
+    }
+}
+
+#[tokio::test]
+async fn what_is_hardly_wanted_is_told() {
+    let office = Office::open().await;
+    office.register(&office.with_token(RUNNER_TOKEN)).await.unwrap();
+    let mut fields = office.with_token(RUNNER_TOKEN);
+    fields
+        .options
+        .extend(options(&[("limit", &["5"]), ("request-concurrency", &["1"])]));
+    let warnings = office.register(&fields).await.unwrap().warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("second entry") && warnings[1].contains("--limit 5 is more than `concurrent = 1`"));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::support::{PATIENCE, SYSTEM_ID, requests};
 use pipglr_runner::config::{ConfigSource, TokenStore};
 use pipglr_runner::containers::{Engine, EngineSettings};
-use pipglr_runner::manager::{self, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel};
+use pipglr_runner::manager::{self, Bounds, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel};
 use pipglr_runner::metrics::{self, Metrics};
 use pipglr_testkit::Gate;
 use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, RUNNER_TOKEN};
@@ -71,6 +71,7 @@ impl House {
                 reload: self.reload.clone(),
             }),
             metrics: self.metrics.clone(),
+            bounds: Bounds::default(),
         };
         let engine = Engine::new(EngineSettings {
             socket: self.podman.socket(),

@@ -16,7 +16,7 @@ pub enum Endpoint {
     Unregister,
     /// `DELETE runners/managers`
     UnregisterManager,
-    /// `POST runners/reset_authentication_token`
+    /// `POST runners/reset_authentication_token`, with the number of a runner or without
     ResetToken,
     /// `POST jobs/request`
     JobRequest,

@@ -64,11 +64,28 @@ pub(super) fn unregister(state: &mut State, request: &Request) -> Reply {
 }
 
 pub(super) fn reset_token(state: &mut State, request: &Request) -> Reply {
-    let mut check = Check::of(request);
-    let body = check.json_body(&["token"], &[]);
-    state.record.violations.extend(check.violations());
-    let token = body["token"].as_str().unwrap_or_default();
-    match state.runners.remove(token) {
+    let number = request.path.split('/').nth(1).and_then(|part| part.parse::<u64>().ok());
+    let token = match number {
+        // By the right of a person, for a runner named by its number.
+        Some(number) => {
+            let mut check = Check::of(request);
+            check.expect(!request.header("private-token").is_empty(), "no PRIVATE-TOKEN");
+            check.expect(
+                request.header("runner-token").is_empty(),
+                "a RUNNER-TOKEN nobody asked for",
+            );
+            state.record.violations.extend(check.violations());
+            let found = state.runners.iter().find(|(_, id)| **id == number);
+            found.map(|(token, _)| token.clone()).unwrap_or_default()
+        }
+        None => {
+            let mut check = Check::of(request);
+            let body = check.json_body(&["token"], &[]);
+            state.record.violations.extend(check.violations());
+            body["token"].as_str().unwrap_or_default().to_owned()
+        }
+    };
+    match state.runners.remove(&token) {
         Some(id) => {
             let next = format!("{token}-next");
             state.runners.insert(next.clone(), id);

@@ -213,7 +213,9 @@ fn classify(method: &str, path: &str) -> (Endpoint, Option<u64>) {
         ("POST", ["runners", "verify"]) => (Endpoint::Verify, None),
         ("DELETE", ["runners"]) => (Endpoint::Unregister, None),
         ("DELETE", ["runners", "managers"]) => (Endpoint::UnregisterManager, None),
-        ("POST", ["runners", "reset_authentication_token"]) => (Endpoint::ResetToken, None),
+        ("POST", ["runners", "reset_authentication_token"] | ["runners", _, "reset_authentication_token"]) => {
+            (Endpoint::ResetToken, None)
+        }
         ("POST", ["jobs", "request"]) => (Endpoint::JobRequest, None),
         ("PUT", ["jobs", job]) => (Endpoint::JobUpdate, id(job)),
         ("PATCH", ["jobs", job, "trace"]) => (Endpoint::Trace, id(job)),

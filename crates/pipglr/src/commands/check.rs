@@ -2,19 +2,19 @@
 
 use super::Outcome;
 use crate::cli::CheckArgs;
+use crate::output;
 use pipglr_runner::config::keys::State;
 use pipglr_runner::config::{self, Checked, Finding, Severity};
 use serde_json::json;
 use std::path::Path;
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
 pub(super) fn run(args: &CheckArgs) -> Outcome {
     let checked = config::check_config(&config::read(&args.file)?);
     if args.json {
-        println!("{:#}", json_report(&args.file, &checked));
+        output::line(format_args!("{:#}", json_report(&args.file, &checked)))?;
     } else {
         for line in report(&args.file, &checked) {
-            println!("{line}");
+            output::line(line)?;
         }
     }
     Ok(u8::from(checked.config.is_none()))
@@ -23,7 +23,6 @@ pub(super) fn run(args: &CheckArgs) -> Outcome {
 /// As gitlab-runner's: unknown keys are errors, too.
 ///
 /// Compat: gitlab-runner commands/lint.go.
-#[expect(clippy::print_stdout, reason = "the command's output")]
 pub(super) fn lint(file: &Path) -> Outcome {
     let checked = config::check_config(&config::read(file)?);
     let wrong: Vec<&Finding> = checked
@@ -32,11 +31,16 @@ pub(super) fn lint(file: &Path) -> Outcome {
         .filter(|f| f.severity >= Severity::UnknownKey)
         .collect();
     if wrong.is_empty() {
-        println!("Configuration file is valid.");
+        output::line("Configuration file is valid.")?;
         return Ok(0);
     }
     for finding in wrong {
-        println!("{}:{}: {}", file.display(), finding.place, finding.message);
+        output::line(format_args!(
+            "{}:{}: {}",
+            file.display(),
+            finding.place,
+            finding.message
+        ))?;
     }
     Ok(1)
 }

@@ -4,6 +4,7 @@
 use super::Outcome;
 use crate::cli::HealthArgs;
 use crate::error::CliError;
+use crate::output;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{UnixListener, UnixStream};
@@ -27,7 +28,6 @@ pub(super) async fn run(args: &HealthArgs) -> Outcome {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
 async fn ask_once(args: &HealthArgs) -> Outcome {
     let image = std::fs::read_to_string(IMAGE_ENV).unwrap_or_default();
     if image.lines().any(|line| line == "PIPGLR_RUNNER_FLAVOUR=gitlab-runner") {
@@ -54,14 +54,13 @@ async fn ask_once(args: &HealthArgs) -> Outcome {
     };
     match answer.trim() {
         "ok" => {
-            println!("runner and engine answer");
+            output::line("runner and engine answer")?;
             Ok(0)
         }
         problem => Err(anyhow::anyhow!("the runner answers, the engine does not: {problem}").into()),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
 async fn ask_systemd() -> Outcome {
     let status = tokio::process::Command::new("systemctl")
         .args(["is-active", "--quiet", "runner.service"])
@@ -75,7 +74,7 @@ async fn ask_systemd() -> Outcome {
         .ping()
         .await
         .map_err(|error| anyhow::anyhow!("the runner runs, the engine does not answer: {error}"))?;
-    println!("runner and engine answer");
+    output::line("runner and engine answer")?;
     Ok(0)
 }
 

@@ -1,21 +1,22 @@
 //! `pipglr runner list`.
 
 use super::Outcome;
+use super::roster::Roster;
 use crate::cli::ConfigArgs;
-use pipglr_runner::config;
+use crate::output;
 
-/// Prints one line per runner, on stderr as gitlab-runner does; tokens are shortened.
-#[expect(clippy::print_stderr, reason = "the command's output, where scripts expect it")]
+/// One line per runner, on stderr as gitlab-runner does; tokens are shortened.
 pub(super) fn run(args: &ConfigArgs) -> Outcome {
-    let parsed = config::load_config(&args.config)?;
-    eprintln!("Listing configured runners ConfigFile={}", args.config.display());
-    for runner in parsed.config.runners {
-        eprintln!(
-            "{} Executor={} Token={} URL={}",
-            runner.name,
-            runner.executor,
-            runner.token.short(),
-            runner.url
+    let roster = Roster::load(args)?;
+    output::message("Listing configured runners", &[("ConfigFile", &roster.file.display())]);
+    for runner in &roster.runners {
+        output::message(
+            &runner.name,
+            &[
+                ("Executor", &runner.executor),
+                ("Token", &runner.token.short()),
+                ("URL", &runner.url),
+            ],
         );
     }
     Ok(0)

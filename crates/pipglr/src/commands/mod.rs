@@ -1,16 +1,23 @@
 //! One file per command; each `run` takes parsed arguments and gives an exit code.
 
 mod check;
+mod engine;
 mod health;
+mod health_check;
 mod job_init;
 mod list;
+mod refused;
 mod register;
+mod reset_token;
+mod roster;
 mod run;
+mod run_single;
 mod serve;
 mod unregister;
 mod verify;
+mod version;
 
-use crate::cli::{Command, ConfigCommand, LogArgs, RunnerCommand};
+use crate::cli::{Command, ConfigCommand, LogArgs, RunnerArgs, RunnerCommand};
 use crate::error::CliError;
 use crate::observability::{self, LogOptions};
 
@@ -37,7 +44,8 @@ pub(crate) fn run(command: Command) -> Outcome {
             observability::init(&LogOptions::default());
             multi_threaded()?.block_on(serve::run(args))
         }
-        Command::Runner { log, command } => runner(&log, command),
+        Command::Runner(RunnerArgs { log, command }) => runner(&log, command),
+        Command::RunnerVersion => version::run(),
     }
 }
 
@@ -51,9 +59,12 @@ fn runner(log: &LogArgs, command: RunnerCommand) -> Outcome {
         level,
         format: log.log_format.clone(),
     };
-    if let RunnerCommand::Run(args) = command {
-        return run::run(args, &mut options);
-    }
+    let command = match command {
+        RunnerCommand::Run(args) => return run::run(args, &mut options),
+        RunnerCommand::RunSingle(args) => return run_single::run(&args, &options),
+        RunnerCommand::Refused(refused) => return refused::run(refused),
+        command => command,
+    };
     observability::init(&options);
     single_threaded()?.block_on(async {
         match command {
@@ -62,7 +73,9 @@ fn runner(log: &LogArgs, command: RunnerCommand) -> Outcome {
             RunnerCommand::List(args) => list::run(&args),
             RunnerCommand::Lint(args) => check::lint(&args.config),
             RunnerCommand::Unregister(args) => unregister::run(&args).await,
-            RunnerCommand::Run(_) => Ok(0),
+            RunnerCommand::ResetToken(args) => reset_token::run(&args).await,
+            RunnerCommand::HealthCheck => health_check::run().await,
+            RunnerCommand::Run(_) | RunnerCommand::RunSingle(_) | RunnerCommand::Refused(_) => Ok(0),
         }
     })
 }

@@ -3,16 +3,27 @@
 use super::Outcome;
 use crate::cli::RegisterArgs;
 use crate::error::{CliError, Kind};
+use crate::output;
 use pipglr_protocol::Secret;
 use pipglr_protocol::registration::RegisterRequest;
 use pipglr_runner::config;
-use pipglr_runner::registration::{RegisterError, RegisterRequestFields, register};
-use std::io::{BufRead as _, Write as _};
+use pipglr_runner::registration::{RegisterError, RegisterRequestFields, Template, register};
+use std::io::BufRead as _;
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
 pub(super) async fn run(mut args: RegisterArgs) -> Outcome {
+    let template = args
+        .template_config
+        .as_deref()
+        .filter(|path| !path.as_os_str().is_empty());
+    let template = template.map(Template::load).transpose().map_err(cli_error)?;
+    if let Some(template) = &template {
+        fill(&mut args, template);
+    }
     ask_for_missing(&mut args)?;
-    let fields = fields(&args)?;
+    let fields = RegisterRequestFields {
+        template,
+        ..fields(&args)?
+    };
     // Sharing the state volume with the running manager keeps GitLab's list of managers short.
     let system_id = config::load_or_create_system_id(&args.config.state_dir()).unwrap_or_else(|error| {
         tracing::debug!(%error, "registering without a lasting system ID");
@@ -24,16 +35,15 @@ pub(super) async fn run(mut args: RegisterArgs) -> Outcome {
     for warning in &registered.warnings {
         tracing::warn!("{warning}");
     }
-    println!(
-        "Runner {:?} ({}) registered successfully.",
-        fields.name,
-        registered.token.short()
+    output::message(
+        "Runner registered successfully.",
+        &[("name", &fields.name), ("runner", &registered.token.short())],
     );
     Ok(0)
 }
 
 fn cli_error(error: RegisterError) -> CliError {
-    let kind = if matches!(error, RegisterError::Usage(_)) {
+    let kind = if matches!(error, RegisterError::Usage(_) | RegisterError::Option(_)) {
         Kind::Usage
     } else {
         Kind::Failed
@@ -77,11 +87,26 @@ fn fields(args: &RegisterArgs) -> Result<RegisterRequestFields, CliError> {
             ..RegisterRequest::default()
         },
         options: args.options.clone(),
+        template: None,
     })
 }
 
+/// Takes from the template what has to be there.
+fn fill(args: &mut RegisterArgs, template: &Template) {
+    let given = |value: &Option<String>| value.clone().filter(|v| !v.is_empty());
+    args.url = given(&args.url).or_else(|| template.text("url"));
+    args.name = given(&args.name).or_else(|| template.text("name"));
+    for (flag, key) in [("executor", "executor"), ("docker-image", "docker.image")] {
+        if !args.options.contains_key(flag)
+            && let Some(text) = template.text(key)
+        {
+            args.options.insert(flag.to_owned(), vec![text]);
+        }
+    }
+}
+
 /// Without `--non-interactive`, asks on the terminal for what is missing.
-fn ask_for_missing(args: &mut RegisterArgs) -> std::io::Result<()> {
+fn ask_for_missing(args: &mut RegisterArgs) -> Result<(), CliError> {
     if args.non_interactive || !rustix::termios::isatty(rustix::stdio::stdin()) {
         return Ok(());
     }
@@ -108,15 +133,13 @@ fn ask_for_missing(args: &mut RegisterArgs) -> std::io::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a prompt")]
-fn ask(question: &str, default: &str) -> std::io::Result<String> {
+fn ask(question: &str, default: &str) -> Result<String, CliError> {
     let shown = if default.is_empty() {
         String::new()
     } else {
         format!(" [{default}]")
     };
-    print!("{question}{shown}: ");
-    std::io::stdout().flush()?;
+    output::raw(&format!("{question}{shown}: "))?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     let answer = line.trim();

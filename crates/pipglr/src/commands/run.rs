@@ -1,26 +1,20 @@
 //! `pipglr runner run`: the manager as a service.
 
+use super::engine::engine;
 use super::{Outcome, health, multi_threaded};
 use crate::cli::RunArgs;
 use crate::error::CliError;
 use crate::observability::{self, LogOptions};
 use crate::signals;
 use anyhow::Context as _;
-use pipglr_protocol::Secret;
 use pipglr_runner::config::{self, Config, ConfigSource, Parsed, RELOAD_INTERVAL, TokenStore};
-use pipglr_runner::containers::{Engine, EngineSettings};
-use pipglr_runner::manager::{self, Ended, Following, ManagerOptions, Rotation, Shutdown};
+use pipglr_runner::manager::{self, Bounds, Ended, Following, ManagerOptions, Rotation, Shutdown};
 use pipglr_runner::metrics::{self, Metrics};
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-
-/// Written at the start of the image, if certificates are mounted.
-const CA_CERTIFICATES: &str = "/run/pipglr/ca.crt";
-/// Part of the image.
-const NESTED_CONTAINERS_CONF: &str = "/usr/lib/pipglr/nested-containers.conf";
 
 pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
     if let Some(directory) = &args.working_directory {
@@ -36,7 +30,10 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
         CliError::with_hint(error, hint)
     })?;
     // The command line and the environment win over the file.
-    let level_of_file = log.level.is_none();
+    let of_file = LogOfFile {
+        level: log.level.is_none(),
+        format: log.format.is_none(),
+    };
     log.level = log.level.take().or_else(|| config.log_level.clone());
     log.format = log.format.take().or_else(|| config.log_format.clone());
     observability::init(log);
@@ -48,10 +45,10 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
     for finding in findings {
         tracing::warn!("{}:{}: {}", path.display(), finding.place, finding.message);
     }
-    multi_threaded()?.block_on(serve(&args, source, config, level_of_file))
+    multi_threaded()?.block_on(serve(&args, source, config, of_file))
 }
 
-async fn serve(args: &RunArgs, source: ConfigSource, config: Config, level_of_file: bool) -> Outcome {
+async fn serve(args: &RunArgs, source: ConfigSource, config: Config, of_file: LogOfFile) -> Outcome {
     let state_dir = args.config.state_dir();
     let system_id = config::load_or_create_system_id(&state_dir).map_err(|error| {
         CliError::with_hint(
@@ -59,17 +56,7 @@ async fn serve(args: &RunArgs, source: ConfigSource, config: Config, level_of_fi
             "the state directory must be writable: is volume pipglr-state mounted?",
         )
     })?;
-    let engine = Engine::new(EngineSettings {
-        socket: socket(args, &config),
-        program: args.program.clone(),
-        helper_root: args.helper_root.clone(),
-        cache_directory: EngineSettings::default().cache_directory,
-        nested_privileged: args.nested_privileged,
-        nested_containers_conf: Some(PathBuf::from(NESTED_CONTAINERS_CONF)).filter(|path| path.exists()),
-        docker_auth_config: std::env::var("DOCKER_AUTH_CONFIG").ok().map(Secret::new),
-        home: std::env::home_dir(),
-        ca_certificates: Some(PathBuf::from(CA_CERTIFICATES)).filter(|path| path.exists()),
-    });
+    let engine = engine(&args.engine, &config);
     if let Some(path) = &args.health_socket {
         health::serve(path, engine.clone()).with_context(|| format!("listen on {}", path.display()))?;
     }
@@ -79,20 +66,24 @@ async fn serve(args: &RunArgs, source: ConfigSource, config: Config, level_of_fi
     let (shutdown, reload) = (Shutdown::default(), Arc::new(Notify::new()));
     signals::watch(shutdown.clone(), reload.clone()).context("listen to signals")?;
     let following = following(args, source, config, reload, metrics);
-    if level_of_file {
-        tokio::spawn(follow_log_level(following.configs.clone()));
-    }
+    tokio::spawn(follow_log(following.configs.clone(), of_file));
     notify_ready();
     let options = ManagerOptions { state_dir, system_id };
-    let ended = manager::run_following(following, engine, options, shutdown).await?;
+    Ok(exit_code(
+        manager::run_following(following, engine, options, shutdown).await?,
+    ))
+}
+
+/// Tells the operator how it ended.
+pub(super) fn exit_code(ended: Ended) -> u8 {
     match ended {
         Ended::Clean => {
             tracing::info!("all jobs have ended");
-            Ok(0)
+            0
         }
         Ended::JobsLost => {
             tracing::error!("time is up, jobs were still running");
-            Ok(1)
+            1
         }
     }
 }
@@ -113,6 +104,7 @@ fn following(
             reload,
         }),
         metrics,
+        bounds: Bounds::default(),
     }
 }
 
@@ -132,33 +124,26 @@ async fn serve_metrics(address: &str, metrics: &Arc<Metrics>) -> Result<(), CliE
     Ok(())
 }
 
-/// Puts the level of a changed file in force.
-async fn follow_log_level(mut configs: watch::Receiver<Arc<Config>>) {
-    let mut level = configs.borrow().log_level.clone();
-    while configs.changed().await.is_ok() {
-        let changed = configs.borrow_and_update().log_level.clone();
-        if changed != level {
-            observability::set_level(changed.as_deref());
-            level = changed;
-        }
-    }
+/// What of the log the file decides.
+#[derive(Debug, Clone, Copy)]
+struct LogOfFile {
+    level: bool,
+    format: bool,
 }
 
-/// The socket of podman: command line, then config.toml, then the image's own.
-fn socket(args: &RunArgs, config: &Config) -> PathBuf {
-    let from_host = |host: &str| {
-        host.strip_prefix("unix://")
-            .filter(|p| !p.is_empty())
-            .map(PathBuf::from)
-    };
-    let configured = config
-        .runners
-        .iter()
-        .find_map(|r| r.podman.socket.clone().or_else(|| from_host(&r.docker.host)));
-    args.podman_socket
-        .clone()
-        .or(configured)
-        .unwrap_or_else(|| EngineSettings::default().socket)
+/// Puts level and format of a changed file in force.
+async fn follow_log(mut configs: watch::Receiver<Arc<Config>>, of_file: LogOfFile) {
+    let mut level = configs.borrow().log_level.clone();
+    while configs.changed().await.is_ok() {
+        let config = configs.borrow_and_update().clone();
+        if of_file.level && config.log_level != level {
+            observability::set_level(config.log_level.as_deref());
+            level.clone_from(&config.log_level);
+        }
+        if of_file.format {
+            observability::set_format(config.log_format.as_deref());
+        }
+    }
 }
 
 /// Tells systemd that the service is up (`Type=notify`), if it asked.

@@ -1,50 +1,57 @@
 //! `pipglr runner unregister`.
 
 use super::Outcome;
+use super::roster::Roster;
 use crate::cli::UnregisterArgs;
 use crate::error::CliError;
-use pipglr_runner::config::{self, file::ConfigFile};
+use crate::output;
+use pipglr_runner::config::{self, RunnerConfig};
 use pipglr_runner::registration;
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
 pub(super) async fn run(args: &UnregisterArgs) -> Outcome {
-    let path = &args.config.config;
-    let runners = config::load_config(path)?.config.runners;
+    let roster = Roster::load(&args.config)?;
+    let selected = select(args, &roster)?;
     let system_id = config::load_or_create_system_id(&args.config.state_dir())?;
-    let wanted = |r: &&config::RunnerConfig| {
-        args.all_runners
-            || args.name.as_ref().is_some_and(|n| *n == r.name)
-            || args.token.as_ref().is_some_and(|t| t == r.token.expose())
-    };
-    let selected: Vec<_> = runners
-        .iter()
-        .filter(wanted)
-        .take(if args.all_runners { usize::MAX } else { 1 })
-        .collect();
-    if selected.is_empty() {
-        return Err(CliError::usage(
-            "no runner selected: give --name, --token or --all-runners",
-        ));
-    }
-    let mut gone = Vec::new();
-    let mut failed = 0;
+    let (mut gone, mut failed) = (Vec::new(), None);
     for runner in selected {
+        let token = runner.token.short();
         match registration::unregister(runner, &system_id).await {
             Ok(()) => {
-                println!(
-                    "Unregistering runner from GitLab succeeded runner={}",
-                    runner.token.short()
-                );
+                output::message("Unregistering runner from GitLab succeeded", &[("runner", &token)]);
                 gone.push(runner.token.clone());
             }
             Err(error) => {
-                failed += 1;
-                tracing::error!(runner = runner.token.short(), %error, "unregistering runner from GitLab failed");
+                output::problem(
+                    "Unregistering runner from GitLab failed",
+                    &[("runner", &token), ("reason", &error)],
+                );
+                failed = Some(runner.name.clone());
             }
         }
     }
-    let mut file = ConfigFile::open(path)?;
-    file.remove_runners(|token| gone.contains(token));
-    file.save()?;
-    Ok(u8::from(failed > 0 && !args.all_runners))
+    roster.remove(&gone)?;
+    match failed {
+        // Compat: gitlab-runner commands/unregister.go: with all of them, failures are only told.
+        Some(name) if !args.all_runners => Err(anyhow::anyhow!("Failed to unregister runner {name}").into()),
+        _ => Ok(0),
+    }
+}
+
+/// All of them, the first of the name, or the one with the token.
+fn select<'a>(args: &UnregisterArgs, roster: &'a Roster) -> Result<Vec<&'a RunnerConfig>, CliError> {
+    if args.all_runners {
+        return Ok(roster.runners.iter().collect());
+    }
+    if let Some(name) = args.name.as_ref().filter(|name| !name.is_empty()) {
+        return Ok(vec![roster.named(name)?]);
+    }
+    let Some(token) = args.token.as_ref().filter(|token| !token.is_empty()) else {
+        return Err(CliError::usage(
+            "no runner selected: give --name, --token or --all-runners",
+        ));
+    };
+    let found = roster.runners.iter().find(|r| roster.has_token(r, token));
+    let file = roster.file.display();
+    let found = found.ok_or_else(|| anyhow::anyhow!("there is no runner with this token in {file}"))?;
+    Ok(vec![found])
 }

@@ -1,33 +1,34 @@
 //! `pipglr runner verify`.
 
 use super::Outcome;
+use super::roster::Roster;
 use crate::cli::VerifyArgs;
-use pipglr_runner::config::{self, file::ConfigFile};
+use crate::output;
+use pipglr_runner::config::{self, RunnerConfig};
 use pipglr_runner::registration;
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
 pub(super) async fn run(args: &VerifyArgs) -> Outcome {
-    let path = &args.config.config;
-    let runners = config::load_config(path)?.config.runners;
+    let roster = Roster::load(&args.config)?;
     let system_id = config::load_or_create_system_id(&args.config.state_dir())?;
-    let selected: Vec<_> = runners
-        .iter()
-        .filter(|r| args.name.as_ref().is_none_or(|n| *n == r.name))
-        .collect();
-    if selected.is_empty() && args.name.is_some() {
+    let selected: Vec<_> = roster.runners.iter().filter(|r| selects(args, &roster, r)).collect();
+    let filtered = args.name.is_some() || args.token.is_some() || args.url.is_some();
+    if selected.is_empty() && filtered {
         return Err(anyhow::anyhow!("no runner matches the filtering parameters").into());
     }
     let mut dead = Vec::new();
     for runner in selected {
         let token = runner.token.short();
         match registration::verify(runner, &system_id).await {
-            Ok(true) => println!("Verifying runner... is valid     runner={token}"),
+            Ok(true) => output::message("Verifying runner... is valid", &[("runner", &token)]),
             Ok(false) => {
-                println!("Verifying runner... is not valid runner={token}");
+                output::problem("Verifying runner... is not valid", &[("runner", &token)]);
                 dead.push(runner.token.clone());
             }
             // A runner is only given up when GitLab says so.
-            Err(error) => println!("Verifying runner... could not be checked, counts as alive runner={token}: {error}"),
+            Err(error) => output::problem(
+                "Verifying runner... failed, it counts as alive",
+                &[("runner", &token), ("reason", &error)],
+            ),
         }
     }
     if dead.is_empty() {
@@ -36,9 +37,19 @@ pub(super) async fn run(args: &VerifyArgs) -> Outcome {
     if !args.delete {
         return Err(anyhow::anyhow!("Failed to verify runners").into());
     }
-    let mut file = ConfigFile::open(path)?;
-    let count = file.remove_runners(|token| dead.contains(token));
-    file.save()?;
-    println!("Removed {count} of {} runners from {}", runners.len(), path.display());
+    roster.remove(&dead)?;
     Ok(0)
+}
+
+/// Compat: gitlab-runner commands/verify.go: by name, or by token where the address does not contradict.
+fn selects(args: &VerifyArgs, roster: &Roster, runner: &RunnerConfig) -> bool {
+    let url = args.url.as_deref().filter(|url| !url.is_empty() && *url != "*");
+    let here = url.is_none_or(|url| url.trim_end_matches('/') == runner.url.trim_end_matches('/'));
+    match (&args.name, &args.token) {
+        (None, None) => here,
+        (name, token) => {
+            name.as_ref().is_some_and(|name| *name == runner.name)
+                || (here && token.as_ref().is_some_and(|token| roster.has_token(runner, token)))
+        }
+    }
 }

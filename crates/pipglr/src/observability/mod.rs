@@ -1,11 +1,11 @@
 //! Logs for the operator: to stderr, one line each. Job output never passes here.
 
+mod format;
 mod json;
 
-use json::JsonLines;
+use format::{Format, Lines};
 use std::sync::OnceLock;
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -24,18 +24,15 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 /// Sets up logging for the process. `PIPGLR_LOG` (a tracing filter) wins over the level.
 pub(crate) fn init(options: &LogOptions) {
     let (filter, handle) = reload::Layer::new(filter(options.level.as_deref()));
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_target(false);
     // Under systemd the journal adds the time, and nobody reads colours.
     let in_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let colours =
         !in_journal && std::env::var_os("NO_COLOR").is_none() && rustix::termios::isatty(rustix::stdio::stderr());
-    let layer = match options.format.as_deref() {
-        Some("json") => layer.with_ansi(false).event_format(JsonLines).boxed(),
-        _ if in_journal => layer.with_ansi(false).without_time().boxed(),
-        _ => layer.with_ansi(colours).with_timer(SystemTime).boxed(),
-    };
+    set_format(options.format.as_deref());
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .event_format(Lines::new(in_journal));
     // Only a second call fails, and then logging is set up already.
     if tracing_subscriber::registry()
         .with(filter)
@@ -46,6 +43,14 @@ pub(crate) fn init(options: &LogOptions) {
     {
         FILTER.get_or_init(|| handle);
     }
+}
+
+/// Changes the format of lines while the process runs.
+pub(crate) fn set_format(format: Option<&str>) {
+    format::choose(match format {
+        Some("json") => Format::Json,
+        _ => Format::Text,
+    });
 }
 
 /// Changes the level while the process runs.

@@ -2,4 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 mod config;
+mod runners;
+mod serve;
 mod support;

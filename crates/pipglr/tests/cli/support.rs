@@ -17,6 +17,15 @@ pub(crate) fn pipglr<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Comm
     command(Path::new(env!("CARGO_BIN_EXE_pipglr")), directory, arguments)
 }
 
+/// The same program by the name `gitlab-runner`.
+pub(crate) fn gitlab_runner<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Command {
+    let link = directory.join("gitlab-runner");
+    if !link.exists() {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pipglr"), &link).unwrap();
+    }
+    command(&link, directory, arguments)
+}
+
 fn command<S: AsRef<OsStr>>(program: &Path, directory: &Path, arguments: &[S]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(directory).env_clear();

@@ -7,7 +7,7 @@ pub(super) const KEYS: [Key; 20] = [
     honoured("concurrent", Kind::Positive, "jobs at the same time, over all runners; 1 if missing"),
     honoured("check_interval", Kind::Count, "seconds between two requests of a runner; 3 if missing or 0"),
     honoured("log_level", Kind::Word(&["debug", "info", "warn", "warning", "error", "fatal", "panic"]), "`LOG_LEVEL` and `--log-level` win"),
-    differs("log_format", Kind::Word(&["runner", "text", "json"]), "`runner` and `text` are one format; read at start only; `LOG_FORMAT` and `--log-format` win"),
+    differs("log_format", Kind::Word(&["runner", "text", "json"]), "`runner` and `text` are one format; `LOG_FORMAT` and `--log-format` win"),
     honoured("listen_address", Kind::Text, "where metrics are served, port 9252 if it names none; read at start only; `LISTEN_ADDRESS` and `--listen-address` win"),
     ignored("sentry_dsn", Kind::Text, "errors are logged and counted in the metrics, not sent to a third party"),
     honoured("connection_max_age", Kind::Duration, "connections to GitLab are not used for longer; 15 minutes if missing, never renewed if 0"),

@@ -161,8 +161,34 @@ fn file_of(key: &Key) -> &'static str {
     }
 }
 
+/// Rows for options of `register` and `run-single`.
+fn option_rows() -> String {
+    let rows = crate::registration::OPTIONS.iter().map(|option| {
+        let path = format!("runners.{}", option.key);
+        let key = all().find(|k| k.path == path).unwrap();
+        let env = if option.env.is_empty() {
+            String::new()
+        } else {
+            format!(", `{}`", option.env)
+        };
+        let note = if key.state == State::Honoured {
+            String::new()
+        } else {
+            format!("as `{path}`")
+        };
+        format!(
+            "| `--{}`{env} | {} | `crates/pipglr-runner/src/registration/options.rs::{}` | {note} |\n",
+            option.flag,
+            key.state.word(),
+            option.flag
+        )
+    });
+    rows.collect()
+}
+
 #[test]
-fn documents_have_a_row_for_every_key() {
+fn documents_have_a_row_for_every_key_and_option() {
+    assert_up_to_date("docs/compatibility.md", "options of runners", &option_rows());
     let rows = all().map(|key| {
         let file = format!("crates/pipglr-runner/src/config/keys/{}", file_of(key));
         let note = if key.state == State::Honoured { "" } else { key.note };

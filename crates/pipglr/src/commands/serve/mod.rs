@@ -7,6 +7,7 @@ mod summary;
 use super::Outcome;
 use crate::cli::ServeArgs;
 use crate::error::CliError;
+use crate::output;
 use anyhow::Context as _;
 use pipglr_coordinator::{Coordinator, Error, JobState, PipelineRecord, Revision, ServeOptions};
 use std::io::Write as _;
@@ -43,7 +44,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
             record = progress::follow(&coordinator, id, watch) => record?,
             () = stop.cancelled() => return Ok(0),
         };
-        summary::print(&record, args.once);
+        summary::print(&record, args.once)?;
         if args.once {
             if let Some(path) = &args.report {
                 report::write(&record, path)?;
@@ -73,21 +74,22 @@ fn data_directory(args: &ServeArgs) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-#[expect(clippy::print_stdout, reason = "the command's output")]
-fn announce(coordinator: &Coordinator, url: &str, data_dir: &Path, args: &ServeArgs) -> anyhow::Result<()> {
-    println!(
+fn announce(coordinator: &Coordinator, url: &str, data_dir: &Path, args: &ServeArgs) -> Result<(), CliError> {
+    output::line(format_args!(
         "serving {} as project {} at {url}",
         args.repo.display(),
         coordinator.project_path()
-    );
-    println!("logs and artifacts: {}", data_dir.display());
+    ))?;
+    output::line(format_args!("logs and artifacts: {}", data_dir.display()))?;
     let tokens = coordinator.runner_tokens();
     let token = tokens.first().map(pipglr_protocol::Secret::expose).unwrap_or_default();
     let registration = coordinator.registration_token().expose();
     match &args.credentials_file {
         Some(path) => write_credentials(path, url, token, registration)?,
         // These tokens are good for this process only.
-        None => println!("runner authentication token: {token}\nregistration token: {registration}"),
+        None => output::line(format_args!(
+            "runner authentication token: {token}\nregistration token: {registration}"
+        ))?,
     }
     Ok(())
 }

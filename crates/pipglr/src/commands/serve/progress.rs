@@ -1,6 +1,7 @@
 //! A line for each change of a pipeline's jobs.
 
 use crate::error::CliError;
+use crate::output;
 use pipglr_coordinator::{Coordinator, Event, JobRecord, JobState, PipelineId, PipelineRecord};
 use std::time::Instant;
 use tokio::sync::broadcast::Receiver;
@@ -21,7 +22,7 @@ pub(super) async fn follow(
             event = events.recv() => match event {
                 Ok(Event::JobChanged { job, state, .. }) => {
                     if let Some(record) = coordinator.job(job) {
-                        show(&record, state, began);
+                        show(&record, state, began)?;
                     }
                 }
                 // A slow terminal misses lines, not results.
@@ -33,10 +34,9 @@ pub(super) async fn follow(
     }
 }
 
-#[expect(clippy::print_stdout, reason = "progress is the command's output")]
-fn show(job: &JobRecord, state: JobState, began: Instant) {
+fn show(job: &JobRecord, state: JobState, began: Instant) -> Result<(), CliError> {
     let what = match state {
-        JobState::Created => return,
+        JobState::Created => return Ok(()),
         JobState::Failed => {
             let reason = job.failure_reason.as_ref().map(ToString::to_string).unwrap_or_default();
             let code = job
@@ -49,10 +49,10 @@ fn show(job: &JobRecord, state: JobState, began: Instant) {
         }
         other => other.to_string(),
     };
-    println!(
+    output::line(format_args!(
         "{:>7.1}s  {:<8} {:<20} {what}",
         began.elapsed().as_secs_f64(),
         job.stage,
         job.name
-    );
+    ))
 }

@@ -1,31 +1,39 @@
 //! What is shown when a pipeline has ended: each job's log, then a table.
 
+use crate::error::CliError;
+use crate::output;
 use pipglr_coordinator::{JobRecord, JobState, PipelineRecord};
-use std::io::Write as _;
 
 /// Prints the outcome; with `logs` each job's log before it.
-#[expect(clippy::print_stdout, reason = "the command's output")]
-pub(super) fn print(pipeline: &PipelineRecord, logs: bool) {
+pub(super) fn print(pipeline: &PipelineRecord, logs: bool) -> Result<(), CliError> {
     if logs {
         for job in pipeline.jobs.iter().filter(|j| j.trace_size > 0) {
-            println!("\n--- log of {} ---", job.name);
-            print_log(job);
+            output::line(format_args!("\n--- log of {} ---", job.name))?;
+            print_log(job)?;
         }
     }
-    println!("\n{:<20} {:<8} {:<22} {:>9}", "job", "stage", "state", "seconds");
+    output::line(format_args!(
+        "\n{:<20} {:<8} {:<22} {:>9}",
+        "job", "stage", "state", "seconds"
+    ))?;
     for job in &pipeline.jobs {
         let seconds = match (job.times.started_at, job.times.finished_at) {
             (Some(from), Some(to)) => format!("{:.1}", to.duration_since(from).as_secs_f64()),
             _ => "-".to_owned(),
         };
-        println!("{:<20} {:<8} {:<22} {seconds:>9}", job.name, job.stage, outcome(job));
+        output::line(format_args!(
+            "{:<20} {:<8} {:<22} {seconds:>9}",
+            job.name,
+            job.stage,
+            outcome(job)
+        ))?;
     }
     let warnings = if pipeline.has_warnings {
         " (with allowed failures)"
     } else {
         ""
     };
-    println!("pipeline: {}{warnings}", pipeline.state);
+    output::line(format_args!("pipeline: {}{warnings}", pipeline.state))
 }
 
 fn outcome(job: &JobRecord) -> String {
@@ -44,15 +52,13 @@ fn outcome(job: &JobRecord) -> String {
 }
 
 /// The log as a terminal shows it: without section markers and line headers.
-#[expect(clippy::print_stderr, reason = "a log that cannot be read is worth a word")]
-fn print_log(job: &JobRecord) {
+fn print_log(job: &JobRecord) -> Result<(), CliError> {
     match std::fs::read(&job.trace_path) {
-        Ok(bytes) => {
-            let text = readable(&String::from_utf8_lossy(&bytes));
-            // Nothing can be done about a closed terminal.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+        Ok(bytes) => output::raw(&readable(&String::from_utf8_lossy(&bytes))),
+        Err(error) => {
+            output::aside(format_args!("{}: {error}", job.trace_path.display()));
+            Ok(())
         }
-        Err(error) => eprintln!("{}: {error}", job.trace_path.display()),
     }
 }
 
