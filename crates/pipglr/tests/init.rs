@@ -10,6 +10,7 @@ use pipglr_runner::job::plan::{self, AcceptedJob};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -361,4 +362,18 @@ fn scripts_begin_in_the_project_directory() {
     let ran = Job::new(&["pwd", "touch made-here"]).run();
     ran.has(&format!("\n{}\n", ran.project().display()));
     assert!(ran.project().join("made-here").exists());
+}
+
+#[test]
+fn volumes_of_the_runner_are_open_to_whoever_the_image_runs_as() {
+    let job = Job::new(&["true"]);
+    let volume = job.directory.path().join("volume");
+    fs::create_dir(&volume).unwrap();
+    fs::set_permissions(&volume, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut plan = job.plan();
+    let missing = job.directory.path().join("missing");
+    plan.open_directories = [&volume, &missing].map(|p| p.display().to_string()).to_vec();
+    let ran = Running::start(&plan).finish(&plan.nonce, job.directory);
+    assert_eq!(fs::metadata(&volume).unwrap().permissions().mode() & 0o7777, 0o777);
+    assert_eq!((ran.code, ran.output.contains("WARNING")), (0, false), "{}", ran.output);
 }

@@ -16,11 +16,19 @@ pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> 
     make_certificate(&certificate, &key)?;
     let registry = Registry::start_with_tls(&cache().join("registry"), &certificate, &key)?;
     let tls = registry.address_inside();
+    // A second one with another certificate, which only the runner's entry in config.toml names.
+    let (of_gitlab, its_key) = (directory.path().join("gitlab.crt"), directory.path().join("gitlab.key"));
+    make_certificate(&of_gitlab, &its_key)?;
+    let second = Registry::start_with_tls(&cache().join("registry"), &of_gitlab, &its_key)?;
+    let named = second.address_inside();
     let image = stage.small();
     let path = image.split_once('/').context("a registry and a path")?.1;
 
     let pem = std::fs::read_to_string(&certificate)?;
     stage.account.write("certs/own.crt", &pem)?;
+    stage
+        .account
+        .write("gitlab.crt", &std::fs::read_to_string(&of_gitlab)?)?;
     let rules = format!(
         "[[registry]]\nprefix = \"mirrored.example\"\nlocation = \"{tls}\"\n\
          [[registry]]\nlocation = \"blocked.example\"\nblocked = true\n"
@@ -30,20 +38,21 @@ pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> 
     let project = stage.coordinator(&format!(
         "variables: {{ GIT_STRATEGY: none }}\n\
          tls: {{ image: '{tls}/{path}', script: ['cat \"$CI_SERVER_TLS_CA_FILE\"'] }}\n\
+         named: {{ image: '{named}/{path}', script: ['echo fine'] }}\n\
          mirror: {{ image: 'mirrored.example/{path}', script: ['echo fine'] }}\n\
          blocked: {{ image: 'blocked.example/{path}', script: ['echo never'], allow_failure: true }}\n",
     ))?;
-    stage.register(&project, &[])?;
+    stage.register(&project, &[("CI_SERVER_TLS_CA_FILE", "/etc/gitlab.crt")])?;
     for name in ["setupconfig", "setupstorage", "setupcache"] {
         stage.label(name, &[])?;
     }
-    let mounts =
-        "-v ./certs:/etc/gitlab-runner/certs:ro -v ./own.conf:/etc/containers/registries.conf.d/10-own.conf:ro";
+    let mounts = "-v ./certs:/etc/gitlab-runner/certs:ro -v ./gitlab.crt:/etc/gitlab.crt:ro \
+                  -v ./own.conf:/etc/containers/registries.conf.d/10-own.conf:ro";
     stage.label("run", &[("PIPGLR_OPTIONS", mounts)])?;
     stage.wait_until_healthy()?;
 
     let pipeline = stage.run_pipeline(&project)?;
-    for name in ["tls", "mirror"] {
+    for name in ["tls", "named", "mirror"] {
         let record = job(&pipeline, name)?;
         ensure!(record.state == JobState::Success, "{name}:\n{}", log(record)?);
     }
@@ -56,7 +65,7 @@ pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> 
         log(blocked)?
     );
     contains(&log(blocked)?, "is blocked in /etc/containers/registries.conf")?;
-    stage.account.shell("rm -rf certs own.conf").run_any()?;
+    stage.account.shell("rm -rf certs own.conf gitlab.crt").run_any()?;
     Ok(())
 }
 

@@ -20,18 +20,19 @@ const ROLES: [&str; 3] = ["build", "helper-prepare", "helper-finish"];
 /// # Errors
 /// podman refuses or is not there.
 pub async fn create_volumes(engine: &Engine, plan: &JobPlan) -> Result<(), pipglr_podman::Error> {
-    let further = plan
-        .volumes
-        .iter()
-        .filter(|v| !v.source.starts_with('/'))
-        .map(|v| v.source.as_str());
-    for name in std::iter::once(plan.builds.name.as_str()).chain(further) {
-        let mut labels = plan.labels.for_kind("cache");
-        if name.starts_with(&plan.names.unique) {
+    let of_sources = (&plan.builds.name, &plan.builds.directory);
+    let further = plan.volumes.iter().map(|v| (&v.source, &v.destination));
+    let named = std::iter::once(of_sources)
+        .chain(further)
+        .filter(|(name, _)| !name.starts_with('/'));
+    for (name, destination) in named {
+        let temporary = name.starts_with(&plan.names.unique);
+        let mut labels = plan.labels.for_volume(destination, !temporary);
+        if temporary {
             labels.insert(TEMPORARY.to_owned(), "true".to_owned());
         }
         let volume = VolumeSpec {
-            name: name.to_owned(),
+            name: name.clone(),
             driver: plan.options.volume_driver.clone(),
             options: plan.options.volume_options.clone(),
             labels,

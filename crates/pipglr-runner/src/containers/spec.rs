@@ -1,7 +1,7 @@
 //! From plan to container settings. Pure.
 
 use super::EngineSettings;
-use crate::job::plan::{JobPlan, NetworkPlan, ServicePlan, VolumeMount};
+use crate::job::plan::{JobPlan, NetworkPlan, ServicePlan, VolumeMount, label};
 use pipglr_podman::{
     ContainerSpec, Device, HealthConfig, Image, LogConfiguration, Mount, NamedVolume, Namespace, NetworkAttachment,
     OverlayVolume,
@@ -88,8 +88,7 @@ pub fn service_container(
     }
     spec.labels.extend(plan.labels.for_kind("service"));
     for (key, value) in [("service", &service.service), ("service.version", &service.version)] {
-        spec.labels
-            .insert(format!("com.gitlab.gitlab-runner.{key}"), value.clone());
+        spec.labels.insert(label(key), value.clone());
     }
     connect(&mut spec, plan, &service.aliases);
     for volume in &plan.volumes {
@@ -161,8 +160,12 @@ fn common(plan: &JobPlan, role: &str, options: &ContainerSpec) -> ContainerSpec 
     };
     // A configured label does not win over what objects are found by.
     spec.labels.extend(plan.labels.for_kind(role));
-    spec.volumes
-        .push(NamedVolume::new(&plan.builds.name, &plan.builds.directory, &[]));
+    let builds = VolumeMount {
+        source: plan.builds.name.clone(),
+        destination: plan.builds.directory.clone(),
+        options: plan.builds.options.clone(),
+    };
+    mount(&mut spec, &builds);
     spec
 }
 

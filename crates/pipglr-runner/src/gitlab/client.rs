@@ -3,6 +3,7 @@
 use super::renewal::Renewal;
 use super::retry;
 use crate::metrics::Calls;
+use jiff::Timestamp;
 use pipglr_protocol::{Secret, headers};
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Client, Identity, Method, Response, StatusCode};
@@ -137,7 +138,7 @@ impl GitLab {
             if !retry::is_retriable(response.status().as_u16()) || *attempt >= retry::TRIES {
                 return Ok(response);
             }
-            let pause = retry::pause(response.headers(), *attempt, retry::jitter());
+            let pause = retry::pause(response.headers(), *attempt, retry::jitter(), Timestamp::now());
             tracing::debug!(%url, status = response.status().as_u16(), ?pause, attempt, "call will be retried");
             tokio::time::sleep(pause).await;
         }

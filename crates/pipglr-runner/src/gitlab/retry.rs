@@ -2,6 +2,7 @@
 //!
 //! Compat: gitlab-runner network/retry_requester.go.
 
+use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
 
@@ -16,12 +17,15 @@ pub(crate) fn is_retriable(status: u16) -> bool {
 }
 
 /// The pause before try number `attempt + 1`: what the server asks for, else full jitter below a doubling bound.
-pub(super) fn pause(headers: &HeaderMap, attempt: u32, random: f64) -> Duration {
-    let asked = headers
-        .get("retry-after")
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.trim().parse::<u64>().ok());
-    if let Some(seconds) = asked {
+pub(super) fn pause(headers: &HeaderMap, attempt: u32, random: f64, now: Timestamp) -> Duration {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    let reset = text("ratelimit-resettime").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    // A time that has passed is no wish.
+    let until = reset.and_then(|time| Duration::try_from(time.timestamp().duration_since(now)).ok());
+    if let Some(until) = until.filter(|wait| !wait.is_zero()) {
+        return until;
+    }
+    if let Some(seconds) = text("retry-after").and_then(|v| v.parse::<u64>().ok()) {
         return Duration::from_secs(seconds);
     }
     let bound = (FIRST_PAUSE * 2u32.saturating_pow(attempt)).min(LONGEST_PAUSE);
@@ -37,6 +41,7 @@ pub(crate) fn jitter() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{is_retriable, pause};
+    use jiff::Timestamp;
     use reqwest::header::{HeaderMap, HeaderValue};
     use std::time::Duration;
 
@@ -48,11 +53,59 @@ mod tests {
 
     #[test]
     fn the_server_may_set_the_pause() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(pause(&headers, 3, 0.0), Duration::from_millis(100));
-        assert_eq!(pause(&headers, 3, 1.0), Duration::from_millis(800));
-        assert_eq!(pause(&headers, 30, 1.0), Duration::from_secs(60));
-        headers.insert("retry-after", HeaderValue::from_static("7"));
-        assert_eq!(pause(&headers, 0, 0.5), Duration::from_secs(7));
+        let now: Timestamp = "2026-08-22T10:00:00Z".parse().unwrap();
+        let (future, past) = ("Sat, 22 Aug 2026 10:00:30 GMT", "Sat, 22 Aug 2026 09:59:59 GMT");
+        for (name, headers, attempt, random, expected) in [
+            ("shortest", &[][..], 3, 0.0, 100),
+            ("longest of its try", &[], 3, 1.0, 800),
+            ("longest of all", &[], 30, 1.0, 60_000),
+            ("Retry-After in seconds", &[("retry-after", "7")], 1, 0.5, 7_000),
+            (
+                "Retry-After without a bound",
+                &[("retry-after", "7200")],
+                1,
+                0.5,
+                7_200_000,
+            ),
+            ("Retry-After as a date", &[("retry-after", future)], 1, 0.0, 100),
+            (
+                "RateLimit-ResetTime",
+                &[("ratelimit-resettime", future)],
+                1,
+                0.0,
+                30_000,
+            ),
+            (
+                "RateLimit-ResetTime before Retry-After",
+                &[("retry-after", "7"), ("ratelimit-resettime", future)],
+                1,
+                0.0,
+                30_000,
+            ),
+            (
+                "RateLimit-ResetTime that has passed",
+                &[("retry-after", "7"), ("ratelimit-resettime", past)],
+                1,
+                0.0,
+                7_000,
+            ),
+            (
+                "RateLimit-ResetTime in seconds",
+                &[("ratelimit-resettime", "30")],
+                1,
+                0.0,
+                100,
+            ),
+        ] {
+            let mut map = HeaderMap::new();
+            for (key, value) in headers {
+                map.insert(*key, HeaderValue::from_static(value));
+            }
+            assert_eq!(
+                pause(&map, attempt, random, now),
+                Duration::from_millis(expected),
+                "{name}"
+            );
+        }
     }
 }

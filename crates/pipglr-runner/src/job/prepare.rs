@@ -137,6 +137,9 @@ pub(super) async fn finish_again(plan: &JobPlan, engine: &Engine, trace: &Trace)
 }
 
 async fn has_builds(plan: &JobPlan, engine: &Engine) -> Result<bool, JobError> {
+    if plan.builds.name.starts_with('/') {
+        return Ok(true);
+    }
     let exists = engine.client.volume_exists(&plan.builds.name).await;
     Ok(exists.context("look for the volume of the project directory")?)
 }

@@ -218,7 +218,15 @@ impl Poller {
 /// Certificates jobs get: those of `tls-ca-file`, else those the operator gave to the whole container.
 fn ca_certificates(runner: &RunnerConfig, shared: &Shared) -> anyhow::Result<Option<String>> {
     let of_all = shared.engine.settings().ca_certificates.as_ref();
-    let Some(path) = runner.tls_ca_file.as_ref().or(of_all) else {
+    // Compat: gitlab-runner network/client.go: a file that is not there is none.
+    let of_runner = runner.tls_ca_file.as_ref().filter(|path| {
+        let there = path.exists();
+        if !there {
+            tracing::warn!(path = %path.display(), "tls-ca-file is not there and has no effect");
+        }
+        there
+    });
+    let Some(path) = of_runner.or(of_all) else {
         return Ok(None);
     };
     let pem = std::fs::read_to_string(path).with_context(|| format!("read certificates in {}", path.display()))?;

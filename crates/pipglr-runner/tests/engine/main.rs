@@ -22,3 +22,4 @@ mod secrets;
 mod sender;
 mod services;
 mod support;
+mod volumes;

@@ -559,3 +559,15 @@ async fn a_podman_that_is_not_there_is_said_at_once() {
         .unwrap_err();
     assert!(format!("{error:#}").contains("none.sock"), "{error:#}");
 }
+
+/// As gitlab-runner has it: certificates are added to the system's, and a file that is not there adds none.
+#[tokio::test]
+async fn a_ca_file_that_is_not_there_is_none() {
+    let house = House::new().await;
+    let running = house.start("", &[(RUNNER_TOKEN, "tls-ca-file = \"/not/there.pem\"")]);
+    house
+        .gitlab
+        .wait_for("a request", |r| requests(r, RUNNER_TOKEN) > 0)
+        .await;
+    house.stop(running).await;
+}

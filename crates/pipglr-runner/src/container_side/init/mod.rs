@@ -126,6 +126,14 @@ struct Job {
 
 fn prepare(plan: &InitPlan) -> io::Result<Job> {
     let identity = identity::resolve(&plan.user, &plan.groups)?;
+    for directory in &plan.open_directories {
+        match fs::set_permissions(directory, fs::Permissions::from_mode(0o777)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                notice::warning(&format!("open {directory} for everybody: {error}"));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
     let beside_gitlab_env = Path::new(&plan.gitlab_env).parent();
     for dir in [
         Some(Path::new(&plan.builds_dir)),

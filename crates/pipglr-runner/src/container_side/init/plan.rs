@@ -13,6 +13,9 @@ pub struct InitPlan {
     pub project_dir: String,
     /// Created if missing, world-writable with the sticky bit off: the image's user may be anybody.
     pub builds_dir: String,
+    /// Made writable for everybody, where they are there.
+    #[serde(default)]
+    pub open_directories: Vec<String>,
     /// `user[:group]`, by name or number; empty is root.
     pub user: String,
     /// Further groups of the user, by name or number.

@@ -18,10 +18,11 @@ mod sources;
 mod steps;
 mod timeouts;
 mod variables;
+mod volumes;
 
 pub use cache_place::{CACHE_INSIDE, CacheMount};
 pub use image::{ImagePlan, PullPolicy};
-pub use names::{Labels, Names};
+pub use names::{Labels, Names, label};
 pub use network::{NetworkPlan, OwnNetwork, Reach};
 pub use options::{ContainerOptions, Limit};
 pub use registry::RegistryAuth;
@@ -171,9 +172,11 @@ pub struct JobPlan {
 /// The volume that holds the project directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildsVolume {
+    /// A volume's name, or an absolute path outside the job's containers.
     pub name: String,
     /// Where it is mounted.
     pub directory: String,
+    pub options: Vec<String>,
     /// Kept for the next job of this slot.
     pub reusable: bool,
 }
@@ -292,15 +295,16 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let files = files(&all, &sources);
     all.flags.warn_of_ignored(&mut warnings);
     let timeouts = Timeouts::new(job, &all, &mut warnings);
-    let volumes = names.volumes(job, &all.variables, &mut warnings);
+    let volumes = volumes::lower(job, &names, &all.variables, &all.directories, strategy)?;
     let caches = Caches {
         job,
         all: &all,
-        place: &CachePlace::new(job, &all.directories, &volumes, strategy),
+        place: &CachePlace::new(job, &all.directories, &volumes.further, strategy),
     };
     let (uploads_on_success, uploads_on_failure) = (finish_phases(&caches, true)?, finish_phases(&caches, false)?);
     let mut build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
     build.groups.clone_from(&options.groups);
+    build.open_directories = volumes.open;
     build.hand_on_gitlab_env = !uploads_on_success.is_empty() || !uploads_on_failure.is_empty();
     let prepare_phases = prepare_phases(&caches, sources, &mut warnings)?;
     Ok(JobPlan {
@@ -318,7 +322,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         ),
         services,
         options,
-        builds: names.builds_volume(job, strategy),
+        builds: volumes.builds,
         skipped_sources: prepare_phases.is_empty().then_some(strategy),
         prepare_phases,
         build,
@@ -329,7 +333,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         privileged,
         cache: caches.mount(),
         cache_storage: caches.storage(),
-        volumes,
+        volumes: volumes.further,
         warnings,
         names,
     })

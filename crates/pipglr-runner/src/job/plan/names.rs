@@ -2,9 +2,8 @@
 //!
 //! Compat: gitlab-runner common/build.go `ProjectUniqueName`, executors/docker/internal/{labels,volumes}.
 
-use super::{AcceptedJob, BuildsVolume, VolumeMount};
-use crate::container_side::helper::Strategy;
-use crate::job::variables::Variables;
+use super::{AcceptedJob, timeout, volumes};
+use crate::job::{go_duration, parse_bool};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -58,56 +57,8 @@ impl Names {
         format!("{}-{role}", self.unique)
     }
 
-    /// The volume that holds the project directory: kept for strategy `fetch`, else removed after the job.
-    pub(super) fn builds_volume(&self, job: &AcceptedJob, strategy: Strategy) -> BuildsVolume {
-        let directory = builds_dir(job);
-        let reusable = strategy == Strategy::Fetch && !job.runner.docker.disable_cache;
-        BuildsVolume {
-            name: self.volume(&directory, reusable, job),
-            directory,
-            reusable,
-        }
-    }
-
-    /// Volumes of config.toml: `/path` is a volume of this slot, `source:/path[:options]` is taken as it is.
-    pub(super) fn volumes(
-        &self,
-        job: &AcceptedJob,
-        variables: &Variables,
-        warnings: &mut Vec<String>,
-    ) -> Vec<VolumeMount> {
-        let mut mounts = Vec::new();
-        for entry in &job.runner.docker.volumes {
-            let parts: Vec<&str> = entry.split(':').collect();
-            let mount = match parts.as_slice() {
-                [destination] => {
-                    let destination = variables.expand(destination);
-                    let source = self.volume(&destination, !job.runner.docker.disable_cache, job);
-                    VolumeMount {
-                        source,
-                        destination,
-                        options: Vec::new(),
-                    }
-                }
-                [source, destination, options @ ..] => VolumeMount {
-                    source: (*source).to_owned(),
-                    destination: variables.expand(destination),
-                    options: options.iter().flat_map(|o| o.split(',')).map(str::to_owned).collect(),
-                },
-                [] => continue,
-            };
-            if mount.destination.starts_with('/') && mount.destination != "/" {
-                mounts.push(mount);
-            } else {
-                warnings.push(format!(
-                    "volume {entry:?} of config.toml is ignored: its path inside the container must be absolute"
-                ));
-            }
-        }
-        mounts
-    }
-
-    fn volume(&self, destination: &str, reusable: bool, job: &AcceptedJob) -> String {
+    /// The volume that is mounted at `destination`: of this slot if it is reusable, else of this job.
+    pub(super) fn volume(&self, destination: &str, reusable: bool, job: &AcceptedJob) -> String {
         let digest = Sha256::digest(destination.as_bytes());
         let protected = if protected(job) { "-protected" } else { "" };
         let prefix = if reusable { &self.reusable } else { &self.unique };
@@ -126,7 +77,7 @@ pub(crate) struct Directories {
 impl Directories {
     pub(super) fn new(job: &AcceptedJob) -> Self {
         let builds = builds_dir(job);
-        let project = format!("{builds}/{}", project_slug(job));
+        let project = format!("{}/{}", projects_dir(job, &builds), project_slug(job));
         Self::of(builds, project)
     }
 
@@ -159,12 +110,14 @@ impl Directories {
 
 /// Labels of every object of a job, for people and for reaping what a crash left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels(BTreeMap<String, String>);
+pub struct Labels {
+    all: BTreeMap<String, String>,
+    protected: bool,
+}
 
 impl Labels {
     pub(super) fn new(job: &AcceptedJob) -> Self {
         let payload = &job.payload;
-        let upstream = "com.gitlab.gitlab-runner";
         let mut labels = BTreeMap::from([
             ("pipglr.managed".to_owned(), "true".to_owned()),
             ("pipglr.job".to_owned(), payload.id.to_string()),
@@ -172,35 +125,86 @@ impl Labels {
         ]);
         for (key, value) in [
             ("job.id", payload.id.to_string()),
+            ("job.url", job_url(job)),
             ("job.sha", payload.git_info.sha.clone()),
+            ("job.before_sha", payload.git_info.before_sha.clone()),
             ("job.ref", payload.git_info.reference.clone()),
+            ("job.timeout", go_duration(timeout(payload))),
             ("project.id", payload.job_info.project_id.to_string()),
+            ("project.runner_id", job.slot.project.to_string()),
             ("pipeline.id", payload.job_info.pipeline_id.to_string()),
             ("runner.id", job.runner.token.short()),
+            ("runner.local_id", job.slot.runner.to_string()),
             ("runner.system_id", job.system_id.clone()),
             ("managed", "true".to_owned()),
         ] {
-            labels.insert(format!("{upstream}.{key}"), value);
+            labels.insert(label(key), value);
         }
-        Self(labels)
+        Self {
+            all: labels,
+            protected: protected(job),
+        }
     }
 
-    /// The labels of one kind of object: `build`, `helper`, `cache`.
+    /// The labels of one kind of object: `build`, `helper-prepare`, `cache`.
     #[must_use]
     pub fn for_kind(&self, kind: &str) -> BTreeMap<String, String> {
-        let mut labels = self.0.clone();
+        let mut labels = self.all.clone();
         labels.insert("pipglr.type".to_owned(), kind.to_owned());
-        labels.insert("com.gitlab.gitlab-runner.type".to_owned(), kind.to_owned());
+        let theirs = if kind.starts_with("helper-") {
+            "predefined"
+        } else {
+            kind
+        };
+        labels.insert(label("type"), theirs.to_owned());
         labels
     }
+
+    /// The labels of a volume that is mounted at `destination`.
+    #[must_use]
+    pub fn for_volume(&self, destination: &str, reusable: bool) -> BTreeMap<String, String> {
+        let mut labels = self.for_kind("cache");
+        labels.insert(label("destination"), destination.to_owned());
+        labels.insert(label("reusable"), reusable.to_string());
+        labels.insert(label("protected"), self.protected.to_string());
+        labels
+    }
+}
+
+/// A label by gitlab-runner's name for it.
+///
+/// Compat: gitlab-runner executors/docker/internal/labels/labels.go.
+#[must_use]
+pub fn label(key: &str) -> String {
+    format!("com.gitlab.gitlab-runner.{key}")
+}
+
+/// The page of the job: what its repository's URL says, without credentials.
+fn job_url(job: &AcceptedJob) -> String {
+    let url = crate::gitlab::without_credentials(job.payload.git_info.repo_url.expose());
+    format!("{}/-/jobs/{}", url.strip_suffix(".git").unwrap_or(&url), job.payload.id)
 }
 
 /// Whether volumes and caches of this job are kept from jobs of unprotected branches.
 ///
 /// Compat: gitlab-runner executors/docker/volume.go.
 pub(super) fn protected(job: &AcceptedJob) -> bool {
+    is_of_protected_ref(job) || job.payload.cache.iter().any(|c| c.key.ends_with("-protected"))
+}
+
+/// Older coordinators say it by a variable alone. Only its first occurrence is theirs: a job's own comes later.
+///
+/// Compat: gitlab-runner common/build.go `IsProtected`.
+fn is_of_protected_ref(job: &AcceptedJob) -> bool {
     let payload = &job.payload;
-    payload.git_info.protected == Some(true) || payload.cache.iter().any(|c| c.key.ends_with("-protected"))
+    payload.git_info.protected.unwrap_or_else(|| {
+        let configured = job.runner.environment.iter().filter_map(|entry| entry.split_once('='));
+        let given = payload.variables.iter().map(|v| (v.key.as_str(), v.value.expose()));
+        let first = configured
+            .chain(given)
+            .find(|(key, _)| *key == "CI_COMMIT_REF_PROTECTED");
+        first.is_some_and(|(_, value)| parse_bool(value) == Some(true))
+    })
 }
 
 fn builds_dir(job: &AcceptedJob) -> String {
@@ -212,20 +216,29 @@ fn builds_dir(job: &AcceptedJob) -> String {
     }
 }
 
+/// Where projects lie: in a builds directory that others see, too, each slot of each runner has a place of its own.
+///
+/// Compat: gitlab-runner common/build.go `ProjectUniqueDir`.
+fn projects_dir(job: &AcceptedJob, builds: &str) -> String {
+    if volumes::is_shared(&job.runner.docker.volumes, builds) {
+        format!("{builds}/{}/{}", job.runner.token.short(), job.slot.project)
+    } else {
+        builds.to_owned()
+    }
+}
+
 /// Path of the repository's URL without `.git`, or `project-<id>` if it cannot serve as a directory.
 pub(super) fn project_slug(job: &AcceptedJob) -> String {
-    let fallback = || format!("project-{}", job.payload.job_info.project_id);
-    let Ok(url) = reqwest::Url::parse(job.payload.git_info.repo_url.expose()) else {
-        return fallback();
-    };
+    slug_of(job.payload.git_info.repo_url.expose())
+        .unwrap_or_else(|| format!("project-{}", job.payload.job_info.project_id))
+}
+
+fn slug_of(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
     let path = url.path().trim_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
     let safe = |part: &str| !part.is_empty() && part != "." && part != "..";
-    if path.is_empty() || !path.split('/').all(safe) {
-        fallback()
-    } else {
-        path.to_owned()
-    }
+    path.split('/').all(safe).then(|| path.to_owned())
 }
 
 /// Lower case, only `[-a-z0-9]`, at most 63 characters.
@@ -253,14 +266,44 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::dns_label;
+    use super::{dns_label, slug_of};
 
     #[test]
     fn names_are_dns_labels() {
-        assert_eq!(
-            dns_label("runner-t9Wk_yj-HG-project-1-concurrent-0"),
-            "runner-t9wkyj-hg-project-1-concurrent-0"
-        );
+        for (text, label) in [
+            (
+                "runner-t9Wk_yj-HG-project-1-concurrent-0",
+                "runner-t9wkyj-hg-project-1-concurrent-0",
+            ),
+            ("tOk3_?ofTHE-Runner", "tok3ofthe-runner"),
+            ("----tOk3_?ofTHE-Runner", "tok3ofthe-runner"),
+            // A label may not end with a dash either.
+            ("ends-with-dashes---", "ends-with-dashes"),
+        ] {
+            assert_eq!(dns_label(text), label, "{text}");
+        }
         assert_eq!(dns_label(&"x".repeat(70)).len(), 63);
+        let long = format!("very-long-token{}end", "-".repeat(47));
+        assert_eq!(dns_label(&long), format!("very-long-token{}e", "-".repeat(47)));
+    }
+
+    #[test]
+    fn projects_have_directories_of_their_own() {
+        for (url, slug) in [
+            (
+                "https://gitlab-ci-token:t@gitlab.test/group/project.git",
+                Some("group/project"),
+            ),
+            ("http://gitlab.test:8080/a/b/c.git", Some("a/b/c")),
+            ("https://gitlab.test/group/project", Some("group/project")),
+            ("https://gitlab.test/sub/path/project.git/", Some("sub/path/project")),
+            ("https://gitlab.test/group//project.git", None),
+            ("https://gitlab.test", None),
+            ("https://gitlab.test/.git", None),
+            ("not a URL", None),
+            ("", None),
+        ] {
+            assert_eq!(slug_of(url).as_deref(), slug, "{url}");
+        }
     }
 }

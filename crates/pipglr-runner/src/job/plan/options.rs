@@ -59,9 +59,7 @@ pub(super) fn lower(
     apply_limits(&mut service, service_limits);
     security("services_security_opt", &docker.services_security_opt, &mut service)?;
     for (key, value) in &labels {
-        service
-            .labels
-            .insert(format!("com.gitlab.gitlab-runner.{key}"), value.clone());
+        service.labels.insert(super::label(key), value.clone());
     }
     service.labels.extend(labels);
     Ok(ContainerOptions {

@@ -242,7 +242,7 @@ fn devices(docker: &DockerConfig, name: &str) -> Result<Vec<String>, JobError> {
 struct Reference {
     /// Without port, tag and digest.
     service: String,
-    /// Tag or digest.
+    /// Tag, or digest with its `@`.
     version: String,
 }
 
@@ -265,12 +265,15 @@ impl Reference {
             .all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric()));
         (parts_are_fine && service.chars().all(fine)).then(|| Self {
             service,
-            version: digest.or(tag).unwrap_or("latest").to_owned(),
+            version: match digest {
+                Some(digest) => format!("@{digest}"),
+                None => tag.unwrap_or("latest").to_owned(),
+            },
         })
     }
 
     fn title(&self) -> String {
-        let sign = if self.version.contains(':') { '@' } else { ':' };
+        let sign = if self.version.starts_with('@') { "" } else { ":" };
         format!("{}{sign}{}", self.service, self.version)
     }
 
@@ -285,50 +288,48 @@ mod tests {
 
     #[test]
     fn names_of_services_come_from_their_images() {
-        let digest = "sha256:9e0bc8ee8f9d4d4a1c0f0aebf0b7b7dbe6d9d8c1b8a16b2e7f8d8f0a2d8c4f51";
-        let cases = [
-            ("postgres", "postgres", "latest", "postgres postgres"),
-            ("postgres:16", "postgres", "16", "postgres postgres"),
-            (
-                "tutum/wordpress",
-                "tutum/wordpress",
-                "latest",
-                "tutum__wordpress tutum-wordpress",
-            ),
-            (
-                "reg.tld:8080/ns/svc:1",
-                "reg.tld/ns/svc",
-                "1",
-                "reg.tld__ns__svc reg.tld-ns-svc",
-            ),
+        let digest = "@sha256:9e0bc8ee8f9d4d4a1c0f0aebf0b7b7dbe6d9d8c1b8a16b2e7f8d8f0a2d8c4f51";
+        // (name without tag, service, aliases)
+        let names = [
+            ("postgres", "postgres", "postgres"),
+            ("tutum/wordpress", "tutum/wordpress", "tutum__wordpress tutum-wordpress"),
+            ("reg.tld/svc", "reg.tld/svc", "reg.tld__svc reg.tld-svc"),
+            ("reg.tld/ns/svc", "reg.tld/ns/svc", "reg.tld__ns__svc reg.tld-ns-svc"),
+            ("reg.tld:8080/svc", "reg.tld/svc", "reg.tld__svc reg.tld-svc"),
             (
                 "reg.tld:8080/ns/svc",
                 "reg.tld/ns/svc",
-                "latest",
                 "reg.tld__ns__svc reg.tld-ns-svc",
             ),
+            ("a.reg.tld:8080/svc", "a.reg.tld/svc", "a.reg.tld__svc a.reg.tld-svc"),
             (
-                "reg.tld/ns/svc",
-                "reg.tld/ns/svc",
-                "latest",
-                "reg.tld__ns__svc reg.tld-ns-svc",
+                "a.reg.tld:8080/ns/svc",
+                "a.reg.tld/ns/svc",
+                "a.reg.tld__ns__svc a.reg.tld-ns-svc",
             ),
-            ("a/b/c/d:v1.2-x", "a/b/c/d", "v1.2-x", "a__b__c__d a-b-c-d"),
-            ("localhost:5000/x", "localhost/x", "latest", "localhost__x localhost-x"),
+            ("a/b/c/d", "a/b/c/d", "a__b__c__d a-b-c-d"),
+            ("localhost:5000/x", "localhost/x", "localhost__x localhost-x"),
         ];
-        for (name, service, version, aliases) in cases {
-            let reference = Reference::parse(name).unwrap();
-            assert_eq!(
-                (reference.service.as_str(), reference.version.as_str()),
-                (service, version)
-            );
-            assert_eq!(reference.aliases().join(" "), aliases);
-            assert_eq!(reference.title(), format!("{service}:{version}"));
+        for (name, service, aliases) in names {
+            for (written, version, title) in [
+                ("", "latest", ":latest"),
+                (":16", "16", ":16"),
+                (":v1.2-x", "v1.2-x", ":v1.2-x"),
+                (digest, digest, digest),
+            ] {
+                let reference = Reference::parse(&format!("{name}{written}")).unwrap();
+                assert_eq!(
+                    (reference.service.as_str(), reference.version.as_str()),
+                    (service, version),
+                    "{name}{written}"
+                );
+                let mut found = reference.aliases();
+                found.dedup();
+                assert_eq!(found.join(" "), aliases, "{name}{written}");
+                assert_eq!(reference.title(), format!("{service}{title}"));
+            }
         }
-        for name in ["x/y@", "x/y:3@"] {
-            let reference = Reference::parse(&format!("{name}{digest}")).unwrap();
-            assert_eq!(reference.title(), format!("x/y@{digest}"));
-        }
+        assert_eq!(Reference::parse(&format!("x/y:3{digest}")).unwrap().version, digest);
         for name in ["", ":16", "a b", "/x", "a//b", "-x", "$X"] {
             assert_eq!(Reference::parse(name), None, "{name}");
         }

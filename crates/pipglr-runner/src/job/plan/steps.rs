@@ -44,6 +44,7 @@ pub(super) fn lower(
         nonce: job.seed.nonce.clone(),
         project_dir: all.directories.project.clone(),
         builds_dir: all.directories.builds.clone(),
+        open_directories: Vec::new(),
         user: image.user.clone().unwrap_or_default(),
         groups: Vec::new(),
         keep_home: false,
