@@ -91,6 +91,15 @@ mod tests {
             ("glrtr-abc", "abc"),
             ("glcbt-64_abcdefghij", "64_abcdef"),
             ("0123456789", "012345678"),
+            ("short", "short"),
+            ("t1_abcdefghijkl", "abcdefghi"),
+            ("t2_abcdefghijkl", "abcdefghi"),
+            ("t4_abcdefghijkl", "t4_abcdef"),
+            ("glrt-t4_abcdefghijkl", "t4_abcdef"),
+            // Only runners' own tokens say what kind they are.
+            ("glrtr-t1_abcdefghijkl", "t1_abcdef"),
+            ("glcbt-t2_abcdefghijkl", "t2_abcdef"),
+            ("GR134894-abcdefghijkl", "GR134894-"),
             ("", ""),
         ] {
             assert_eq!(Secret::new(token).short(), short, "{token}");

@@ -181,18 +181,39 @@ mod tests {
     #[test]
     fn reasons_the_coordinator_does_not_list_are_mapped() {
         let none: Vec<String> = Vec::new();
-        for (reason, sent) in [
-            (R::ScriptFailure, R::ScriptFailure),
-            (R::ImagePullFailure, R::RunnerSystemFailure),
-            (R::RunnerConfigurationError, R::ScriptFailure),
-            (R::RunnerExternalDependencyFailure, R::RunnerSystemFailure),
-            (R::JobCanceled, R::UnknownFailure),
-            (R::RunnerInterrupted, R::UnknownFailure),
+        let named = |word: &str| R::Named(word.to_owned());
+        for (name, reason, sent) in [
+            ("reason script_failure", R::ScriptFailure, R::ScriptFailure),
+            (
+                "reason runner_system_failure",
+                R::RunnerSystemFailure,
+                R::RunnerSystemFailure,
+            ),
+            (
+                "reason job_execution_timeout",
+                R::JobExecutionTimeout,
+                R::JobExecutionTimeout,
+            ),
+            ("reason image_pull_failure", R::ImagePullFailure, R::RunnerSystemFailure),
+            (
+                "reason runner_configuration_error",
+                R::RunnerConfigurationError,
+                R::ScriptFailure,
+            ),
+            (
+                "reason runner_external_dependency_failure",
+                R::RunnerExternalDependencyFailure,
+                R::RunnerSystemFailure,
+            ),
+            ("reason job_canceled", R::JobCanceled, R::UnknownFailure),
+            ("reason runner_interrupted", R::RunnerInterrupted, R::UnknownFailure),
+            ("reason unknown_failure", R::UnknownFailure, R::UnknownFailure),
+            ("reason nobody knows", named("of_the_future"), R::UnknownFailure),
         ] {
-            assert_eq!(reason.for_coordinator(&none), sent, "{reason}");
+            assert_eq!(reason.for_coordinator(&none), sent, "{name}");
+            let listed = vec!["other".to_owned(), reason.as_str().to_owned()];
+            assert_eq!(reason.for_coordinator(&listed), reason, "{name}, listed");
         }
-        let listed = vec!["runner_interrupted".to_owned()];
-        assert_eq!(R::RunnerInterrupted.for_coordinator(&listed), R::RunnerInterrupted);
     }
 
     #[test]

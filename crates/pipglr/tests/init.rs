@@ -377,3 +377,37 @@ fn volumes_of_the_runner_are_open_to_whoever_the_image_runs_as() {
     assert_eq!(fs::metadata(&volume).unwrap().permissions().mode() & 0o7777, 0o777);
     assert_eq!((ran.code, ran.output.contains("WARNING")), (0, false), "{}", ran.output);
 }
+
+/// `sh -c` as an entrypoint makes the shell that reads the script of what follows.
+#[test]
+fn an_entrypoint_that_takes_a_command_line_runs_scripts() {
+    let mut job = Job::new(&["echo from-the-script"]);
+    job.payload["image"]["entrypoint"] = json!(["sh", "-c"]);
+    let ran = job.run();
+    ran.has("\nfrom-the-script\n");
+    assert_eq!(ran.code, 0);
+}
+
+/// What such an entrypoint does is the job's script; its exit code is the outcome.
+#[test]
+fn an_entrypoint_that_runs_no_script_decides_the_outcome() {
+    for code in [0, 3] {
+        let mut job = Job::new(&["echo never"]);
+        let own = format!("echo image overwritten; exit {code}");
+        job.payload["image"]["entrypoint"] = json!(["/bin/sh", "-c", own]);
+        let ran = job.run();
+        ran.has("image overwritten\n");
+        assert!(!ran.output.contains("\nnever"), "{}", ran.output);
+        assert_eq!(ran.markers[1], format!("exited:step_script:{code}"));
+    }
+}
+
+#[test]
+fn names_that_are_no_identifiers_fail_nothing() {
+    let ran = Job::new(&["echo fine"])
+        .variable("not-an identifier", "value")
+        .variable("", "nameless")
+        .run();
+    ran.has("\nfine\n");
+    assert_eq!(ran.code, 0);
+}

@@ -208,41 +208,181 @@ mod tests {
     use pipglr_protocol::update::UpdateState;
     use std::time::Duration;
 
-    #[test]
-    fn ends_are_reported_with_reason_and_code() {
-        let cases = [
-            (JobError::ExitCode(3), R::ScriptFailure, 3, "Job failed: exit code 3"),
+    /// Name, the end, reason as we mean it, what a coordinator without a list hears, exit code, last line.
+    type End = (&'static str, JobError, R, R, i32, &'static str);
+
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn ends() -> Vec<End> {
+        let pull = |reason: R| JobError::Pull {
+            image: "a:1".to_owned(),
+            policies: "always".to_owned(),
+            message: "no".to_owned(),
+            reason,
+        };
+        let secrets = |reason: R| JobError::Secrets {
+            message: "no".to_owned(),
+            reason,
+        };
+        let hour = Duration::from_secs(3600);
+        let (limit, pulled) = (
+            hour,
+            "Job failed: failed to pull image \"a:1\" with specified policies [always]: no",
+        );
+        let external = R::RunnerExternalDependencyFailure;
+        let (config, system, late) = (
+            R::RunnerConfigurationError,
+            R::RunnerSystemFailure,
+            R::JobExecutionTimeout,
+        );
+        let stage = |what: &'static str| JobError::StageTimeout {
+            what: what.into(),
+            limit,
+        };
+        vec![
             (
-                JobError::Timeout(Duration::from_secs(3600)),
-                R::JobExecutionTimeout,
+                "end by exit code",
+                JobError::ExitCode(3),
+                R::ScriptFailure,
+                R::ScriptFailure,
+                3,
+                "Job failed: exit code 3",
+            ),
+            (
+                "end by job time-out",
+                JobError::Timeout(hour),
+                late.clone(),
+                late.clone(),
                 0,
                 "Job failed: execution took longer than 1h0m0s seconds",
             ),
-            (JobError::Canceled, R::UnknownFailure, 0, "Job failed: canceled"),
             (
+                "end by RUNNER_SCRIPT_TIMEOUT",
+                JobError::ScriptTimeout,
+                late.clone(),
+                late.clone(),
+                0,
+                "Job failed: script timeout: context deadline exceeded",
+            ),
+            (
+                "end by prepare_timeout",
+                stage("prepare"),
+                late.clone(),
+                late.clone(),
+                0,
+                "Job failed: prepare timeout: exceeded timeout of 1h0m0s",
+            ),
+            (
+                "end by get_sources_timeout",
+                stage("get sources"),
+                late.clone(),
+                late,
+                0,
+                "Job failed: get sources timeout: exceeded timeout of 1h0m0s",
+            ),
+            (
+                "end by cancel",
+                JobError::Canceled,
+                R::JobCanceled,
+                R::UnknownFailure,
+                0,
+                "Job failed: canceled",
+            ),
+            (
+                "end by signal",
+                JobError::Interrupted("terminated".into()),
+                R::RunnerInterrupted,
+                R::UnknownFailure,
+                0,
+                "Job failed: aborted: terminated",
+            ),
+            (
+                "end by pull",
+                pull(R::ImagePullFailure),
+                R::ImagePullFailure,
+                system.clone(),
+                0,
+                pulled,
+            ),
+            (
+                "end by missing image",
+                pull(config.clone()),
+                config.clone(),
+                R::ScriptFailure,
+                0,
+                pulled,
+            ),
+            (
+                "end by registry",
+                pull(external.clone()),
+                external.clone(),
+                system.clone(),
+                0,
+                pulled,
+            ),
+            (
+                "end by wrong secrets",
+                secrets(config.clone()),
+                config.clone(),
+                R::ScriptFailure,
+                0,
+                "Job failed: resolving secrets: no",
+            ),
+            (
+                "end by keeper of secrets",
+                secrets(external.clone()),
+                external,
+                system.clone(),
+                0,
+                "Job failed: resolving secrets: no",
+            ),
+            (
+                "end by configuration",
                 JobError::Configuration("x".into()),
+                config,
                 R::ScriptFailure,
                 0,
                 "Job failed: x",
             ),
             (
+                "end by removed container",
+                JobError::ContainerGone { id: "c".into() },
+                system.clone(),
+                system.clone(),
+                0,
+                "Job failed (system failure): container \"c\" was removed by somebody else",
+            ),
+            (
+                "end by us",
                 JobError::System(anyhow::anyhow!("b").context("a")),
-                R::RunnerSystemFailure,
+                system.clone(),
+                system,
                 0,
                 "Job failed (system failure): a: b",
             ),
-        ];
-        for (error, reason, code, line) in cases {
-            assert_eq!(error.last_line(), line);
-            let state = final_state(&Err(error), &[]);
-            assert_eq!(
-                (state.state, state.failure_reason, state.exit_code),
-                (UpdateState::Failed, Some(reason), code)
-            );
-        }
+        ]
     }
 
     #[test]
+    fn ends_are_reported_with_reason_and_code() {
+        for (name, error, meant, sent, code, line) in ends() {
+            assert_eq!(error.reason(), meant, "{name}");
+            assert_eq!(error.last_line(), line, "{name}");
+            let state = final_state(&Err(error), &[]);
+            assert_eq!(
+                (state.state, state.failure_reason, state.exit_code),
+                (UpdateState::Failed, Some(sent), code),
+                "{name}"
+            );
+        }
+        let fine = final_state(&Ok(()), &[]);
+        assert_eq!(
+            (fine.state, fine.failure_reason, fine.exit_code),
+            (UpdateState::Success, None, 0)
+        );
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn pull_failures_are_classified() {
         let (away, wrong, other) = (
             R::RunnerExternalDependencyFailure,
@@ -294,6 +434,29 @@ mod tests {
                 &other,
             ),
             ("no image found in manifest list for architecture riscv64", &wrong),
+            // What docker's daemon says; an engine behind a proxy may say the same.
+            (
+                "Get \"https://r.test/v2/\": dial tcp: lookup r.test: no such host",
+                &away,
+            ),
+            (
+                "write tcp 10.0.0.1:5000->1.2.3.4:443: write: connection reset by peer",
+                &away,
+            ),
+            ("Get \"https://r.test/v2/\": tls handshake timeout", &away),
+            ("Head \"https://r.test/v2/\": context deadline exceeded", &other),
+            (
+                "manifest for x:none not found: manifest unknown: manifest unknown",
+                &wrong,
+            ),
+            ("pull access denied for x", &wrong),
+            ("Get \"https://r.test/v2/\": no basic auth credentials", &wrong),
+            (
+                "Error response from daemon: unauthorized: authentication required",
+                &wrong,
+            ),
+            ("Get \"https://r.test/v2/\": 401 unauthorized", &wrong),
+            ("something else", &other),
             ("write /var/tmp/x: no space left on device", &other),
             ("", &other),
         ] {

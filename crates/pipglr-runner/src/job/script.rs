@@ -166,6 +166,137 @@ mod tests {
         assert_eq!(run("bash", &["set +e; false", "echo on"], false).0, 0);
     }
 
+    /// Name, commands, exit code, what must and must not be in the output.
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn the_shell_is_set_up_as_gitlab_runner_sets_it_up() {
+        let cases: &[(&str, &[&str], i32, &str, &str)] = &[
+            (
+                "one shell for all commands",
+                &["cd /tmp; f() { echo fun; }; V=1", "f; pwd; echo v$V"],
+                0,
+                "fun\n/tmp\nv1\n",
+                "never",
+            ),
+            ("errexit", &["false", "echo nev''er"], 1, "$ false\n", "never"),
+            (
+                "errexit spares lists and conditions",
+                &["false || true", "if false; then :; fi", "echo on"],
+                0,
+                "on\n",
+                "never",
+            ),
+            (
+                "errexit can be switched off",
+                &["set +e", "false", "echo on"],
+                0,
+                "on\n",
+                "never",
+            ),
+            (
+                "a failing substitution fails an assignment",
+                &["A=$(exit 3)", "echo nev''er"],
+                3,
+                "$ A",
+                "never",
+            ),
+            (
+                "a failing substitution does not fail a command",
+                &["echo a$(false)b", "echo on"],
+                0,
+                "ab\n",
+                "never",
+            ),
+            ("nounset is off", &["echo \"<$UNSET_VARIABLE>\""], 0, "<>\n", "never"),
+            (
+                "pipefail is on",
+                &["false | true", "echo nev''er"],
+                1,
+                "$ false",
+                "never",
+            ),
+            (
+                "noclobber is off",
+                &["f=$(mktemp)", "echo a > $f; echo b > $f; cat $f; rm $f"],
+                0,
+                "b\n",
+                "never",
+            ),
+            (
+                "stdin is at its end",
+                &["read -r line || echo end-of-file"],
+                0,
+                "end-of-file\n",
+                "never",
+            ),
+            (
+                "exit 0 ends a step well",
+                &["exit 0", "echo nev''er"],
+                0,
+                "$ exit 0\n",
+                "never",
+            ),
+            (
+                "$? is 0 at a command's begin",
+                &["set +e", "false", "echo status=$?"],
+                0,
+                "status=0\n",
+                "never",
+            ),
+            ("$0 is the shell", &["echo \"<${0##*/}>\""], 0, "<bash>\n", "never"),
+            (
+                "commands are echoed as they are written",
+                &["echo $HOME 'a b'"],
+                0,
+                "$ echo $HOME 'a b'\n",
+                "never",
+            ),
+            (
+                "white space around a command is dropped",
+                &["  echo on \n"],
+                0,
+                "$ echo on\non\n",
+                "never",
+            ),
+            (
+                "an empty command is an empty line",
+                &["", "echo on"],
+                0,
+                "\n$ echo on\n",
+                "never",
+            ),
+            (
+                "a trap keeps the exit code",
+                &["trap 'echo tidy' EXIT", "exit 4"],
+                4,
+                "tidy\n",
+                "never",
+            ),
+            (
+                "a trap may set the exit code",
+                &["trap 'exit 5' EXIT", "exit 4"],
+                5,
+                "$ exit 4\n",
+                "never",
+            ),
+            (
+                "a syntax error is met when it is reached",
+                &["echo first", "if"],
+                2,
+                "first\n",
+                "never",
+            ),
+        ];
+        for (name, commands, code, there, absent) in cases {
+            let (found, output) = run("bash", commands, false);
+            assert_eq!(found, *code, "{name}: {output}");
+            assert!(
+                output.contains(there) && !output.contains(&format!("\n{absent}\n")),
+                "{name}: {output}"
+            );
+        }
+    }
+
     #[test]
     fn commands_of_several_lines_are_shown_in_sections() {
         let parts = [

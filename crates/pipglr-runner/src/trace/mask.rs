@@ -342,14 +342,14 @@ mod tests {
         (
             "URL parameters",
             &[],
-            "u?private_token=abc&x=1 &RSS_TOKEN=q",
-            "u?private_token=[MASKED]&x=1 &RSS_TOKEN=[MASKED]",
+            "u?private_token=abc&authenticity_token=d&x=1 &RSS_TOKEN=q",
+            "u?private_token=[MASKED]&authenticity_token=[MASKED]&x=1 &RSS_TOKEN=[MASKED]",
         ),
         (
             "signed URL",
             &[],
-            "h/?X-Amz-Credential=a%2Fb&X-Amz-Signature=0f\tx",
-            "h/?X-Amz-Credential=[MASKED]&X-Amz-Signature=[MASKED]\tx",
+            "h/?X-Amz-Credential=a%2Fb&X-Amz-Security-Token=t&X-Amz-Signature=0f\tx",
+            "h/?X-Amz-Credential=[MASKED]&X-Amz-Security-Token=[MASKED]&X-Amz-Signature=[MASKED]\tx",
         ),
         ("no URL parameter", &[], "private_token=abc", "private_token=abc"),
         (

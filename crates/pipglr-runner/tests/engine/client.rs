@@ -275,3 +275,77 @@ async fn unregistering_takes_the_runner_or_only_this_manager_of_it() {
         ]
     );
 }
+
+#[tokio::test]
+async fn calls_say_who_calls() {
+    let gitlab = FakeGitLab::start().await;
+    ask(&gitlab).await.unwrap();
+    let record = gitlab.record();
+    let call = record.calls(Endpoint::JobRequest).next().unwrap();
+    let expected = format!(
+        "{} {} (pipglr; linux/{})",
+        pipglr_runner::NAME,
+        pipglr_runner::VERSION,
+        pipglr_runner::go_architecture()
+    );
+    assert_eq!(call.header("user-agent"), expected);
+    let id = call.header("x-request-id");
+    assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+    assert_eq!(call.header("runner-token"), RUNNER_TOKEN);
+}
+
+/// Nobody answers; time passes as fast as there is nothing else to do.
+#[tokio::test(start_paused = true)]
+async fn a_call_about_a_job_ends_after_two_minutes() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let taken = tokio::spawn(async move { silent.accept().await.unwrap() });
+    let began = tokio::time::Instant::now();
+    let api = job_api(&url, 4);
+    let update = api.update(&StateReport::running(Output::default())).await;
+    assert!(matches!(update.answer, UpdateAnswer::Failed), "{:?}", update.answer);
+    assert_eq!(began.elapsed().as_secs(), 120);
+    drop(taken);
+}
+
+const PROXIED: &str = "PIPGLR_TEST_PROXIED";
+
+/// Not a test: the process the test below gives an environment.
+#[tokio::test]
+#[ignore = "the process of another test"]
+async fn a_call_with_an_environment() {
+    let Ok(url) = std::env::var(PROXIED) else { return };
+    let request = JobRequest {
+        info: runner_info(None),
+        token: Secret::new(RUNNER_TOKEN),
+        system_id: Some(SYSTEM_ID.to_owned()),
+        last_update: None,
+    };
+    connect(&url).request_job(&request).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxies_of_the_environment_are_used() {
+    for (variables, by_proxy) in [
+        (&[("HTTP_PROXY", "PROXY")][..], true),
+        (&[("http_proxy", "PROXY")], true),
+        (&[("HTTP_PROXY", "PROXY"), ("NO_PROXY", "gitlab.test")], false),
+        (&[("http_proxy", "PROXY"), ("no_proxy", ".test")], false),
+    ] {
+        let gitlab = FakeGitLab::start().await;
+        let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["client::a_call_with_an_environment", "--exact", "--ignored"])
+            .env(PROXIED, "http://gitlab.test/");
+        for key in ["HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"] {
+            command.env_remove(key);
+        }
+        for (key, value) in variables {
+            command.env(key, value.replace("PROXY", &gitlab.url()));
+        }
+        let output = command.output().await.unwrap();
+        // No name below .test is ever found, so that a direct call cannot succeed.
+        assert_eq!(output.status.success(), by_proxy, "{variables:?}: {output:?}");
+        assert_eq!(gitlab.record().count(Endpoint::JobRequest), usize::from(by_proxy));
+    }
+}

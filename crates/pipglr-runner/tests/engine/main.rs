@@ -15,6 +15,7 @@ mod lifecycle;
 mod manager;
 mod options;
 mod outages;
+mod payload;
 mod plan_sources;
 mod registration;
 mod reload;

@@ -571,3 +571,30 @@ async fn a_ca_file_that_is_not_there_is_none() {
         .await;
     house.stop(running).await;
 }
+
+/// Jobs are asked for over HTTP whatever the flag says, and nobody looks for a router.
+#[tokio::test]
+async fn no_router_is_looked_for() {
+    let house = House::new().await;
+    house.gitlab.queue(job(31));
+    let flag = "[runners.feature_flags]\nFF_USE_JOB_ROUTER = true\nFF_TIMESTAMPS = false";
+    let running = house.start("", &[(RUNNER_TOKEN, flag)]);
+    house
+        .gitlab
+        .wait_for("the end of the job", |r| {
+            r.jobs.get(&31).is_some_and(|j| j.final_update.is_some())
+        })
+        .await;
+    house.stop(running).await;
+    let record = house.gitlab.record();
+    assert!(
+        record.requests.iter().all(|r| r.path.starts_with("jobs/")),
+        "{:?}",
+        record.requests
+    );
+    let log = record.jobs[&31].text();
+    assert!(
+        log.contains("FF_USE_JOB_ROUTER has no effect here: jobs come from the instance itself"),
+        "{log}"
+    );
+}

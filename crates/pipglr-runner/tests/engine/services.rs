@@ -205,6 +205,44 @@ async fn a_service_runs_as_it_was_described() {
 }
 
 #[tokio::test]
+async fn entrypoints_of_services_can_be_refused() {
+    for (disabled, entrypoint) in [(true, Value::Null), (false, json!(["/bin/sh", "-c", "echo mine"]))] {
+        let mut bench = bench().await;
+        bench.runner.docker.disable_entrypoint_overwrite = disabled;
+        let own = json!({"entrypoint": ["/bin/sh", "-c", "echo mine"]});
+        let ran = bench.run(job(109).service("postgres:16", own)).await;
+        assert_passed(&bench, &ran);
+        let [(_, created)] = services(&bench).try_into().unwrap();
+        assert_eq!(created.spec["entrypoint"], entrypoint);
+        assert_eq!(ran.log().contains("WARNING: Entrypoint override disabled\n"), disabled);
+    }
+}
+
+#[tokio::test]
+async fn a_service_can_be_for_another_platform() {
+    let bench = Bench::start().await;
+    let arm = Image {
+        architecture: "arm64".to_owned(),
+        ..Image::default()
+    };
+    bench.podman.pullable(POSTGRES, arm);
+    let options = json!({"executor_opts": {"docker": {"platform": "linux/$ARCH"}}});
+    let payload = job(108).variable("ARCH", "arm64").service("postgres:16", options);
+    let ran = bench.run(payload).await;
+    assert_passed(&bench, &ran);
+    ran.assert_log_has("Pulling docker image postgres:16 for platform linux/arm64 ...\n");
+    let record = bench.podman.record();
+    let pull = record.pulls.iter().find(|p| p.reference == POSTGRES).unwrap();
+    for (key, value) in [("OS", "linux"), ("Arch", "arm64")] {
+        assert!(
+            pull.query.contains(&(key.to_owned(), value.to_owned())),
+            "{:?}",
+            pull.query
+        );
+    }
+}
+
+#[tokio::test]
 async fn services_of_the_configuration_come_first() {
     let mut bench = bench().await;
     bench.runner.docker.allowed_services = vec!["alpine:*".to_owned()];

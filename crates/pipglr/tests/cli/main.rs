@@ -4,4 +4,5 @@
 mod config;
 mod runners;
 mod serve;
+mod signals;
 mod support;

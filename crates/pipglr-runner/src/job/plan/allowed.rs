@@ -140,6 +140,53 @@ mod tests {
         }
     }
 
+    /// How stars, slashes and tags go together.
+    #[test]
+    fn stars_and_slashes_are_doublestars() {
+        let (plain, tagged) = ("group/app", "group/app:1");
+        let (deep, deep_tagged) = ("reg.test/group/sub/app", "reg.test/group/sub/app:1");
+        let (flat, flat_tagged) = ("reg.test/group/app", "reg.test/group/app:1");
+        for (image, pattern, allowed) in [
+            ("app", "app", true),
+            ("app", "other", false),
+            ("app", "*", true),
+            ("app", "**/*", true),
+            ("app:1", "*", true),
+            ("app:1", "**/*", true),
+            ("app:latest", "*", true),
+            ("app:latest", "**/*", true),
+            (plain, "*", false),
+            (plain, "**/*", true),
+            (plain, "**/*:*", false),
+            (plain, "*/*", true),
+            (plain, "*/*:*", false),
+            (tagged, "*", false),
+            (tagged, "**/*", true),
+            (tagged, "**/*:*", true),
+            (tagged, "*/*", true),
+            (tagged, "*/*:*", true),
+            (deep, "*", false),
+            (deep, "reg.test/**/*", true),
+            (deep, "reg.test/*/*", false),
+            (deep, "reg.test/*/*/*", true),
+            (deep_tagged, "*", false),
+            (deep_tagged, "reg.test/**/*:*", true),
+            (deep_tagged, "reg.test/*/*/*:*", true),
+            (deep_tagged, "reg.test/*/*:*", false),
+            (flat, "*", false),
+            (flat, "reg.test/**/*", true),
+            (flat, "reg.test/*/*", true),
+            (flat_tagged, "*", false),
+            (flat_tagged, "reg.test/**/*:*", true),
+            (flat_tagged, "reg.test/*/*:*", true),
+            ("reg.test/app", "*", false),
+            ("reg.test/app:1", "*", false),
+        ] {
+            let found = check("allowed_images", image, &[pattern.to_owned()]).is_ok();
+            assert_eq!(found, allowed, "{image} by {pattern}");
+        }
+    }
+
     #[test]
     fn refusals_name_image_list_and_key() {
         let of = |key, pattern: &str| check(key, "evil:1", &[pattern.to_owned()]).unwrap_err().to_string();

@@ -3,7 +3,7 @@
 //! Compat: gitlab-runner common/build.go `GetAllVariables`.
 
 use super::names::Directories;
-use super::{AcceptedJob, AllVariables, timeout};
+use super::{AcceptedJob, AllVariables, timeout, unique_name};
 use crate::container_side::helper::{Strategy, external_file};
 use crate::job::feature_flags::FeatureFlags;
 use crate::job::variables::{Variable, Variables};
@@ -37,6 +37,9 @@ pub(super) fn all(job: &AcceptedJob, warnings: &mut Vec<String>) -> AllVariables
         list.extend(payload.iter().filter(|v| !FeatureFlags::is_flag(&v.key)).cloned());
         list.extend(job.secrets.iter().map(Variable::from));
         list.extend(after_payload(directories, &flags));
+        if flags.is_on("FF_NETWORK_PER_BUILD") && job.runner.docker.network_mode.is_empty() {
+            list.push(Variable::internal("CI_BUILD_NETWORK_NAME", unique_name(job)));
+        }
         Variables::new(list, &directories.temp).expanded()
     };
     // Where the project goes may be said by variables, and variables say where it went.
