@@ -105,6 +105,16 @@ pub struct JobInfo {
     pub time_in_queue_seconds: f64,
     #[serde(deserialize_with = "null_as_default")]
     pub project_jobs_running_on_instance_runners_count: String,
+    /// Of the jobs that wait for a runner like this one.
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
+    pub queue_size: i64,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
+    pub queue_depth: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// What to check out.

@@ -156,6 +156,7 @@ fn job_info(context: &PayloadContext<'_>) -> JobInfo {
         time_in_queue_seconds: std::time::Duration::from_millis(u64::try_from(queued).unwrap_or(0)).as_secs_f64(),
         // Compat: what GitLab says to runners that do not belong to the whole instance.
         project_jobs_running_on_instance_runners_count: "+Inf".to_owned(),
+        ..JobInfo::default()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod caches;
+mod commands;
 mod debian13;
 mod image;
 mod jobs;
@@ -82,6 +83,7 @@ const STORIES: &[Story] = &[
     ("service: stop drains, volumes can be made anew", service::drain),
     ("service: logs, log levels, environment, health", service::observability),
     ("service: the container is not privileged", service::not_privileged),
+    ("commands: as they are typed in the image", commands::inside),
     (
         "adoption: runner and engine are killed at known points",
         adoption::known_points,

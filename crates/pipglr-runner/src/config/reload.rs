@@ -25,11 +25,21 @@ pub struct ConfigSource {
 /// Tells versions of the two files apart.
 type Stamp = (SystemTime, u64, Option<SystemTime>);
 
-/// How often the configuration was read, for metrics.
+/// How often the configuration was read and written, for metrics.
 #[derive(Debug, Default)]
 pub struct ReloadCounts {
     pub loaded: AtomicU64,
     pub failed: AtomicU64,
+    pub saved: AtomicU64,
+    pub not_saved: AtomicU64,
+}
+
+impl ReloadCounts {
+    /// The file was to be written.
+    pub(crate) fn written(&self, done: bool) {
+        let counter = if done { &self.saved } else { &self.not_saved };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl ConfigSource {

@@ -50,7 +50,7 @@ const FLAGS: [(&str, bool, Handling); 52] = [
     ("FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY", true, Honoured),
     ("FF_USE_ADAPTIVE_REQUEST_CONCURRENCY", true, Honoured),
     ("FF_DISABLE_AUTOMATIC_TOKEN_ROTATION", false, Honoured),
-    ("FF_EXPORT_HIGH_CARDINALITY_METRICS", false, Ignored("the time of each phase is in the log of the runner")),
+    ("FF_EXPORT_HIGH_CARDINALITY_METRICS", false, Honoured),
     ("FF_USE_JOB_ROUTER", false, Ignored("jobs come from the instance itself")),
     ("FF_ENABLE_JOB_INPUTS_INTERPOLATION", true, Ignored("jobs with inputs are refused")),
     ("FF_SCRIPT_TO_STEP_MIGRATION", false, Ignored("there is no step-runner")),

@@ -17,7 +17,7 @@ use pipglr_protocol::info::Info;
 use pipglr_protocol::job_request::JobRequest;
 use pipglr_protocol::payload::JobPayload;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 /// Polls for one `[[runners]]` entry of one version of the configuration.
@@ -79,7 +79,27 @@ impl Poller {
     pub(super) async fn run(self) {
         // More than `concurrent` requests could never hold a slot.
         let loops = self.want.requests.min(self.config.concurrent);
-        futures_util::future::join_all((0..loops).map(|_| self.ask_for_jobs())).await;
+        let asking = futures_util::future::join_all((0..loops).map(|_| self.ask_for_jobs()));
+        tokio::select! {
+            _ = asking => {}
+            () = self.count_turns() => {}
+        }
+    }
+
+    /// Counts what gitlab-runner counts each time it offers the runner to a worker.
+    async fn count_turns(&self) {
+        let mut turns = tokio::time::interval(self.config.check_interval());
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        turns.tick().await;
+        loop {
+            turns.tick().await;
+            if self.pause().is_some() {
+                let system_id = &self.shared.options.system_id;
+                self.shared.metrics.runner_not_fed(&self.runner, system_id);
+            } else {
+                self.shared.slots.turn(&self.want);
+            }
+        }
     }
 
     async fn ask_for_jobs(&self) {

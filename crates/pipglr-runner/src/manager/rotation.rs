@@ -3,7 +3,7 @@
 //! Compat: gitlab-runner commands/multi.go. There a runner with `FF_DISABLE_AUTOMATIC_TOKEN_ROTATION` ends it for all.
 
 use crate::config::file::ConfigFile;
-use crate::config::{Config, NewToken, RunnerConfig, TokenStore};
+use crate::config::{Config, NewToken, ReloadCounts, RunnerConfig, TokenStore};
 use crate::registration;
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -25,6 +25,22 @@ pub struct Rotation {
     pub config_file: PathBuf,
     /// Makes the configuration be read again.
     pub reload: Arc<Notify>,
+    pub counts: Arc<ReloadCounts>,
+}
+
+/// Where a new token was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptIn {
+    pub state_directory: bool,
+    pub config_file: bool,
+}
+
+impl KeptIn {
+    /// Whether it was kept at all.
+    #[must_use]
+    pub fn anything(self) -> bool {
+        self.state_directory || self.config_file
+    }
 }
 
 impl Rotation {
@@ -72,7 +88,8 @@ impl Rotation {
                 return false;
             }
         };
-        keep(&self.tokens, &self.config_file, runner, &new);
+        let kept = keep(&self.tokens, &self.config_file, runner, &new);
+        self.counts.written(kept.config_file);
         tracing::info!(
             runner = short,
             expires_at = new.expires_at,
@@ -84,7 +101,7 @@ impl Rotation {
 }
 
 /// Writes a new token to wherever it can be written.
-pub fn keep(tokens: &TokenStore, config_file: &std::path::Path, runner: &RunnerConfig, new: &NewToken) -> bool {
+pub fn keep(tokens: &TokenStore, config_file: &std::path::Path, runner: &RunnerConfig, new: &NewToken) -> KeptIn {
     let short = runner.token.short();
     let stored = tokens.replace(&runner.token, new);
     let written = ConfigFile::open(config_file).and_then(|mut file| {
@@ -108,7 +125,10 @@ pub fn keep(tokens: &TokenStore, config_file: &std::path::Path, runner: &RunnerC
         }
         (Ok(()), Ok(())) => {}
     }
-    stored.is_ok() || written.is_ok()
+    KeptIn {
+        state_directory: stored.is_ok(),
+        config_file: written.is_ok(),
+    }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

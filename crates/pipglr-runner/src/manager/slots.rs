@@ -24,6 +24,14 @@ struct State {
     runners: BTreeMap<Secret, OfRunner>,
     waiting: VecDeque<Waiting>,
     numbers: Vec<Taken>,
+    operations: Operations,
+}
+
+/// How often slots came and went with `concurrent`, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Operations {
+    pub(crate) started: u64,
+    pub(crate) stopped: u64,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -90,7 +98,7 @@ pub(crate) struct Usage {
     pub(crate) requests: usize,
     /// Requests that may be made at the same time right now.
     pub(crate) allowed_requests: u32,
-    /// Times a request had to wait for another one.
+    /// Turns at which as many requests were on their way as may be.
     pub(crate) refused: u64,
 }
 
@@ -103,12 +111,22 @@ impl Slots {
             runners: BTreeMap::new(),
             waiting: VecDeque::new(),
             numbers: Vec::new(),
+            operations: Operations {
+                started: concurrent.into(),
+                stopped: 0,
+            },
         })))
     }
 
     /// Changes how many jobs may run.
     pub(crate) fn set_concurrent(&self, concurrent: u32) {
-        self.change(|s| s.concurrent = usize::try_from(concurrent).unwrap_or(usize::MAX));
+        let concurrent = usize::try_from(concurrent).unwrap_or(usize::MAX);
+        self.change(|s| {
+            let count = |slots: usize| u64::try_from(slots).unwrap_or(u64::MAX);
+            s.operations.started += count(concurrent.saturating_sub(s.concurrent));
+            s.operations.stopped += count(s.concurrent.saturating_sub(concurrent));
+            s.concurrent = concurrent;
+        });
     }
 
     /// Waits for a slot. Cancel safe.
@@ -123,6 +141,23 @@ impl Slots {
     pub(crate) fn has_spare(&self) -> bool {
         let state = self.state();
         state.used < state.concurrent
+    }
+
+    /// How often slots came and went.
+    pub(crate) fn operations(&self) -> Operations {
+        self.state().operations
+    }
+
+    /// The turn of a runner came by: counts it if the runner may not ask only because its requests are on their way.
+    ///
+    /// Compat: gitlab-runner commands/builds_helper.go `acquireRequest`: once every `check_interval`, if a worker is free.
+    pub(crate) fn turn(&self, want: &Want) {
+        let mut state = self.state();
+        let has_worker = state.used < state.concurrent;
+        let runner = state.runners.entry(want.token.clone()).or_default();
+        if has_worker && runner.may_hold(want) && !runner.may_ask(want) {
+            runner.refused += 1;
+        }
     }
 
     /// Numbers of one runner.
@@ -224,18 +259,23 @@ impl State {
 
     fn take(&mut self, want: &Want) -> bool {
         let runner = self.runners.entry(want.token.clone()).or_default();
-        let has_slot = want.limit == 0 || runner.slots < usize::try_from(want.limit).unwrap_or(usize::MAX);
-        let may_ask = runner.requests < usize::try_from(want.allowed_requests(runner.appetite)).unwrap_or(usize::MAX);
-        if has_slot && !may_ask {
-            runner.refused += 1;
-        }
-        let free = has_slot && may_ask && self.used < self.concurrent;
+        let free = runner.may_hold(want) && runner.may_ask(want) && self.used < self.concurrent;
         if free {
             runner.slots += 1;
             runner.requests += 1;
             self.used += 1;
         }
         free
+    }
+}
+
+impl OfRunner {
+    fn may_hold(&self, want: &Want) -> bool {
+        want.limit == 0 || self.slots < usize::try_from(want.limit).unwrap_or(usize::MAX)
+    }
+
+    fn may_ask(&self, want: &Want) -> bool {
+        self.requests < usize::try_from(want.allowed_requests(self.appetite)).unwrap_or(usize::MAX)
     }
 }
 
@@ -393,6 +433,45 @@ mod tests {
             slots.acquire(&two).now_or_never().is_some(),
             "the job does not count as a request"
         );
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_refused_only_by_requests_on_their_way() {
+        let (slots, one) = (
+            Slots::new(2),
+            Want {
+                requests: 1,
+                ..want("a", 0)
+            },
+        );
+        let refused = || slots.usage(&one).refused;
+        slots.turn(&one);
+        assert_eq!(refused(), 0, "it could ask");
+        let mut first = slots.acquire(&one).await;
+        assert!(slots.acquire(&one).now_or_never().is_none());
+        assert_eq!(refused(), 0, "waiting alone is no turn");
+        slots.turn(&one);
+        slots.turn(&one);
+        assert_eq!(refused(), 2);
+        first.answered(Answered::Job);
+        let _second = slots.acquire(&one).await;
+        slots.turn(&one);
+        assert_eq!(refused(), 2, "no worker is free");
+        slots.turn(&Want {
+            limit: 1,
+            ..one.clone()
+        });
+        assert_eq!(refused(), 2, "the limit is reached");
+    }
+
+    #[test]
+    fn slots_that_come_and_go_are_counted() {
+        let slots = Slots::new(3);
+        for concurrent in [5, 1, 1, 2] {
+            slots.set_concurrent(concurrent);
+        }
+        let counted = slots.operations();
+        assert_eq!((counted.started, counted.stopped), (6, 4));
     }
 
     #[tokio::test]

@@ -51,6 +51,7 @@ pub(super) async fn supervise(job: Arrived, world: World, shared: &Shared) {
         .await
         .is_err()
     {
+        metrics::count_panic();
         tracing::error!(job_id = api.id().0, "bug in pipglr: a job's task panicked");
         report_without_log(&api).await;
     }
@@ -63,6 +64,7 @@ async fn run_logged(arrived: Arrived, world: World, shared: &Shared) {
     let (job_id, project) = (payload.id.0, payload.job_info.project_full_path.clone());
     let system_id = &shared.options.system_id;
     let counted = shared.metrics.job_began(&runner, system_id, &payload, &progress);
+    let exports_stages = plan::flag_of(job, "FF_EXPORT_HIGH_CARDINALITY_METRICS");
     let (short, name) = (runner.token.short(), &payload.job_info.name);
     let record = match arrived {
         Arrived::New(job) => {
@@ -79,6 +81,7 @@ async fn run_logged(arrived: Arrived, world: World, shared: &Shared) {
         duration: record.duration,
         failure: record.failure_reason.as_ref(),
         phases: &phases,
+        exports_stages,
     };
     shared.metrics.job_ended(&runner, system_id, &ended);
     drop(counted);

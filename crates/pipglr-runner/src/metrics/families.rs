@@ -26,7 +26,7 @@ const PHASE: &[f64] = &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600
 
 /// All families, in the order they are shown.
 #[rustfmt::skip]
-pub(super) const FAMILIES: [(&str, Type, &str); 32] = [
+pub(super) const FAMILIES: [(&str, Type, &str); 39] = [
     ("gitlab_runner_version_info", Type::Gauge, "Which program this is."),
     ("gitlab_runner_process_state_info", Type::Gauge, "The state of the process."),
     ("gitlab_runner_errors_total", Type::Counter, "Lines of the log by level."),
@@ -34,12 +34,16 @@ pub(super) const FAMILIES: [(&str, Type, &str); 32] = [
     ("gitlab_runner_limit", Type::Gauge, "The key `limit`."),
     ("gitlab_runner_configuration_loaded_total", Type::Counter, "Times the configuration was read."),
     ("gitlab_runner_configuration_loading_error_total", Type::Counter, "Times it could not be used."),
+    ("gitlab_runner_configuration_saved_total", Type::Counter, "Times the configuration was written."),
+    ("gitlab_runner_configuration_saving_error_total", Type::Counter, "Times it could not be written."),
+    ("gitlab_runner_worker_slot_operations_total", Type::Counter, "Slots that came and went with `concurrent`."),
     ("gitlab_runner_worker_slots_number", Type::Gauge, "Jobs that may run at the same time."),
     ("gitlab_runner_worker_feeds_total", Type::Counter, "Requests for jobs that were begun."),
+    ("gitlab_runner_worker_feed_failures_total", Type::Counter, "Turns at which a refused runner was passed over."),
     ("gitlab_runner_worker_health_check_failures_total", Type::Counter, "Times a refused runner was left alone."),
     ("gitlab_runner_worker_processing_failures_total", Type::Counter, "Jobs and requests that failed."),
     ("gitlab_runner_request_concurrency", Type::Gauge, "Requests for jobs on their way."),
-    ("gitlab_runner_request_concurrency_exceeded_total", Type::Counter, "Requests that had to wait for another one."),
+    ("gitlab_runner_request_concurrency_exceeded_total", Type::Counter, "Turns at which as many requests were on their way as may be."),
     ("gitlab_runner_request_concurrency_hard_limit", Type::Gauge, "The key `request_concurrency`."),
     ("gitlab_runner_request_concurrency_adaptive_limit", Type::Gauge, "Requests that are worth it at the moment."),
     ("gitlab_runner_request_concurrency_used_limit", Type::Gauge, "Requests that may be made at the same time."),
@@ -49,6 +53,9 @@ pub(super) const FAMILIES: [(&str, Type, &str); 32] = [
     ("gitlab_runner_failed_jobs_total", Type::Counter, "Jobs that failed."),
     ("gitlab_runner_job_duration_seconds", Type::Histogram, "How long jobs took."),
     ("gitlab_runner_job_queue_duration_seconds", Type::Histogram, "How long jobs waited for a runner."),
+    ("gitlab_runner_job_queue_size", Type::Gauge, "Jobs waiting, as told with the last job."),
+    ("gitlab_runner_job_queue_depth", Type::Gauge, "Depth of the queue, as told with the last job."),
+    ("gitlab_runner_job_stage_duration_seconds", Type::Histogram, "How long the stages of jobs took."),
     ("pipglr_job_phase_seconds", Type::Histogram, "How long the phases of jobs took."),
     ("gitlab_runner_api_request_statuses_total", Type::Counter, "Answers of the coordinator."),
     ("gitlab_runner_api_request_duration_seconds", Type::Histogram, "How long the coordinator took."),
@@ -65,7 +72,7 @@ pub(super) const FAMILIES: [(&str, Type, &str); 32] = [
 pub(super) fn buckets(name: &str) -> &'static [f64] {
     match name {
         "gitlab_runner_job_duration_seconds" => JOB,
-        "gitlab_runner_job_queue_duration_seconds" => QUEUE,
+        "gitlab_runner_job_queue_duration_seconds" | "gitlab_runner_job_stage_duration_seconds" => QUEUE,
         "gitlab_runner_api_request_duration_seconds" => CALL,
         _ => PHASE,
     }

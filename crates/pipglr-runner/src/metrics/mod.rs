@@ -27,11 +27,17 @@ use tokio::sync::watch;
 
 static ERRORS: AtomicU64 = AtomicU64::new(0);
 static WARNINGS: AtomicU64 = AtomicU64::new(0);
+static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// Counts a line of the operator's log.
 pub fn count_log_line(is_error: bool) {
     let counter = if is_error { &ERRORS } else { &WARNINGS };
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Counts a panic that ended a job.
+pub(crate) fn count_panic() {
+    PANICS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Label names and values, in the order they are shown.
@@ -48,6 +54,7 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Tables {
     counters: BTreeMap<(&'static str, Labels), u64>,
+    gauges: BTreeMap<(&'static str, Labels), f64>,
     histograms: BTreeMap<(&'static str, Labels), Histogram>,
     jobs: BTreeMap<u64, RunningJob>,
     next: u64,
@@ -107,6 +114,8 @@ pub(crate) struct EndedJob<'a> {
     pub(crate) duration: Duration,
     pub(crate) failure: Option<&'a FailureReason>,
     pub(crate) phases: &'a [PhaseTime],
+    /// `FF_EXPORT_HIGH_CARDINALITY_METRICS`
+    pub(crate) exports_stages: bool,
 }
 
 impl Metrics {
@@ -158,6 +167,32 @@ impl Metrics {
         self.count("gitlab_runner_worker_feeds_total", runner_labels(runner, system_id));
     }
 
+    /// A runner was passed over at its turn because it rests.
+    pub(crate) fn runner_not_fed(&self, runner: &RunnerConfig, system_id: &str) {
+        let labels = runner_labels(runner, system_id);
+        self.count("gitlab_runner_worker_feed_failures_total", labels);
+    }
+
+    /// Counters of configured runners are shown before there is anything to count.
+    fn show_runners(&self) {
+        let mut tables = self.tables();
+        let Some(view) = tables.view.clone() else {
+            return;
+        };
+        for runner in view.configs.borrow().runners.iter().filter(|r| !r.token.is_empty()) {
+            let labels = runner_labels(runner, &view.system_id);
+            for name in SHOWN_AT_ONCE {
+                tables.counters.entry((name, labels.clone())).or_default();
+            }
+            for failure in ["job_failure", "no_free_executor", "other"] {
+                let mut of_kind = vec![("failure_type", failure.to_owned())];
+                of_kind.extend(labels.clone());
+                let name = "gitlab_runner_worker_processing_failures_total";
+                tables.counters.entry((name, of_kind)).or_default();
+            }
+        }
+    }
+
     /// A runner was left alone because the coordinator refuses it.
     pub(crate) fn runner_unhealthy(&self, runner: &RunnerConfig, system_id: &str) {
         let labels = runner_labels(runner, system_id);
@@ -187,10 +222,16 @@ impl Metrics {
         let seconds = job.job_info.time_in_queue_seconds;
         self.observe("gitlab_runner_job_queue_duration_seconds", queue, seconds);
         let mut tables = self.tables();
+        for (name, value) in [
+            ("gitlab_runner_job_queue_size", job.job_info.queue_size),
+            ("gitlab_runner_job_queue_depth", job.job_info.queue_depth),
+        ] {
+            tables.gauges.insert((name, labels.clone()), gauge(value));
+        }
         let key = tables.next;
         tables.next += 1;
         let running = RunningJob {
-            url: format!("{}/-/jobs/{}", runner.url.trim_end_matches('/'), job.id.0),
+            url: job_url(runner, job),
             runner: labels,
             began: Instant::now(),
             progress: progress.clone(),
@@ -221,7 +262,13 @@ impl Metrics {
         for phase in ended.phases {
             let mut of_phase = labels.clone();
             of_phase.push(("phase", phase.phase.clone()));
-            self.observe("pipglr_job_phase_seconds", of_phase, phase.duration.as_secs_f64());
+            let seconds = phase.duration.as_secs_f64();
+            self.observe("pipglr_job_phase_seconds", of_phase, seconds);
+            if ended.exports_stages {
+                let mut of_stage = labels.clone();
+                of_stage.push(("stage", phase.phase.clone()));
+                self.observe("gitlab_runner_job_stage_duration_seconds", of_stage, seconds);
+            }
         }
         let mut of_job = labels;
         of_job.push(("mode", MODE.to_owned()));
@@ -231,6 +278,27 @@ impl Metrics {
             ended.duration.as_secs_f64(),
         );
     }
+}
+
+const SHOWN_AT_ONCE: [&str; 2] = [
+    "gitlab_runner_worker_feeds_total",
+    "gitlab_runner_worker_feed_failures_total",
+];
+
+/// Where a person looks at the job.
+///
+/// Compat: gitlab-runner common/spec `JobURL`.
+fn job_url(runner: &RunnerConfig, job: &pipglr_protocol::payload::JobPayload) -> String {
+    let parts = [runner.url.as_str(), &job.job_info.project_full_path, "-/jobs"];
+    let parts = parts.map(|part| part.trim_matches('/'));
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("{}/{}", parts.join("/"), job.id.0)
+}
+
+/// Queues are far shorter than the numbers that no longer fit exactly.
+#[expect(clippy::cast_precision_loss, reason = "see above")]
+fn gauge(value: i64) -> f64 {
+    value as f64
 }
 
 /// Scripts are run as such; there is no step-runner.

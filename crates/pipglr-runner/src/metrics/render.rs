@@ -1,11 +1,11 @@
 //! The text format that Prometheus reads, and the list of running jobs.
 
 use super::families::{FAMILIES, Type};
-use super::{ERRORS, Labels, Metrics, Tables, View, process, runner_labels};
+use super::{ERRORS, Labels, Metrics, PANICS, Tables, View, WARNINGS, process, runner_labels};
 use crate::manager::slots::Want;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 type Values = BTreeMap<&'static str, Vec<(Labels, f64)>>;
 
@@ -13,6 +13,7 @@ impl Metrics {
     /// Everything, as text.
     #[must_use]
     pub fn render(&self) -> String {
+        self.show_runners();
         let values = self.values();
         let tables = self.tables();
         let mut text = String::new();
@@ -62,27 +63,32 @@ impl Metrics {
         for (name, value) in process::gauges() {
             set(name, Vec::new(), value);
         }
-        for (level, counter) in [("error", &ERRORS), ("warning", &super::WARNINGS)] {
+        let read = |counter: &AtomicU64| number(counter.load(Ordering::Relaxed));
+        // What is fatal ends the process before anybody could ask.
+        let fatal = AtomicU64::new(0);
+        for (level, counter) in [
+            ("panic", &PANICS),
+            ("fatal", &fatal),
+            ("error", &ERRORS),
+            ("warning", &WARNINGS),
+        ] {
             let labels = vec![("level", level.to_owned())];
-            set(
-                "gitlab_runner_errors_total",
-                labels,
-                number(counter.load(Ordering::Relaxed)),
-            );
+            set("gitlab_runner_errors_total", labels, read(counter));
         }
-        let (loaded, failed) = (&self.reloads.loaded, &self.reloads.failed);
-        set(
-            "gitlab_runner_configuration_loaded_total",
-            Vec::new(),
-            number(loaded.load(Ordering::Relaxed)),
-        );
-        set(
-            "gitlab_runner_configuration_loading_error_total",
-            Vec::new(),
-            number(failed.load(Ordering::Relaxed)),
-        );
+        let file = &self.reloads;
+        for (name, counter) in [
+            ("gitlab_runner_configuration_loaded_total", &file.loaded),
+            ("gitlab_runner_configuration_loading_error_total", &file.failed),
+            ("gitlab_runner_configuration_saved_total", &file.saved),
+            ("gitlab_runner_configuration_saving_error_total", &file.not_saved),
+        ] {
+            set(name, Vec::new(), read(counter));
+        }
         set("gitlab_runner_version_info", version_labels(), 1.0);
         let tables = self.tables();
+        for ((name, labels), value) in &tables.gauges {
+            set(name, labels.clone(), *value);
+        }
         let mut jobs: BTreeMap<Labels, f64> = BTreeMap::new();
         for job in tables.jobs.values() {
             let (stage, executor_stage) = stages(job.progress.current().as_deref());
@@ -123,6 +129,11 @@ fn of_manager(view: &View) -> Vec<(Labels, &'static str, f64)> {
             f64::from(config.concurrent),
         ),
     ];
+    let counted = view.slots.operations();
+    for (operation, count) in [("started", counted.started), ("stopped", counted.stopped)] {
+        let labels = vec![("operation", operation.to_owned())];
+        all.push((labels, "gitlab_runner_worker_slot_operations_total", number(count)));
+    }
     for runner in config.runners.iter().filter(|r| !r.token.is_empty()) {
         let labels = runner_labels(runner, &view.system_id);
         all.push((labels.clone(), "gitlab_runner_limit", f64::from(runner.limit)));

@@ -1,97 +1,15 @@
 //! The manager: how it asks for jobs, how many it runs, and how it stops.
 
-use crate::support::{PATIENCE, SYSTEM_ID, requests};
+use crate::house::{House, SECOND_RUNNER, ended, job};
+use crate::support::{SYSTEM_ID, requests};
 use pipglr_runner::config::parse_config;
 use pipglr_runner::containers::{Engine, EngineSettings};
-use pipglr_runner::manager::{self, Ended, ManagerOptions, Shutdown, ShutdownLevel};
+use pipglr_runner::manager::{self, Ended, ManagerOptions, ShutdownLevel};
 use pipglr_testkit::Gate;
-use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, RUNNER_TOKEN};
-use pipglr_testkit::podman::{Act, FakePodman};
+use pipglr_testkit::gitlab::{Answer, Endpoint, RUNNER_TOKEN};
+use pipglr_testkit::podman::Act;
 use serde_json::json;
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
-
-const SECOND_RUNNER: &str = "glrt-t1_second0runner";
-
-struct House {
-    gitlab: FakeGitLab,
-    podman: FakePodman,
-    shutdown: Shutdown,
-    directory: TempDir,
-}
-
-type Running = JoinHandle<anyhow::Result<Ended>>;
-
-/// How the manager ended, which it does in good time.
-async fn ended(running: Running) -> Ended {
-    tokio::time::timeout(PATIENCE, running)
-        .await
-        .expect("the manager comes to an end")
-        .unwrap()
-        .unwrap()
-}
-
-fn job(id: u64) -> JobBuilder {
-    JobBuilder::new(id).without_sources().script(&["x"])
-}
-
-impl House {
-    async fn new() -> Self {
-        let gitlab = FakeGitLab::start().await;
-        gitlab.add_runner(SECOND_RUNNER);
-        let (podman, directory) = (FakePodman::start(), tempfile::tempdir().unwrap());
-        Self {
-            gitlab,
-            podman,
-            shutdown: Shutdown::default(),
-            directory,
-        }
-    }
-
-    /// Starts the manager with `global` keys and one `[[runners]]` entry for each `(token, keys)`.
-    fn start(&self, global: &str, runners: &[(&str, &str)]) -> Running {
-        let mut text = format!("check_interval = 1\n{global}\n");
-        for (token, keys) in runners {
-            let url = self.gitlab.url();
-            text.push_str(&format!(
-                "[[runners]]\nurl = \"{url}\"\ntoken = \"{token}\"\nexecutor = \"docker\"\n{keys}\n"
-            ));
-        }
-        let config = parse_config(&text, "config.toml").unwrap().config;
-        let engine = Engine::new(EngineSettings {
-            socket: self.podman.socket(),
-            ..EngineSettings::default()
-        });
-        let options = ManagerOptions {
-            state_dir: self.directory.path().to_owned(),
-            system_id: SYSTEM_ID.to_owned(),
-        };
-        tokio::spawn(manager::run(config, engine, options, self.shutdown.clone()))
-    }
-
-    /// Stops taking jobs and waits for those that run.
-    async fn stop(&self, running: Running) {
-        self.shutdown.request(ShutdownLevel::Graceful);
-        assert_eq!(ended(running).await, Ended::Clean);
-        assert_eq!(self.gitlab.record().violations, Vec::<String>::new());
-        assert_eq!(self.podman.record().violations, Vec::<String>::new());
-        assert_eq!(self.podman.containers(), Vec::<String>::new());
-        assert!(self.podman.volumes().is_empty());
-    }
-
-    async fn scripts_begun(&self, count: usize) {
-        let begun = |r: &pipglr_testkit::podman::Record| {
-            r.created
-                .iter()
-                .filter(|c| c.stages.iter().any(|s| s == "step_script"))
-                .count()
-        };
-        self.podman
-            .wait_for(&format!("{count} scripts"), |r| begun(r) >= count)
-            .await;
-    }
-}
 
 #[tokio::test]
 async fn a_job_is_asked_for_acknowledged_run_and_reported_in_this_order() {

@@ -1,116 +1,16 @@
 //! A manager whose configuration changes: runners, limits, tokens, and what its metrics say.
 
+use crate::house::{House, NEVER, SECOND_RUNNER, job, scripts};
 use crate::support::{PATIENCE, SYSTEM_ID, requests};
-use pipglr_runner::config::{ConfigSource, TokenStore};
-use pipglr_runner::containers::{Engine, EngineSettings};
-use pipglr_runner::manager::{self, Bounds, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel};
-use pipglr_runner::metrics::{self, Metrics};
+use pipglr_runner::config::ConfigSource;
+use pipglr_runner::metrics;
 use pipglr_testkit::Gate;
-use pipglr_testkit::gitlab::{Answer, Endpoint, FakeGitLab, JobBuilder, RUNNER_TOKEN};
-use pipglr_testkit::podman::{Act, FakePodman};
+use pipglr_testkit::gitlab::{Answer, Endpoint, RUNNER_TOKEN};
+use pipglr_testkit::podman::Act;
 use serde_json::json;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-
-const SECOND_RUNNER: &str = "glrt-t1_second0runner";
-/// Nobody looks at the file by themselves in these tests, unless they say so.
-const NEVER: Duration = Duration::from_secs(3600);
-
-struct House {
-    gitlab: FakeGitLab,
-    podman: FakePodman,
-    directory: TempDir,
-    shutdown: Shutdown,
-    reload: Arc<Notify>,
-    metrics: Arc<Metrics>,
-}
-
-impl House {
-    async fn new() -> Self {
-        let gitlab = FakeGitLab::start().await;
-        gitlab.add_runner(SECOND_RUNNER);
-        Self {
-            gitlab,
-            podman: FakePodman::start(),
-            directory: tempfile::tempdir().unwrap(),
-            shutdown: Shutdown::default(),
-            reload: Arc::default(),
-            metrics: Arc::default(),
-        }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.directory.path().join("config.toml")
-    }
-
-    /// Writes global keys and one entry for each `(token, keys)`.
-    fn write(&self, global: &str, runners: &[(&str, &str)]) {
-        let mut text = format!("check_interval = 1\n{global}\n");
-        for (token, keys) in runners {
-            let url = self.gitlab.url();
-            text.push_str(&format!("[[runners]]\nurl = \"{url}\"\ntoken = \"{token}\"\n{keys}\n"));
-        }
-        std::fs::write(self.file(), text).unwrap();
-    }
-
-    fn start(&self, interval: Duration) -> JoinHandle<anyhow::Result<Ended>> {
-        let mut source = ConfigSource::new(&self.file(), self.directory.path());
-        let config = source.load().unwrap().config;
-        let reloads = self.metrics.reloads.clone();
-        let following = Following {
-            configs: source.follow(config, interval, self.reload.clone(), reloads),
-            rotation: Some(Rotation {
-                tokens: TokenStore::new(self.directory.path()),
-                config_file: self.file(),
-                reload: self.reload.clone(),
-            }),
-            metrics: self.metrics.clone(),
-            bounds: Bounds::default(),
-        };
-        let engine = Engine::new(EngineSettings {
-            socket: self.podman.socket(),
-            ..EngineSettings::default()
-        });
-        let options = ManagerOptions {
-            state_dir: self.directory.path().to_owned(),
-            system_id: SYSTEM_ID.to_owned(),
-        };
-        tokio::spawn(manager::run_following(
-            following,
-            engine,
-            options,
-            self.shutdown.clone(),
-        ))
-    }
-
-    async fn stop(&self, running: JoinHandle<anyhow::Result<Ended>>) {
-        self.shutdown.request(ShutdownLevel::Graceful);
-        let ended = tokio::time::timeout(PATIENCE, running).await.expect("it ends");
-        assert_eq!(ended.unwrap().unwrap(), Ended::Clean);
-        assert_eq!(self.gitlab.record().violations, Vec::<String>::new());
-    }
-
-    async fn asked(&self, token: &'static str, more_than: usize) {
-        self.gitlab
-            .wait_for("another request", move |r| requests(r, token) > more_than)
-            .await;
-    }
-}
-
-fn job(id: u64) -> JobBuilder {
-    JobBuilder::new(id).without_sources().script(&["x"])
-}
-
-fn begun(record: &pipglr_testkit::podman::Record) -> usize {
-    let has_script = |stages: &[String]| stages.iter().any(|s| s == "step_script");
-    record.created.iter().filter(|c| has_script(&c.stages)).count()
-}
 
 #[tokio::test]
 async fn runners_come_and_go_while_jobs_run() {
@@ -121,12 +21,12 @@ async fn runners_come_and_go_while_jobs_run() {
         .on_stage("step_script", [Act::WaitFor(gate.clone()), Act::out("done\n")]);
     house.write("concurrent = 4", &[(RUNNER_TOKEN, "")]);
     house.gitlab.queue_for(RUNNER_TOKEN, job(1));
-    let running = house.start(NEVER);
-    house.podman.wait_for("the first job", |r| begun(r) == 1).await;
+    let running = house.follow(NEVER);
+    house.podman.wait_for("the first job", |r| scripts(r) == 1).await;
     house.write("concurrent = 4", &[(SECOND_RUNNER, "")]);
     house.reload.notify_one();
     house.gitlab.queue_for(SECOND_RUNNER, job(2));
-    house.podman.wait_for("the second job", |r| begun(r) == 2).await;
+    house.podman.wait_for("the second job", |r| scripts(r) == 2).await;
     let before = requests(&house.gitlab.record(), RUNNER_TOKEN);
     gate.open();
     for id in [1, 2] {
@@ -150,7 +50,7 @@ async fn concurrent_and_limit_change_without_a_restart() {
         house.gitlab.queue(job(id));
     }
     house.write("concurrent = 1", &[(RUNNER_TOKEN, "limit = 1")]);
-    let running = house.start(NEVER);
+    let running = house.follow(NEVER);
     for (global, keys, jobs) in [
         ("concurrent = 1", "limit = 1", 1),
         ("concurrent = 9", "limit = 2", 2),
@@ -158,7 +58,7 @@ async fn concurrent_and_limit_change_without_a_restart() {
     ] {
         house.write(global, &[(RUNNER_TOKEN, keys)]);
         house.reload.notify_one();
-        house.podman.wait_for("the jobs", |r| begun(r) == jobs).await;
+        house.podman.wait_for("the jobs", |r| scripts(r) == jobs).await;
     }
     gate.open();
     for id in 1..5 {
@@ -166,13 +66,22 @@ async fn concurrent_and_limit_change_without_a_restart() {
     }
     house.stop(running).await;
     assert_eq!(house.gitlab.record().most_jobs, 3);
+    let text = house.metrics.render();
+    let who = format!("{{runner=\"fake0runn\",runner_name=\"\",system_id=\"{SYSTEM_ID}\"}}");
+    for line in [
+        "gitlab_runner_worker_slot_operations_total{operation=\"started\"} 9".to_owned(),
+        "gitlab_runner_worker_slot_operations_total{operation=\"stopped\"} 6".to_owned(),
+        format!("gitlab_runner_worker_feed_failures_total{who} 0"),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\nis not in\n{text}");
+    }
 }
 
 #[tokio::test]
 async fn a_changed_file_is_noticed_and_one_with_an_error_changes_nothing() {
     let house = House::new().await;
     house.write("", &[(RUNNER_TOKEN, "")]);
-    let running = house.start(Duration::from_millis(20));
+    let running = house.follow(Duration::from_millis(20));
     house.asked(RUNNER_TOKEN, 0).await;
     std::fs::write(house.file(), "concurrent = [\n").unwrap();
     wait_for_metric(&house, "gitlab_runner_configuration_loading_error_total 1").await;
@@ -204,7 +113,7 @@ async fn a_token_is_exchanged_before_it_expires() {
     house
         .gitlab
         .answer(Endpoint::ResetToken, Answer::status(201).json(&answer).applied());
-    let running = house.start(NEVER);
+    let running = house.follow(NEVER);
     let wanted = next.clone();
     house
         .gitlab
@@ -212,6 +121,11 @@ async fn a_token_is_exchanged_before_it_expires() {
         .await;
     house.stop(running).await;
     assert_eq!(house.gitlab.record().count(Endpoint::ResetToken), 1);
+    let metrics = house.metrics.render();
+    assert!(
+        metrics.contains("gitlab_runner_configuration_saved_total 1\n"),
+        "{metrics}"
+    );
     let text = std::fs::read_to_string(house.file()).unwrap();
     assert!(text.contains(&format!("token = \"{next}\"")), "{text}");
     assert!(
@@ -234,7 +148,7 @@ async fn a_refused_exchange_keeps_the_old_token() {
     let house = House::new().await;
     house.write("", &[(RUNNER_TOKEN, "token_expires_at = 2020-02-01T00:00:00Z")]);
     house.gitlab.answer(Endpoint::ResetToken, Answer::status(403));
-    let running = house.start(NEVER);
+    let running = house.follow(NEVER);
     house
         .gitlab
         .wait_for("the exchange", |r| r.count(Endpoint::ResetToken) == 1)
@@ -267,8 +181,8 @@ async fn metrics_and_running_jobs_are_served() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(metrics::serve(listener, house.metrics.clone()));
-    let running = house.start(NEVER);
-    house.podman.wait_for("the job", |r| begun(r) == 1).await;
+    let running = house.follow(NEVER);
+    house.podman.wait_for("the job", |r| scripts(r) == 1).await;
     let who = format!("runner=\"fake0runn\",runner_name=\"one\",system_id=\"{SYSTEM_ID}\"");
     let text = get(address, "GET /metrics").await;
     for line in [
@@ -327,7 +241,7 @@ async fn several_requests_may_be_on_their_way() {
         .answer_times(Endpoint::JobRequest, 2, Answer::usual().held(&gate));
     let flags = "request_concurrency = 2\nfeature_flags = { FF_USE_ADAPTIVE_REQUEST_CONCURRENCY = false }";
     house.write("concurrent = 5", &[(RUNNER_TOKEN, flags)]);
-    let running = house.start(NEVER);
+    let running = house.follow(NEVER);
     house.asked(RUNNER_TOKEN, 1).await;
     gate.open();
     house.stop(running).await;
@@ -339,7 +253,7 @@ async fn after_a_job_a_strict_interval_passes_too() {
         let house = House::new().await;
         house.write("concurrent = 5", &[(RUNNER_TOKEN, keys)]);
         house.gitlab.queue(job(1));
-        let running = house.start(NEVER);
+        let running = house.follow(NEVER);
         house.asked(RUNNER_TOKEN, 1).await;
         house.gitlab.finished(1).await;
         house.stop(running).await;

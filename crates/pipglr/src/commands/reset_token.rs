@@ -84,7 +84,7 @@ async fn reset(roster: &Roster, runner: &RunnerConfig, personal: Option<&Secret>
     let new = registration::reset_token(runner, personal)
         .await
         .map_err(|error| Box::new(error) as Box<dyn Display>)?;
-    if rotation::keep(&roster.tokens, &roster.file, runner, &new) {
+    if rotation::keep(&roster.tokens, &roster.file, runner, &new).anything() {
         Ok(())
     } else {
         Err(Box::new("the new token could not be kept: register this runner again"))

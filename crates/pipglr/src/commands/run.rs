@@ -102,6 +102,7 @@ fn following(
             tokens: TokenStore::new(&args.config.state_dir()),
             config_file: args.config.config.clone(),
             reload,
+            counts: metrics.reloads.clone(),
         }),
         metrics,
         bounds: Bounds::default(),

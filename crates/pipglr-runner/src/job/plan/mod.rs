@@ -225,7 +225,7 @@ pub(super) fn variables_of(job: &AcceptedJob) -> Variables {
 }
 
 /// Whether a feature flag is on.
-pub(super) fn flag_of(job: &AcceptedJob, name: &str) -> bool {
+pub(crate) fn flag_of(job: &AcceptedJob, name: &str) -> bool {
     variables::all(job, &mut Vec::new()).flags.is_on(name)
 }
 
