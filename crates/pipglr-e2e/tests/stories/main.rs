@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the outcome is told to a person")]
 
 mod adoption;
+mod artifacts;
 mod caches;
 mod commands;
 mod debian13;
@@ -59,6 +60,7 @@ const STORIES: &[Story] = &[
     ("sources: nothing of a job's token stays", sources::credentials),
     ("jobs: images, entrypoints, users and pull policies", jobs::images),
     ("jobs: artifacts travel, a hostile tree does not", jobs::artifacts),
+    ("artifacts: reports, provenance, a link in the way", artifacts::kinds),
     (
         "jobs: cancel runs after_script, timeout ends the job",
         jobs::cancel_and_timeout,

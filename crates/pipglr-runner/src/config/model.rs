@@ -190,6 +190,8 @@ pub struct CustomBuildDirConfig {
 pub struct ArtifactConfig {
     #[serde(deserialize_with = "duration::optional", serialize_with = "duration::nanoseconds")]
     pub upload_timeout: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional", serialize_with = "duration::nanoseconds")]
+    pub response_header_timeout: Option<Duration>,
 }
 
 /// `[runners.docker]`; here it speaks of podman.

@@ -5,6 +5,7 @@
 
 use super::client::{GitLab, unreachable_error, without_credentials};
 use super::{Error, retry};
+use jiff::Timestamp;
 use pipglr_protocol::payload::JobId;
 use pipglr_protocol::{Secret, headers, paths};
 use reqwest::header::{HeaderValue, LOCATION};
@@ -23,40 +24,86 @@ pub struct UploadDescription {
     pub timeout: Duration,
 }
 
+/// Where an upload goes, and whether the job's token may go with it.
+#[derive(Debug, Clone)]
+pub struct UploadTarget {
+    url: Url,
+    trusted: bool,
+}
+
+impl UploadTarget {
+    /// Where an answer sends the same upload instead.
+    #[must_use]
+    pub fn redirected(&self, response: &Response) -> Option<Self> {
+        if !matches!(response.status().as_u16(), 307 | 308) {
+            return None;
+        }
+        let url = redirect_target(response)?;
+        // Once the token was left out, it is not brought back by a way that leads home again.
+        let trusted = self.trusted && is_same_server(&self.url, &url);
+        Some(Self { url, trusted })
+    }
+
+    /// For messages.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        without_credentials(self.url.as_str())
+    }
+}
+
+/// The same host and port, without a step from https back to http.
+fn is_same_server(from: &Url, to: &Url) -> bool {
+    from.scheme() == to.scheme()
+        && from.host() == to.host()
+        && from.port_or_known_default() == to.port_or_known_default()
+}
+
 impl GitLab {
-    /// Sends one archive; `body` is consumed, so a retry needs a new one. No retries happen here.
+    /// Where a job's artifacts go.
     ///
     /// # Errors
-    /// The coordinator cannot be reached or the body broke off.
+    /// The address of the instance is none.
+    pub fn upload_target(&self, job: JobId, description: &UploadDescription) -> Result<UploadTarget, Error> {
+        let url = self.url(&paths::job_artifacts(job));
+        let query = [
+            ("expire_in", description.expire_in.as_str()),
+            ("artifact_format", description.artifact_format.as_str()),
+            ("artifact_type", description.artifact_type.as_str()),
+        ];
+        let query = query.into_iter().filter(|(_, value)| !value.is_empty());
+        let url = Url::parse_with_params(&url, query).map_err(|e| Error::Configuration {
+            what: format!("url {:?}", without_credentials(&url)),
+            reason: e.to_string(),
+        })?;
+        Ok(UploadTarget { url, trusted: true })
+    }
+
+    /// Sends one archive; `body` is consumed, so a retry needs a new one. Neither retries nor redirects happen here.
+    ///
+    /// # Errors
+    /// The server cannot be reached or the body broke off.
     pub async fn upload_artifact(
         &self,
-        job: JobId,
+        target: &UploadTarget,
         token: &Secret,
         description: &UploadDescription,
         body: Body,
     ) -> Result<Response, Error> {
-        let url = self.url(&paths::job_artifacts(job));
-        let query: Vec<(&str, &str)> = [
-            ("expire_in", description.expire_in.as_str()),
-            ("artifact_format", description.artifact_format.as_str()),
-            ("artifact_type", description.artifact_type.as_str()),
-        ]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
+        let failed = |e: reqwest::Error| unreachable_error(target.url.as_str(), &e);
         let part = multipart::Part::stream(body)
             .file_name(description.file_name.clone())
             .mime_str("application/octet-stream")
-            .map_err(|e| unreachable_error(&url, &e))?;
-        self.http
-            .post(&url)
-            .query(&query)
-            .header(headers::JOB_TOKEN, sensitive(token))
+            .map_err(failed)?;
+        let mut request = self
+            .http
+            .post(target.url.clone())
+            .header(headers::REQUEST_ID, request_id())
             .timeout(description.timeout)
-            .multipart(multipart::Form::new().part("file", part))
-            .send()
-            .await
-            .map_err(|e| unreachable_error(&url, &e))
+            .multipart(multipart::Form::new().part("file", part));
+        if target.trusted {
+            request = request.header(headers::JOB_TOKEN, sensitive(token));
+        }
+        request.send().await.map_err(failed)
     }
 
     /// Starts a download. A redirect to another host is followed without the job's token.
@@ -65,7 +112,11 @@ impl GitLab {
     /// The coordinator cannot be reached.
     pub async fn download_artifacts(&self, job: JobId, token: &Secret, direct: bool) -> Result<Response, Error> {
         let url = self.url(&paths::job_artifacts(job));
-        let mut request = self.http.get(&url).header(headers::JOB_TOKEN, sensitive(token));
+        let mut request = self
+            .http
+            .get(&url)
+            .header(headers::REQUEST_ID, request_id())
+            .header(headers::JOB_TOKEN, sensitive(token));
         if direct {
             request = request.query(&[("direct_download", "true")]);
         }
@@ -80,13 +131,24 @@ impl GitLab {
             .await
             .map_err(|e| unreachable_error(&shown, &e))
     }
+}
 
-    /// The pause before try number `attempt + 1` of a transfer.
-    #[must_use]
-    pub fn transfer_pause(attempt: u32) -> Duration {
-        Duration::from_secs(2u64.saturating_pow(attempt - 1).min(5))
-            + Duration::from_millis(100).mul_f64(retry::jitter())
-    }
+fn request_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// The pause an answer asks for before the next try, if it does.
+pub(crate) fn asked_pause(response: &Response) -> Option<Duration> {
+    retry::asked(response.headers(), Timestamp::now())
+}
+
+/// What the server calls this request; empty if it does not say.
+pub(crate) fn correlation_id(response: &Response) -> String {
+    let id = response
+        .headers()
+        .get(headers::REQUEST_ID)
+        .and_then(|v| v.to_str().ok());
+    id.unwrap_or_default().to_owned()
 }
 
 /// Where an answer wants us to go, if it is a redirect our client did not follow by itself.
@@ -102,4 +164,26 @@ fn sensitive(token: &Secret) -> HeaderValue {
     let mut value = HeaderValue::from_str(token.expose()).unwrap_or(HeaderValue::from_static(""));
     value.set_sensitive(true);
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_server;
+    use reqwest::Url;
+
+    #[test]
+    fn the_token_stays_with_its_server() {
+        for (to, same) in [
+            ("https://gitlab.test/elsewhere?x=y", true),
+            ("https://gitlab.test:443/", true),
+            ("https://GITLAB.test/", true),
+            ("http://gitlab.test/", false),
+            ("https://gitlab.test:8443/", false),
+            ("https://gitlab.test.evil/", false),
+            ("https://storage.test/", false),
+        ] {
+            let from = Url::parse("https://gitlab.test/api/v4/jobs/1/artifacts").unwrap();
+            assert_eq!(is_same_server(&from, &Url::parse(to).unwrap()), same, "{to}");
+        }
+    }
 }

@@ -9,7 +9,8 @@ mod request;
 mod reset;
 mod retry;
 
-pub use artifacts::UploadDescription;
+pub use artifacts::{UploadDescription, UploadTarget};
+pub(crate) use artifacts::{asked_pause, correlation_id};
 pub use client::{Connection, Error, GitLab, TlsFiles};
 pub(crate) use client::{http_client, without_credentials};
 pub use job::{JobApi, Patch, PatchAnswer, StateReport, Update, UpdateAnswer};

@@ -18,18 +18,25 @@ pub(crate) fn is_retriable(status: u16) -> bool {
 
 /// The pause before try number `attempt + 1`: what the server asks for, else full jitter below a doubling bound.
 pub(super) fn pause(headers: &HeaderMap, attempt: u32, random: f64, now: Timestamp) -> Duration {
+    if let Some(asked) = asked(headers, now) {
+        return asked;
+    }
+    let bound = (FIRST_PAUSE * 2u32.saturating_pow(attempt)).min(LONGEST_PAUSE);
+    FIRST_PAUSE + (bound.saturating_sub(FIRST_PAUSE)).mul_f64(random)
+}
+
+/// The pause the server asks for, if it does.
+pub(super) fn asked(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
     let reset = text("ratelimit-resettime").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     // A time that has passed is no wish.
     let until = reset.and_then(|time| Duration::try_from(time.timestamp().duration_since(now)).ok());
     if let Some(until) = until.filter(|wait| !wait.is_zero()) {
-        return until;
+        return Some(until);
     }
-    if let Some(seconds) = text("retry-after").and_then(|v| v.parse::<u64>().ok()) {
-        return Duration::from_secs(seconds);
-    }
-    let bound = (FIRST_PAUSE * 2u32.saturating_pow(attempt)).min(LONGEST_PAUSE);
-    FIRST_PAUSE + (bound.saturating_sub(FIRST_PAUSE)).mul_f64(random)
+    text("retry-after")
+        .and_then(|v| v.parse().ok())
+        .map(Duration::from_secs)
 }
 
 /// A number in `0.0..1.0`; spreads retries of many runners, nothing depends on its quality.

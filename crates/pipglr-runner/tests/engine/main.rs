@@ -17,6 +17,7 @@ mod manager;
 mod options;
 mod outages;
 mod payload;
+mod plan_artifacts;
 mod plan_sources;
 mod registration;
 mod reload;

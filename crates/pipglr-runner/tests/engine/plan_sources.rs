@@ -9,11 +9,11 @@ use pipglr_runner::job::{JobError, SlotNumbers};
 use pipglr_testkit::gitlab::JobBuilder;
 use std::sync::Arc;
 
-const ID: u64 = 71;
+pub(crate) const ID: u64 = 71;
 /// What all jobs here have for a token.
 const TOKEN: &str = "glcbt-64_job71token";
 
-fn job(variables: &[(&str, &str)], change: impl FnOnce(&mut AcceptedJob)) -> AcceptedJob {
+pub(crate) fn job(variables: &[(&str, &str)], change: impl FnOnce(&mut AcceptedJob)) -> AcceptedJob {
     let builder = JobBuilder::new(ID)
         .script(&["true"])
         .variable("CI_PROJECT_PATH", "group/project");

@@ -101,14 +101,13 @@ fn octets(bytes: &[u8]) -> Reply {
     }
 }
 
-/// The query, percent-decoded.
+/// The query, decoded as forms are.
 fn query_of(request: &Request) -> BTreeMap<String, String> {
     let query = request.path.split_once('?').map_or("", |(_, q)| q);
     let pairs = query
         .split('&')
         .filter(|p| !p.is_empty())
         .map(|p| p.split_once('=').unwrap_or((p, "")));
-    pairs
-        .map(|(k, v)| (crate::podman::decode(k), crate::podman::decode(v)))
-        .collect()
+    let decode = |text: &str| crate::podman::decode(&text.replace('+', " "));
+    pairs.map(|(k, v)| (decode(k), decode(v))).collect()
 }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
+mod artifacts;
 mod clean_up;
 mod credentials;
 mod sources;

@@ -48,7 +48,7 @@ pub(super) const KEYS: [Key; 69] = [
     honoured("runners.custom_build_dir.enabled", Kind::Switch, "jobs may set `GIT_CLONE_PATH`, unless false"),
     honoured("runners.artifact", Kind::Table, "how artifacts are uploaded"),
     honoured("runners.artifact.upload_timeout", Kind::Duration, "longest time of one upload; one hour if missing"),
-    ignored("runners.artifact.response_header_timeout", Kind::Duration, "`upload_timeout` bounds an upload"),
+    honoured("runners.artifact.response_header_timeout", Kind::Duration, "longest time between the end of an upload and its answer; ten minutes if missing"),
     ignored("runners.referees", Kind::Table, "job containers are not measured"),
     ignored("runners.referees.metrics", Kind::Table, "job containers are not measured"),
     ignored("runners.referees.metrics.prometheus_address", Kind::Text, "job containers are not measured"),

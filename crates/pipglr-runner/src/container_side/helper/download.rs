@@ -1,41 +1,48 @@
 //! `download_artifacts`: unpacks archives of earlier jobs into the project directory.
 
-use super::PhaseFailed;
 use super::plan::{CoordinatorAccess, Download, DownloadsPlan};
-use crate::container_side::notice;
-use crate::gitlab::{Connection, GitLab, TlsFiles};
+use super::selection::describe;
+use super::{Environment, PhaseFailed};
+use crate::container_side::notice::{self, Weight};
+use crate::gitlab::{Connection, GitLab, TlsFiles, asked_pause, correlation_id};
 use anyhow::Context as _;
 use pipglr_archive::{ExtractNote, ExtractOptions};
+use reqwest::{Response, StatusCode};
+use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Tries of one download.
 ///
-/// Compat: gitlab-runner commands/helpers/artifacts_downloader.go.
+/// Compat: gitlab-runner commands/helpers/artifacts_downloader.go (messages, tries).
 const TRIES: u32 = 3;
-const PAUSE: Duration = Duration::from_secs(1);
 
-/// What came of one try.
-enum Tried {
-    Done,
+/// Why one try did not bring the archive.
+enum Failed {
     /// Another try will not help.
     Final(String),
-    Again(String),
+    Again {
+        reason: String,
+        /// Before the next try, if the server asks for it.
+        pause: Option<Duration>,
+    },
 }
 
-pub(super) async fn run(plan: &DownloadsPlan) -> Result<(), PhaseFailed> {
+pub(super) async fn run(plan: &DownloadsPlan, environment: &Environment) -> Result<(), PhaseFailed> {
     let gitlab = connect(&plan.coordinator)?;
     if let Err(error) = std::fs::create_dir_all(&plan.project_dir) {
-        notice::error(&format!("create {}: {error}", plan.project_dir));
-        return Err(PhaseFailed(1));
+        return Err(give_up(&format!("create {}: {error}", plan.project_dir)));
     }
     for download in &plan.downloads {
         notice::info(&format!(
             "Downloading artifacts for {} ({})...",
             download.name, download.job
         ));
-        one(plan, download, &gitlab).await?;
+        let archive = fetch(plan, download, environment, &gitlab).await?;
+        extract(archive, PathBuf::from(&plan.project_dir))
+            .await
+            .map_err(|error| give_up(&format!("unpack artifacts of {}: {error:#}", download.name)))?;
     }
     Ok(())
 }
@@ -57,78 +64,124 @@ pub(super) fn connect(access: &CoordinatorAccess) -> Result<GitLab, PhaseFailed>
     })
 }
 
-async fn one(plan: &DownloadsPlan, download: &Download, gitlab: &GitLab) -> Result<(), PhaseFailed> {
-    for attempt in 1..=TRIES {
+/// The archive of one job, on disk.
+async fn fetch(
+    plan: &DownloadsPlan,
+    download: &Download,
+    environment: &Environment,
+    gitlab: &GitLab,
+) -> Result<File, PhaseFailed> {
+    let mut attempt = 1;
+    loop {
         let direct = plan.direct && attempt == 1;
-        let reason = match attempt_download(plan, download, gitlab, direct).await {
-            Tried::Done => return Ok(()),
-            Tried::Final(reason) => {
-                notice::error(&reason);
-                return Err(PhaseFailed(1));
-            }
-            Tried::Again(reason) => reason,
+        let (reason, pause) = match attempt_fetch(download, environment, gitlab, direct).await {
+            Ok(archive) => return Ok(archive),
+            Err(Failed::Final(reason)) => return Err(give_up(&reason)),
+            Err(Failed::Again { reason, .. }) if attempt >= TRIES => return Err(give_up(&reason)),
+            Err(Failed::Again { reason, pause }) => (reason, pause),
         };
-        if attempt == TRIES {
-            notice::error(&format!("{reason}; giving up after {TRIES} tries"));
-            return Err(PhaseFailed(1));
-        }
-        notice::warning(&format!("{reason}; retrying..."));
-        tokio::time::sleep(PAUSE).await;
+        let facts = [("context", "artifacts-downloader"), ("error", reason.as_str())];
+        notice::report(Weight::Warning, "Retrying...", &facts);
+        tokio::time::sleep(pause.unwrap_or_else(|| plan.pauses.after(attempt))).await;
+        attempt += 1;
     }
-    Err(PhaseFailed(1))
 }
 
-async fn attempt_download(plan: &DownloadsPlan, download: &Download, gitlab: &GitLab, direct: bool) -> Tried {
-    const WHAT: &str = "Downloading artifacts from coordinator...";
-    let mut response = match gitlab.download_artifacts(download.job, &download.token, direct).await {
-        Ok(response) => response,
-        Err(error) => return Tried::Again(format!("{WHAT} error: {error}")),
+async fn attempt_fetch(
+    download: &Download,
+    environment: &Environment,
+    gitlab: &GitLab,
+    direct: bool,
+) -> Result<File, Failed> {
+    let transport = |error: String| {
+        tell(download, Weight::Error, "error", &[("error", &error)]);
+        Failed::Again {
+            reason: error,
+            pause: None,
+        }
     };
+    let response = gitlab.download_artifacts(download.job, &download.token, direct).await;
+    let mut response = response.map_err(|error| transport(error.to_string()))?;
+    let (host, id) = (host(&response), correlation_id(&response));
     let status = response.status();
-    match status.as_u16() {
-        200 => {}
-        401 => return Tried::Final(format!("{WHAT} unauthorized")),
-        403 => return Tried::Final(format!("{WHAT} forbidden")),
-        404 => return Tried::Final(format!("{WHAT} not found")),
-        _ => return Tried::Again(format!("{WHAT} failed: {status}")),
-    }
-    let mut file = match temporary_file() {
-        Ok(file) => file,
-        Err(error) => return Tried::Final(format!("{error:#}")),
+    let facts = [
+        ("correlation_id", id.as_str()),
+        ("host", host.as_str()),
+        ("http_status_code", status.as_str()),
+    ];
+    let (word, last) = match status.as_u16() {
+        200 => ("ok", None),
+        401 => ("unauthorized", Some("permission denied")),
+        403 => ("forbidden", Some("permission denied")),
+        404 => ("not found", Some("file does not exist")),
+        _ => {
+            tell(download, Weight::Warning, "failed", &facts);
+            return Err(Failed::Again {
+                reason: status_text(status),
+                pause: asked_pause(&response),
+            });
+        }
     };
+    if let Some(reason) = last {
+        tell(download, Weight::Error, word, &facts);
+        return Err(Failed::Final(reason.to_owned()));
+    }
+    let mut file = temporary_file(environment).map_err(|error| Failed::Final(format!("{error:#}")))?;
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) => {
-                if let Err(error) = file.write_all(&chunk) {
-                    return Tried::Final(format!("store the archive: {error}"));
-                }
-            }
+            Ok(Some(chunk)) => file
+                .write_all(&chunk)
+                .map_err(|error| Failed::Final(format!("store the archive: {error}")))?,
             Ok(None) => break,
-            Err(error) => return Tried::Again(format!("{WHAT} broke off: {error}")),
+            Err(error) => return Err(transport(format!("the answer broke off: {}", describe(&error)))),
         }
     }
-    notice::line(&format!(
-        "{WHAT} ok        job={} id={} token={}",
-        download.name,
-        download.job,
-        download.token.short()
-    ));
-    match extract(file, PathBuf::from(&plan.project_dir)).await {
-        Ok(()) => Tried::Done,
-        Err(error) => Tried::Final(format!("unpack artifacts of {}: {error:#}", download.name)),
-    }
+    tell(download, Weight::Info, word, &facts);
+    Ok(file)
+}
+
+fn tell(download: &Download, weight: Weight, outcome: &str, facts: &[(&str, &str)]) {
+    let (id, token) = (download.job.to_string(), download.token.short());
+    let facts: Vec<_> = [("id", id.as_str()), ("token", token.as_str())]
+        .into_iter()
+        .chain(facts.iter().copied())
+        .collect();
+    notice::report(
+        weight,
+        &format!("Downloading artifacts from coordinator... {outcome}"),
+        &facts,
+    );
+}
+
+fn host(response: &Response) -> String {
+    response.url().host_str().unwrap_or_default().to_owned()
+}
+
+/// A status as Go's HTTP servers and gitlab-runner's log have it.
+pub(super) fn status_text(status: StatusCode) -> String {
+    let reason = match status.as_u16() {
+        413 => "Request Entity Too Large",
+        _ => status.canonical_reason().unwrap_or_default(),
+    };
+    format!("{} {reason}", status.as_u16()).trim_end().to_owned()
+}
+
+fn give_up(message: &str) -> PhaseFailed {
+    notice::report(Weight::Fatal, message, &[]);
+    PhaseFailed(1)
 }
 
 /// A file without a name: nothing is left behind however this process ends.
-fn temporary_file() -> anyhow::Result<std::fs::File> {
-    let dir = std::env::var_os("ARCHIVER_STAGING_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+fn temporary_file(environment: &Environment) -> anyhow::Result<File> {
+    let wanted = environment.get("ARCHIVER_STAGING_DIR").filter(|dir| !dir.is_empty());
+    let dir = wanted.map_or_else(std::env::temp_dir, PathBuf::from);
     let flags = rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
     let fd = rustix::fs::open(&dir, flags, rustix::fs::Mode::from_raw_mode(0o600))
         .with_context(|| format!("create a temporary file in {}", dir.display()))?;
     Ok(fd.into())
 }
 
-async fn extract(mut file: std::fs::File, project: PathBuf) -> anyhow::Result<()> {
+async fn extract(mut file: File, project: PathBuf) -> anyhow::Result<()> {
     let unpack = move || -> anyhow::Result<()> {
         file.rewind()?;
         let extracted = pipglr_archive::extract(

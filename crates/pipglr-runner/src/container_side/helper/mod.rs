@@ -6,6 +6,7 @@ mod download;
 mod expand;
 mod leftovers;
 mod plan;
+mod provenance;
 mod selection;
 mod sources;
 mod upload;
@@ -14,8 +15,8 @@ pub use cache::{
     ArchiveEntry, ArchivePlan, CacheSource, CacheTarget, Notice, RestoreEntry, RestorePlan, SignedRequest,
 };
 pub use plan::{
-    CleanUpPlan, CoordinatorAccess, Download, DownloadsPlan, GitAccess, GitTls, HelperPlan, Pauses, Phase, SourcesPlan,
-    Strategy, SubmodulesPlan, UploadsPlan, UrlRule,
+    CleanUpPlan, CoordinatorAccess, Download, DownloadsPlan, GitAccess, GitTls, HelperPlan, Pauses, Phase,
+    ProvenancePlan, SourcesPlan, Strategy, SubmodulesPlan, UploadsPlan, UrlRule,
 };
 pub use sources::skipped;
 pub(crate) use sources::{external_config, external_file};
@@ -96,7 +97,7 @@ async fn with_attempts(plan: &HelperPlan, phase: &Phase, environment: &Environme
         let result = match phase {
             Phase::GetSources(plan) => sources::get(plan, environment, attempt),
             Phase::RestoreCache(plan) => cache::restore(plan).await,
-            Phase::DownloadArtifacts(plan) => download::run(plan).await,
+            Phase::DownloadArtifacts(plan) => download::run(plan, environment).await,
             Phase::ArchiveCache(plan) => cache::archive(plan, environment).await,
             Phase::UploadArtifacts(plan) => upload::run(plan, environment).await,
             Phase::CleanUp(plan) => sources::clean_up(plan, environment),

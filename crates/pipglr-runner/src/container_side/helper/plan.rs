@@ -1,6 +1,7 @@
 //! What a helper container is told to do.
 
 use super::cache::{ArchivePlan, RestorePlan};
+use jiff::Timestamp;
 use pipglr_protocol::Secret;
 use pipglr_protocol::payload::{Artifact, JobId};
 use serde::{Deserialize, Serialize};
@@ -189,6 +190,14 @@ impl Pauses {
         longest_ms: 5_000,
     };
 
+    /// Always the same one.
+    ///
+    /// Compat: gitlab-runner commands/helpers/artifacts_downloader.go.
+    pub const SECOND: Self = Self {
+        first_ms: 1_000,
+        longest_ms: 1_000,
+    };
+
     /// The pause after try number `attempt`, which counts from 1.
     #[must_use]
     pub fn after(self, attempt: u32) -> std::time::Duration {
@@ -220,6 +229,8 @@ pub struct DownloadsPlan {
     pub attempts: u32,
     /// First try asks for the object store's address (`FF_USE_DIRECT_DOWNLOAD`).
     pub direct: bool,
+    /// Between tries of one archive.
+    pub pauses: Pauses,
 }
 
 /// One archive.
@@ -244,6 +255,28 @@ pub struct UploadsPlan {
     pub compression: String,
     /// Seconds for one upload.
     pub timeout: u64,
+    /// Seconds between the last byte of an upload and its answer.
+    pub response_header_timeout: u64,
+    /// Between tries of one archive.
+    pub pauses: Pauses,
+    /// A statement of where the files come from is wanted (`RUNNER_GENERATE_ARTIFACTS_METADATA`).
+    pub provenance: Option<Box<ProvenancePlan>>,
+}
+
+/// What a statement of provenance says besides the files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenancePlan {
+    /// The project's address.
+    pub source: String,
+    pub commit: String,
+    pub job: JobId,
+    pub job_name: String,
+    pub runner_id: String,
+    pub runner_name: String,
+    pub executor: String,
+    pub started: Timestamp,
+    /// Names of the job's variables.
+    pub parameters: Vec<String>,
 }
 
 impl Phase {

@@ -1,25 +1,30 @@
 //! `upload_artifacts_…`: archives files of the project directory while sending them to the coordinator.
+//!
+//! Compat: gitlab-runner commands/helpers/artifacts_uploader.go (messages, tries). Unlike there a status is tried again
+//! in one place only, not in a client below as well.
 
-use super::download::connect;
+use super::download::{connect, status_text};
 use super::plan::UploadsPlan;
+use super::provenance;
 use super::selection::{TreeFormat, Wanted, describe, expanded, level, select_files};
 use super::{Environment, PhaseFailed};
-use crate::container_side::notice;
-use crate::gitlab::{GitLab, UploadDescription};
+use crate::container_side::notice::{self, Weight};
+use crate::gitlab::{GitLab, UploadDescription, UploadTarget, asked_pause, correlation_id};
 use bytes::Bytes;
 use pipglr_archive::{Entry, Level, write_gzip, write_raw};
 use pipglr_protocol::payload::Artifact;
+use reqwest::Response;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Tries of one upload: more while the coordinator says it is only unavailable.
-///
-/// Compat: gitlab-runner commands/helpers/artifacts_uploader.go.
 const TRIES: u32 = 3;
 const TRIES_UNAVAILABLE: u32 = 6;
+/// Redirects of one upload; they are no tries.
+const REDIRECTS: u32 = 10;
 /// Size of the pieces the archive is sent in.
 const PIECE: usize = 64 * 1024;
 
@@ -44,14 +49,24 @@ async fn upload(
         exclude: &artifact.exclude,
         untracked: artifact.untracked,
     };
-    let entries = select_files(root, &wanted, environment);
+    let mut entries = select_files(root, &wanted, environment);
+    let format = ArchiveFormat::of(&artifact.artifact_format)?;
+    let base = base_name(&artifact.name, environment);
+    // Compat: only for the format by its name; an unnamed one has no statement in gitlab-runner either.
+    if let (Some(provenance), "zip") = (&plan.provenance, artifact.artifact_format.as_str()) {
+        notice::line("Generating artifacts statement");
+        let entry = provenance::add(provenance, root, &base, &entries)
+            .map_err(|error| give_up(&format!("artifacts statement: {error}")))?;
+        entries.retain(|e| e.name != entry.name);
+        entries.push(entry);
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+    }
     if entries.is_empty() {
         notice::error("No files to upload");
         return Ok(());
     }
-    let format = ArchiveFormat::of(&artifact.artifact_format)?;
     let description = UploadDescription {
-        file_name: file_name(&artifact.name, format, environment),
+        file_name: format!("{base}{}", format.suffix()),
         expire_in: artifact.expire_in.clone(),
         artifact_type: artifact.artifact_type.clone(),
         artifact_format: artifact.artifact_format.clone(),
@@ -63,56 +78,158 @@ async fn upload(
         format,
         level: level(&plan.compression),
     };
-    send(plan, gitlab, &description, &archive).await
+    Upload {
+        plan,
+        gitlab,
+        description: &description,
+        archive: &archive,
+    }
+    .send()
+    .await
 }
 
-async fn send(
-    plan: &UploadsPlan,
-    gitlab: &GitLab,
-    description: &UploadDescription,
-    archive: &Archive,
-) -> Result<(), PhaseFailed> {
-    let kind = &description.artifact_type;
-    let what = if kind.is_empty() {
-        "Uploading artifacts to coordinator...".to_owned()
-    } else {
-        format!("Uploading artifacts as {kind:?} to coordinator...")
-    };
-    let mut attempt = 1;
-    loop {
-        let (body, failure) = archive.stream();
-        let tried = gitlab.upload_artifact(plan.job, &plan.token, description, body).await;
-        let (reason, tries) = match tried {
-            Ok(response) => {
-                let status = response.status();
-                let line = format!("{what} {status}  id={} token={}", plan.job, plan.token.short());
-                match status.as_u16() {
-                    201 => {
-                        notice::line(&line);
-                        return Ok(());
-                    }
-                    403 => return Err(give_up(&format!("{line}: permission denied"))),
-                    413 => return Err(give_up(&format!("{line}: too large archive"))),
-                    503 => (line, TRIES_UNAVAILABLE),
-                    _ => (line, TRIES),
+/// One archive on its way.
+struct Upload<'a> {
+    plan: &'a UploadsPlan,
+    gitlab: &'a GitLab,
+    description: &'a UploadDescription,
+    archive: &'a Archive,
+}
+
+/// What came of one try.
+enum Tried {
+    Done,
+    Elsewhere(UploadTarget),
+    /// Another try will not help.
+    Final(&'static str),
+    Again {
+        reason: String,
+        tries: u32,
+        /// Before the next try, if the server asks for it.
+        pause: Option<Duration>,
+    },
+}
+
+impl Upload<'_> {
+    async fn send(&self) -> Result<(), PhaseFailed> {
+        let mut target = self
+            .gitlab
+            .upload_target(self.plan.job, self.description)
+            .map_err(|error| give_up(&error.to_string()))?;
+        let (mut attempt, mut redirects) = (1, 0);
+        loop {
+            let (reason, tries, pause) = match self.attempt(&target).await {
+                Tried::Done => return Ok(()),
+                Tried::Final(reason) => return Err(give_up(reason)),
+                Tried::Elsewhere(_) if redirects >= REDIRECTS => return Err(give_up("too many redirects")),
+                Tried::Elsewhere(next) => {
+                    redirects += 1;
+                    let location = next.shown();
+                    notice::report(Weight::Warning, "Upload request redirected", &[("location", &location)]);
+                    target = next;
+                    continue;
+                }
+                Tried::Again { reason, tries, pause } => (reason, tries, pause),
+            };
+            if attempt >= tries {
+                return Err(give_up(&reason));
+            }
+            let facts = [("context", "artifacts-uploader"), ("error", reason.as_str())];
+            notice::report(Weight::Warning, "Retrying...", &facts);
+            tokio::time::sleep(pause.unwrap_or_else(|| self.plan.pauses.after(attempt))).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, target: &UploadTarget) -> Tried {
+        let Sending { body, failure, sent } = self.archive.stream();
+        let token = &self.plan.token;
+        let request = self.gitlab.upload_artifact(target, token, self.description, body);
+        let limit = Duration::from_secs(self.plan.response_header_timeout);
+        let answer = tokio::select! {
+            answer = request => answer.map_err(|error| error.to_string()),
+            () = no_answer(sent, limit) => Err(format!("no answer within {} s of the whole archive", limit.as_secs())),
+        };
+        match answer {
+            Ok(response) => self.judge(&response, target),
+            Err(error) => {
+                let error = failure.take().unwrap_or(error);
+                self.tell(Weight::Error, "error", &[("error", &error)]);
+                Tried::Again {
+                    reason: error,
+                    tries: TRIES,
+                    pause: None,
                 }
             }
-            Err(error) => (
-                format!("{what} error: {}", failure.take().unwrap_or_else(|| error.to_string())),
-                TRIES,
-            ),
-        };
-        if attempt >= tries {
-            return Err(give_up(&format!("{reason}; giving up after {attempt} tries")));
         }
-        notice::warning(&format!("{reason}; retrying..."));
-        tokio::time::sleep(GitLab::transfer_pause(attempt)).await;
-        attempt += 1;
+    }
+
+    fn judge(&self, response: &Response, target: &UploadTarget) -> Tried {
+        if let Some(next) = target.redirected(response) {
+            return Tried::Elsewhere(next);
+        }
+        let code = response.status();
+        let status = status_text(code);
+        let id = correlation_id(response);
+        let facts = [("correlation_id", id.as_str()), ("http_status_code", code.as_str())];
+        let again = |tries| Tried::Again {
+            reason: status.clone(),
+            tries,
+            pause: asked_pause(response),
+        };
+        match code.as_u16() {
+            201 => {
+                self.tell(Weight::Info, &status, &facts);
+                Tried::Done
+            }
+            403 => {
+                self.tell(Weight::Error, &status, &facts);
+                Tried::Final("permission denied")
+            }
+            413 => {
+                self.tell(Weight::Error, &status, &facts);
+                Tried::Final("too large")
+            }
+            429 | 503 => {
+                self.tell(Weight::Error, &status, &facts);
+                again(TRIES_UNAVAILABLE)
+            }
+            _ => {
+                self.tell(Weight::Warning, &status, &facts);
+                again(TRIES)
+            }
+        }
+    }
+
+    fn tell(&self, weight: Weight, outcome: &str, facts: &[(&str, &str)]) {
+        let kind = &self.description.artifact_type;
+        let kind = if kind.is_empty() {
+            String::new()
+        } else {
+            format!(" as {kind:?}")
+        };
+        let (id, token) = (self.plan.job.to_string(), self.plan.token.short());
+        let facts: Vec<_> = [("id", id.as_str()), ("token", token.as_str())]
+            .into_iter()
+            .chain(facts.iter().copied())
+            .collect();
+        notice::report(
+            weight,
+            &format!("Uploading artifacts{kind} to coordinator... {outcome}"),
+            &facts,
+        );
     }
 }
 
+/// Ends when the server had `limit` to answer after the last byte of the archive.
+async fn no_answer(sent: oneshot::Receiver<()>, limit: Duration) {
+    // The other side is dropped with the end of the archive, without a word.
+    let _ended = sent.await;
+    tokio::time::sleep(limit).await;
+}
+
 fn give_up(message: &str) -> PhaseFailed {
-    notice::error(message);
+    notice::report(Weight::Fatal, message, &[]);
     PhaseFailed(1)
 }
 
@@ -167,10 +284,19 @@ impl Failure {
     }
 }
 
+/// An archive that is made while it is sent.
+struct Sending {
+    body: reqwest::Body,
+    failure: Failure,
+    /// Closed when the last byte was handed over.
+    sent: oneshot::Receiver<()>,
+}
+
 impl Archive {
     /// A body that is archived while it is sent, in constant memory.
-    fn stream(&self) -> (reqwest::Body, Failure) {
+    fn stream(&self) -> Sending {
         let (sender, receiver) = mpsc::channel(4);
+        let (sending, sent) = oneshot::channel();
         let failure = Failure::default();
         let (root, entries, format, level) = (self.root.clone(), self.entries.clone(), self.format, self.level);
         let told = failure.clone();
@@ -186,10 +312,16 @@ impl Archive {
                 let _ = out.sender.blocking_send(Err(io::Error::other(reason)));
             }
         });
-        let pieces = futures_util::stream::unfold(receiver, |mut receiver| async {
-            receiver.recv().await.map(|piece| (piece, receiver))
+        let state = (receiver, sending);
+        let pieces = futures_util::stream::unfold(state, |(mut receiver, sending): (_, oneshot::Sender<()>)| async {
+            let piece: Option<io::Result<Bytes>> = mpsc::Receiver::recv(&mut receiver).await;
+            piece.map(|piece| (piece, (receiver, sending)))
         });
-        (reqwest::Body::wrap_stream(pieces), failure)
+        Sending {
+            body: reqwest::Body::wrap_stream(pieces),
+            failure,
+            sent,
+        }
     }
 }
 
@@ -234,25 +366,23 @@ impl Write for ChannelWriter {
     }
 }
 
-/// Last component of the expanded name, with the format's suffix.
-fn file_name(name: &str, format: ArchiveFormat, environment: &Environment) -> String {
+/// Last component of the expanded name.
+fn base_name(name: &str, environment: &Environment) -> String {
     let name = if name.is_empty() {
         "artifacts".to_owned()
     } else {
         expanded(name, environment)
     };
-    let base = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    let base = if base.is_empty() || base == "." {
-        "default"
-    } else {
-        base
-    };
-    format!("{base}{}", format.suffix())
+    match name.trim_end_matches('/').rsplit('/').next() {
+        // Compat: gitlab-runner has no word for the last one and would leave the directory.
+        None | Some("" | "." | "..") => "default".to_owned(),
+        Some(base) => base.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Archive, ArchiveFormat, file_name};
+    use super::{Archive, ArchiveFormat, Sending, base_name};
     use crate::container_side::helper::Environment;
     use crate::container_side::helper::selection::{Wanted, level, select_files};
     use pipglr_archive::{ExtractOptions, Format};
@@ -276,7 +406,7 @@ mod tests {
             format: ArchiveFormat::of(format).map_err(|_| "unknown".to_owned())?,
             level: level(""),
         };
-        let (body, failure) = archive.stream();
+        let Sending { body, failure, .. } = archive.stream();
         let body = http_body_util::BodyExt::collect(body)
             .await
             .map(|b| b.to_bytes().to_vec());
@@ -296,8 +426,7 @@ mod tests {
             let target = tempfile::tempdir().unwrap();
             let extracted = pipglr_archive::extract(target.path(), Cursor::new(bytes), &ExtractOptions::default());
             assert_eq!(extracted.unwrap().files, 2, "{format}");
-            let format = ArchiveFormat::of(format).ok().unwrap();
-            assert_eq!(file_name("n", format, &Environment::default()), format!("n{suffix}"));
+            assert_eq!(ArchiveFormat::of(format).ok().unwrap().suffix(), suffix, "{format}");
         }
     }
 
@@ -313,5 +442,22 @@ mod tests {
             "exactly one file can be stored raw, not 2"
         );
         assert_eq!(sent("rar", &["a"]).await.unwrap_err(), "unknown");
+    }
+
+    #[test]
+    fn archives_are_named_by_the_last_part_of_their_name() {
+        let environment = Environment::from([("REF".to_owned(), "feature/x".to_owned())]);
+        for (name, expected) in [
+            ("", "artifacts"),
+            ("a b", "a b"),
+            ("$REF", "x"),
+            ("${REF}-1", "x-1"),
+            ("$EMPTY", "default"),
+            (".", "default"),
+            ("a/..", "default"),
+            ("a/", "a"),
+        ] {
+            assert_eq!(base_name(name, &environment), expected, "{name}");
+        }
     }
 }

@@ -98,6 +98,11 @@ impl Rules {
     }
 }
 
+/// An address as it may be shown; empty if it is none.
+pub(super) fn without_credentials(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| String::new(), |url| plain(&url).into())
+}
+
 /// `clone_url` of config.toml with the project's path in place of the address GitLab names.
 fn clone_url(job: &AcceptedJob, variables: &Variables) -> Option<Url> {
     let mut url = Url::parse(&job.runner.clone_url).ok()?;

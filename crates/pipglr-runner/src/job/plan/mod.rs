@@ -1,6 +1,7 @@
 //! Lowering: the accepted job becomes plain data that says everything that will be done. Pure.
 
 mod allowed;
+mod artifacts;
 mod cache;
 mod cache_key;
 mod cache_place;
@@ -36,8 +37,7 @@ use super::variables::Variables;
 use crate::cache_storage::CacheStorage;
 use crate::config::RunnerConfig;
 use crate::container_side::helper::{
-    CoordinatorAccess, Download, DownloadsPlan, Pauses, Phase, SourcesPlan, Strategy, UploadsPlan, external_config,
-    external_file,
+    CoordinatorAccess, Pauses, Phase, SourcesPlan, Strategy, external_config, external_file,
 };
 use crate::container_side::init::{FileVariable, InitPlan};
 use crate::trace::TraceSettings;
@@ -294,6 +294,7 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let sources = sources::lower(job, &all, strategy, &mut warnings)?;
     let files = files(&all, &sources);
     all.flags.warn_of_ignored(&mut warnings);
+    artifacts::warn_of_ignored(&all.variables, &mut warnings);
     let timeouts = Timeouts::new(job, &all, &mut warnings);
     let volumes = volumes::lower(job, &names, &all.variables, &all.directories, strategy)?;
     let caches = Caches {
@@ -409,26 +410,7 @@ fn prepare_phases(
 ) -> Result<Vec<Phase>, JobError> {
     let Caches { job, all, .. } = *caches;
     let mut phases: Vec<Phase> = caches.restore(warnings)?.into_iter().collect();
-    let downloads: Vec<Download> = job
-        .payload
-        .dependencies
-        .iter()
-        .filter(|d| !d.artifacts_file.filename.is_empty())
-        .map(|d| Download {
-            job: d.id,
-            name: d.name.clone(),
-            token: d.token.clone(),
-        })
-        .collect();
-    if !downloads.is_empty() {
-        phases.push(Phase::DownloadArtifacts(DownloadsPlan {
-            coordinator: access(job),
-            project_dir: all.directories.project.clone(),
-            downloads,
-            attempts: settings::attempts(&all.variables, "ARTIFACT_DOWNLOAD_ATTEMPTS", warnings),
-            direct: all.flags.is_on("FF_USE_DIRECT_DOWNLOAD"),
-        }));
-    }
+    phases.extend(artifacts::downloads(job, all, warnings));
     // Without git there is nothing to do for the sources: the builds volume is new.
     if sources.strategy.uses_git() || !phases.is_empty() {
         phases.insert(0, Phase::GetSources(Box::new(sources)));
@@ -439,7 +421,7 @@ fn prepare_phases(
 /// What is kept after a success or a failure: caches, then artifacts.
 fn finish_phases(caches: &Caches<'_>, success: bool) -> Result<Vec<Phase>, JobError> {
     let cache = caches.archive(success)?;
-    let artifacts = uploads(caches.job, caches.all, success);
+    let artifacts = artifacts::uploads(caches.job, caches.all, success);
     Ok(cache.into_iter().chain(artifacts).collect())
 }
 
@@ -450,37 +432,6 @@ fn is_kept(when: &str, success: bool) -> bool {
         "on_failure" => !success,
         _ => success,
     }
-}
-
-fn uploads(job: &AcceptedJob, all: &AllVariables, success: bool) -> Option<Phase> {
-    let has_content =
-        |a: &&pipglr_protocol::payload::Artifact| !a.paths.is_empty() || !a.exclude.is_empty() || a.untracked;
-    let artifacts: Vec<_> = job
-        .payload
-        .artifacts
-        .iter()
-        .filter(has_content)
-        .filter(|a| is_kept(&a.when, success))
-        .cloned()
-        .collect();
-    if artifacts.is_empty() {
-        return None;
-    }
-    Some(Phase::UploadArtifacts(UploadsPlan {
-        stage: format!("upload_artifacts_on_{}", if success { "success" } else { "failure" }),
-        coordinator: access(job),
-        project_dir: all.directories.project.clone(),
-        job: job.payload.id,
-        token: job.payload.token.clone(),
-        artifacts,
-        compression: all.variables.get("ARTIFACT_COMPRESSION_LEVEL").unwrap_or_default(),
-        timeout: job
-            .runner
-            .artifact
-            .upload_timeout
-            .filter(|d| !d.is_zero())
-            .map_or(3600, |d| d.as_secs()),
-    }))
 }
 
 fn access(job: &AcceptedJob) -> CoordinatorAccess {
