@@ -106,8 +106,14 @@ struct Running {
 
 impl Running {
     fn start(plan: &InitPlan) -> Self {
+        Self::start_with(plan, &[])
+    }
+
+    /// With further options of `unshare`.
+    fn start_with(plan: &InitPlan, options: &[&str]) -> Self {
         let mut child = Command::new("unshare")
             .args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child"])
+            .args(options)
             .args([env!("CARGO_BIN_EXE_pipglr"), "job-init"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -131,12 +137,42 @@ impl Running {
         }
     }
 
-    /// Process 1 is the only child of `unshare`.
     fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
+        let killed = Command::new("kill").args([signal, &self.process_1()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Process 1 is the only child of `unshare`.
+    fn process_1(&self) -> String {
         let pid = self.child.id();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        let killed = Command::new("kill").arg("-TERM").arg(children.trim()).status().unwrap();
-        assert!(killed.success());
+        children.trim().to_owned()
+    }
+
+    /// Brings a process in from outside, as an engine's exec does, and waits until it is there.
+    fn visit(&self, script: &str) -> Child {
+        let mut visitor = Command::new("nsenter")
+            .args([
+                "--target",
+                &self.process_1(),
+                "--user",
+                "--preserve-credentials",
+                "--pid",
+            ])
+            .args(["sh", "-c", &format!("echo here; {script}")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("nsenter of util-linux");
+        let mut line = String::new();
+        BufReader::new(visitor.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "here\n");
+        visitor
     }
 
     fn finish(mut self, nonce: &str, directory: tempfile::TempDir) -> Ran {
@@ -295,6 +331,35 @@ fn what_a_step_starts_ends_with_it() {
         .run();
     ran.has("\nafter\n");
     assert_eq!(ran.code, 0);
+}
+
+/// Shows all processes, one on a line.
+const PROCESSES: &str = "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline | sed 's/$/./'; echo; done; echo shown";
+
+#[test]
+fn a_web_terminal_outlives_steps_and_holds_process_1() {
+    let job = Job::new(&["sleep 1001 & echo started", "while [ ! -e go ]; do sleep 0.05; done"])
+        .step("after_script", &[PROCESSES]);
+    let plan = job.plan();
+    let mut running = Running::start_with(&plan, &["--mount-proc"]);
+    running.read_until("\nstarted\n");
+    let mut visitor = running.visit("sleep 1002; exit 3");
+    fs::write(job.directory.path().join("builds/group/project/go"), "").unwrap();
+    running.read_until(":finished\n");
+    // Only a process namespace with its process 1 lets somebody in.
+    let mut second = running.visit("sleep 1003; exit 3");
+    running.signal("-HUP");
+    let ran = running.finish(&plan.nonce, job.directory);
+    assert_eq!(ran.code, 0, "{}", ran.output);
+    ran.has("sleep 1002 .\n");
+    assert!(
+        !ran.output.contains("sleep 1001 .\n"),
+        "what the script started is gone: {}",
+        ran.output
+    );
+    for visitor in [&mut visitor, &mut second] {
+        assert_ne!(visitor.wait().unwrap().code(), Some(3), "it was ended");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! write straight to the container's stdout and stderr, and announces stages in band with [`marker`]s. It needs nothing
 //! else from the engine, so a job goes on while the engine restarts.
 //!
-//! - [`init`]: process 1 of the build container; runs the job's scripts.
+//! - [`init`]: process 1 of the build container; runs the job's scripts. Beside it, the shell of a web terminal.
 //! - [`helper`]: process 1 of the helper container; git and artifacts.
 //! - [`probe`]: a process beside the init; finds out when services answer.
 

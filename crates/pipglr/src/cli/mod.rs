@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Process 1 of a build container
     #[command(hide = true)]
     JobInit(JobInitArgs),
+    /// The shell of a web terminal
+    #[command(hide = true)]
+    JobTerminal,
     /// Process 1 of a helper container
     #[command(hide = true)]
     Helper,

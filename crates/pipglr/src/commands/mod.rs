@@ -27,6 +27,7 @@ type Outcome = Result<u8, CliError>;
 pub(crate) fn run(command: Command) -> Outcome {
     match command {
         Command::JobInit(args) => job_init::run(&args),
+        Command::JobTerminal => Err(pipglr_runner::container_side::init::become_shell().into()),
         Command::Helper => {
             single_threaded()?.block_on(async { Ok(exit_code(pipglr_runner::container_side::helper::run().await)) })
         }

@@ -1,6 +1,7 @@
-//! Processes below process 1: waiting for one, reaping all, ending all.
+//! Processes below process 1: waiting for one, reaping all, ending all. Visitors are spared until their client is gone.
 
 use super::super::marker::StageEnd;
+use super::visitors::{Processes, signal_each};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
 use std::io;
 use std::time::Duration;
@@ -9,6 +10,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long processes have to react to SIGTERM before they are killed.
 const GRACE: Duration = Duration::from_secs(6);
+
+/// Pause between two looks at processes nobody tells about.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// When waiting for a step ends early.
 #[derive(Debug, Clone, Copy)]
@@ -23,11 +27,14 @@ pub(super) struct Limit {
 pub(super) struct Children {
     child_exited: SignalStream,
     asked_to_stop: SignalStream,
+    /// The client of the web terminal is gone.
+    hung_up: SignalStream,
 }
 
 enum Wake {
     Child,
     Stop,
+    HungUp,
     TimeUp,
 }
 
@@ -37,6 +44,7 @@ impl Children {
         Ok(Self {
             child_exited: signal(SignalKind::child())?,
             asked_to_stop: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -48,13 +56,27 @@ impl Children {
             }
             match self.wake(limit).await {
                 Wake::Child => {}
+                Wake::HungUp => end_visitors()?,
                 Wake::Stop => return Ok(StageEnd::Canceled),
                 Wake::TimeUp => return Ok(StageEnd::TimedOut),
             }
         }
     }
 
-    /// Ends every process but this one: SIGTERM, a grace period, SIGKILL.
+    /// Waits until no visitor is left, or until it is asked to stop.
+    pub(super) async fn wait_for_visitors(&mut self) -> io::Result<()> {
+        while !Processes::look()?.visitors.is_empty() {
+            tokio::select! {
+                _ = self.child_exited.recv() => drop(reap(None)?),
+                _ = self.hung_up.recv() => end_visitors()?,
+                _ = self.asked_to_stop.recv() => return Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every process but this one and visitors: SIGTERM, a grace period, SIGKILL.
     pub(super) async fn end_all(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + GRACE;
         if !signal_all(Signal::TERM)? {
@@ -69,9 +91,10 @@ impl Children {
                 break;
             }
         }
-        signal_all(Signal::KILL)?;
         while has_children()? {
-            self.child_exited.recv().await;
+            // Again and again: where visitors are spared, a process that is just being born may be missed.
+            signal_all(Signal::KILL)?;
+            drop(timeout_at(Instant::now() + LOOK, self.child_exited.recv()).await);
             reap(None)?;
         }
         Ok(())
@@ -88,6 +111,7 @@ impl Children {
             biased;
             _ = self.child_exited.recv() => Wake::Child,
             _ = self.asked_to_stop.recv(), if limit.cancelable => Wake::Stop,
+            _ = self.hung_up.recv() => Wake::HungUp,
             () = time_up => Wake::TimeUp,
         }
     }
@@ -113,11 +137,20 @@ fn reap(wanted: Option<Pid>) -> io::Result<Option<i32>> {
     }
 }
 
-/// Sends `signal` to every process of the container but this one; false if there is none.
+/// Ends what a web terminal has left.
+fn end_visitors() -> io::Result<()> {
+    signal_each(&Processes::look()?.visitors, Signal::KILL).map(drop)
+}
+
+/// Sends `signal` to every process of the container but this one and visitors; false if there is none.
 fn signal_all(signal: Signal) -> io::Result<bool> {
     // Only process 1 of a container may do this: anywhere else "everybody" is the whole machine.
     if rustix::process::getpid() != Pid::INIT {
         return Err(io::Error::other("job-init must be process 1 of a container"));
+    }
+    let processes = Processes::look()?;
+    if !processes.visitors.is_empty() {
+        return signal_each(&processes.own, signal);
     }
     // kill(-1): process group "1" negated means "everybody".
     match kill_process_group(Pid::INIT, signal) {

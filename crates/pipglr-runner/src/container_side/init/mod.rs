@@ -1,13 +1,17 @@
 //! Process 1 of the build container: runs the job's scripts one after the other as the image's user, reaps what is
-//! orphaned, ends the process tree of each step, and keeps going when the engine is gone.
+//! orphaned, ends the process tree of each step, and keeps going when the engine is gone. While a web terminal is open,
+//! it stays when all is done.
 
 mod children;
 mod identity;
 mod plan;
 mod shell;
+mod terminal;
+mod visitors;
 
 pub use plan::{FileVariable, InitPlan, InitStep};
 pub use shell::run_as;
+pub use terminal::{READY, TerminalPlan, become_shell};
 
 use super::marker::{Event, StageEnd};
 use super::{CANNOT_RUN, gitlab_env, notice, plan_input};
@@ -79,6 +83,7 @@ async fn run_plan(plan: &InitPlan, mut children: Children) -> io::Result<i32> {
     }
     clean_up(plan);
     notice::marker(&Event::Finished, &plan.nonce);
+    children.wait_for_visitors().await?;
     Ok(match end {
         StageEnd::Exited(code) => code,
         StageEnd::TimedOut | StageEnd::Canceled | StageEnd::SystemFailure => 1,

@@ -27,14 +27,7 @@ const SHELLS: [&str; 7] = [
 /// inspect their arguments expect; without one the shell is started directly.
 pub(super) fn command(entrypoint: &[String]) -> io::Result<Vec<OsString>> {
     if entrypoint.iter().all(String::is_empty) {
-        let shell = SHELLS.iter().find(|path| is_executable(Path::new(path)));
-        let shell = shell.ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("shell not found: the image has none of {}", SHELLS.join(", ")),
-            )
-        })?;
-        return Ok(vec![shell.into()]);
+        return Ok(vec![find()?.into()]);
     }
     let mut detector = String::new();
     for (index, shell) in SHELLS.iter().enumerate() {
@@ -45,6 +38,17 @@ pub(super) fn command(entrypoint: &[String]) -> io::Result<Vec<OsString>> {
     let mut argv: Vec<OsString> = entrypoint.iter().map(OsString::from).collect();
     argv.extend(["sh".into(), "-c".into(), detector.into()]);
     Ok(argv)
+}
+
+/// The image's shell.
+pub(super) fn find() -> io::Result<&'static str> {
+    let shell = SHELLS.into_iter().find(|path| is_executable(Path::new(path)));
+    shell.ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("shell not found: the image has none of {}", SHELLS.join(", ")),
+        )
+    })
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -98,7 +102,7 @@ pub(super) fn spawn(
 
 /// Becomes `uid:gid:group,group…` and then `argv`. Returns only on failure.
 pub fn run_as(identity: &str, argv: &[OsString]) -> io::Error {
-    match switch(identity) {
+    match parse(identity).and_then(|(uid, gid, groups)| switch(uid, gid, &groups)) {
         Ok(()) => match argv.split_first() {
             Some((program, arguments)) => {
                 let error = Command::new(program).args(arguments).exec();
@@ -110,17 +114,19 @@ pub fn run_as(identity: &str, argv: &[OsString]) -> io::Error {
     }
 }
 
-fn switch(identity: &str) -> io::Result<()> {
+fn parse(identity: &str) -> io::Result<(u32, u32, Vec<u32>)> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "want uid:gid:groups");
     let mut parts = identity.splitn(3, ':');
     let mut number = || parts.next().and_then(|p| p.parse::<u32>().ok()).ok_or_else(invalid);
-    let (uid, gid) = (Uid::from_raw(number()?), Gid::from_raw(number()?));
+    let (uid, gid) = (number()?, number()?);
     let groups = parts.next().unwrap_or_default();
-    let groups: Vec<Gid> = groups
-        .split(',')
-        .filter_map(|g| g.parse().ok())
-        .map(Gid::from_raw)
-        .collect();
+    Ok((uid, gid, groups.split(',').filter_map(|g| g.parse().ok()).collect()))
+}
+
+/// Gives this thread another identity, for what it executes next.
+pub(super) fn switch(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     rustix::thread::set_thread_groups(&groups)?;
     rustix::thread::set_thread_res_gid(gid, gid, gid)?;
     rustix::thread::set_thread_res_uid(uid, uid, uid)?;
