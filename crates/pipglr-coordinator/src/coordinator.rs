@@ -15,6 +15,7 @@ use crate::{Error, api};
 use jiff::Timestamp;
 use pipglr_ci::model::Pipeline;
 use pipglr_protocol::Secret;
+use pipglr_protocol::job_request::SessionInfo;
 use pipglr_protocol::payload::JobId;
 use std::collections::HashMap;
 use std::future::Future;
@@ -201,6 +202,15 @@ impl Coordinator {
         let state = self.lock();
         let place = state.place(id)?;
         Some(JobRecord::of(place.pipeline, state.job(place), &self.inner.store))
+    }
+
+    /// How the web terminal of a running job is reached; `None` if its runner serves none.
+    #[must_use]
+    pub fn session(&self, id: JobId) -> Option<SessionInfo> {
+        let state = self.lock();
+        let job = state.job(state.place(id)?);
+        let runs = matches!(job.state, JobState::Running | JobState::Canceling);
+        state.sessions.get(&id).filter(|_| runs).cloned()
     }
 
     /// Cancels a job that is not over; a running one is asked to stop and may still run `after_script`.

@@ -9,6 +9,7 @@ use crate::record::ArtifactRecord;
 use jiff::Timestamp;
 use pipglr_ci::model::{AllowFailure, Pipeline};
 use pipglr_protocol::info::Features;
+use pipglr_protocol::job_request::SessionInfo;
 use pipglr_protocol::{Secret, payload::JobId, update::FailureReason};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -72,6 +73,8 @@ pub(crate) struct State {
     places: HashMap<JobId, JobPlace>,
     /// Changes whenever a job becomes available.
     pub(crate) queue_version: u64,
+    /// Where web terminals of jobs are reached, as their runners said.
+    pub(crate) sessions: HashMap<JobId, SessionInfo>,
     /// What happened since they were taken the last time.
     pub(crate) events: Vec<Event>,
 }

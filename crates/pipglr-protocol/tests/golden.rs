@@ -3,7 +3,7 @@
 
 use pipglr_protocol::Secret;
 use pipglr_protocol::info::{Features, Info};
-use pipglr_protocol::job_request::JobRequest;
+use pipglr_protocol::job_request::{JobRequest, SessionInfo};
 use pipglr_protocol::payload::{JobId, JobPayload};
 use pipglr_protocol::registration::{RegisterRequest, VerifyRequest};
 use pipglr_protocol::update::{FailureReason, JobUpdate, Output, UpdateState};
@@ -109,6 +109,11 @@ fn requests_are_written_as_gitlab_reads_them() {
         token: "glrt-x".into(),
         system_id: Some("s_0123456789ab".into()),
         last_update: Some("abc".into()),
+        session: Some(SessionInfo {
+            url: "https://runner.example.com:8093/session/0123".into(),
+            certificate: "-----BEGIN CERTIFICATE-----\n".into(),
+            authorization: "4567".into(),
+        }),
     };
     check(&request, "job-request.json");
     let verify = VerifyRequest {

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`job::run_job`] is one job's life from top to bottom. [`manager`] finds jobs, [`job::plan`] turns a
 //! payload into plain data, [`containers`] carries it out, [`trace`] is the job log, [`gitlab`] the coordinator's API,
-//! [`container_side`] what runs inside job containers, [`cache_storage`] object storage for caches, [`config`] config.toml.
+//! [`session_server`] where web terminals are served, [`container_side`] what runs inside job containers, [`cache_storage`] object storage for caches, [`config`] config.toml.
 
 pub mod cache_storage;
 pub mod config;
@@ -14,6 +14,7 @@ pub mod journal;
 pub mod manager;
 pub mod metrics;
 pub mod registration;
+pub mod session_server;
 pub mod trace;
 
 /// The name the program reports as.

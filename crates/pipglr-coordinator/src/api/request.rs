@@ -63,6 +63,10 @@ fn take_job(coordinator: &Coordinator, request: &JobRequest) -> Result<Option<Jo
         let Some(place) = state.assign(runner.id, features, ttl, now) else {
             return Ok(None);
         };
+        if let Some(session) = &request.session {
+            let id = state.job(place).id;
+            state.sessions.insert(id, session.clone());
+        }
         let pipeline = &state.pipelines[&place.pipeline];
         let job = &pipeline.jobs[place.index];
         tracing::info!(job_id = job.id.0, runner = runner.id.0, "job handed out");

@@ -71,6 +71,27 @@ async fn jobs_are_handed_out_once_and_oldest_first() {
 }
 
 #[tokio::test]
+async fn the_session_of_a_running_job_is_known() {
+    let world = World::start().await;
+    world.create(vec![job("build", "a"), job("test", "b")]).await;
+    let session = json!({"url": "https://runner.test:8093/session/1", "certificate": "PEM", "authorization": "s3cret"});
+    let mut body = job_request(true);
+    body["session"] = session.clone();
+    let first = taken(world.send_json(Method::POST, "jobs/request", &body).await).await;
+    let of = |job: &crate::support::Taken| {
+        let known = world.coordinator.session(JobId(job.id));
+        known.map(|session| serde_json::to_value(session).unwrap())
+    };
+    assert_eq!(of(&first), None, "it does not run yet");
+    world.put(&first, "running").await;
+    assert_eq!(of(&first), Some(session));
+    world.put(&first, "success").await;
+    assert_eq!(of(&first), None, "it is over");
+    let second = world.take_and_accept().await;
+    assert_eq!(of(&second), None, "its runner serves no terminals");
+}
+
+#[tokio::test]
 async fn a_job_stays_pending_until_it_is_accepted() {
     let world = World::start().await;
     world.create(vec![job("build", "a")]).await;

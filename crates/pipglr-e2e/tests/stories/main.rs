@@ -20,6 +20,7 @@ mod service;
 mod services;
 mod sources;
 mod stage;
+mod terminal;
 
 use stage::Stage;
 use std::process::ExitCode;
@@ -81,6 +82,10 @@ const STORIES: &[Story] = &[
     (
         "registries: mirrors, blocked ones, and the operator's certificates",
         registries::mirrors_and_certificates,
+    ),
+    (
+        "terminal: a shell in a running job, which stays open for it",
+        terminal::in_a_running_job,
     ),
     ("service: stop drains, volumes can be made anew", service::drain),
     ("service: logs, log levels, environment, health", service::observability),

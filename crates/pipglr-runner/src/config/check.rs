@@ -117,7 +117,7 @@ impl<'t> Walk<'t> {
             };
             let place = Place::of(self.text, name.span().start);
             self.used.push(UsedKey { key, place });
-            if key.state == State::Ignored && !key.quiet && says_something(value.get_ref()) {
+            if key.state == State::Ignored && says_something(value.get_ref()) {
                 let message = format!("`{}` has no effect: {}", key.path, key.note);
                 self.say(Severity::Warning, name.span().start, message);
             }

@@ -12,6 +12,7 @@ pub mod keys;
 mod labels;
 mod model;
 mod reload;
+mod session_server;
 mod system_id;
 mod tokens;
 
@@ -21,6 +22,7 @@ pub(crate) use duration::parse as parse_go_duration;
 use model::expanded;
 pub use model::{Config, CustomBuildDirConfig, DockerConfig, PodmanConfig, RunnerConfig, ServiceConfig};
 pub use reload::{ConfigSource, RELOAD_INTERVAL, ReloadCounts};
+pub use session_server::SessionServerConfig;
 pub use system_id::{SystemIdError, load_or_create_system_id, temporary_system_id};
 pub use tokens::{NewToken, TokenStore, TokenStoreError};
 

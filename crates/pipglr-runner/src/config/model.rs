@@ -4,6 +4,7 @@
 
 use super::cache::CacheConfig;
 use super::duration;
+use super::session_server::SessionServerConfig;
 use jiff::Timestamp;
 use pipglr_protocol::Secret;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ pub struct Config {
     #[serde(deserialize_with = "duration::optional")]
     connection_max_age: Option<Duration>,
     shutdown_timeout: i64,
+    pub session_server: SessionServerConfig,
     /// Labels of all runners.
     pub labels: BTreeMap<String, String>,
     pub runners: Vec<RunnerConfig>,
@@ -40,6 +42,7 @@ impl Default for Config {
             listen_address: None,
             connection_max_age: None,
             shutdown_timeout: 0,
+            session_server: SessionServerConfig::default(),
             labels: BTreeMap::new(),
             runners: Vec::new(),
         }

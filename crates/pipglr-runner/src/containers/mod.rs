@@ -11,6 +11,7 @@ pub mod service_output;
 pub mod services;
 pub mod session;
 pub mod spec;
+pub mod terminal;
 
 use pipglr_podman::Client;
 use pipglr_protocol::Secret;

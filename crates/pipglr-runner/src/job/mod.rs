@@ -11,6 +11,7 @@ mod prepare;
 mod script;
 mod secrets;
 mod step;
+mod terminal;
 mod variables;
 
 pub use failure::{JobError, classify_pull, final_state, go_duration};
@@ -23,6 +24,7 @@ use crate::containers::objects::remove_job_objects;
 use crate::gitlab::{JobApi, StateReport, UpdateAnswer};
 use crate::journal::{self, Journal, Kept};
 use crate::metrics::Progress;
+use crate::session_server::JobSession;
 use crate::trace::Trace;
 use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
 use anyhow::Context as _;
@@ -46,6 +48,8 @@ pub struct World {
     pub interrupt: CancellationToken,
     /// How far the job is, for whoever watches.
     pub progress: Progress,
+    /// Where web terminals of the job come in, if they are served.
+    pub session: Option<JobSession>,
 }
 
 /// How a job ended, for logs and metrics.
@@ -260,7 +264,7 @@ async fn supervised(
     if let Err(JobError::Timeout(_)) = end {
         header::warn_of_time_out(trace);
     }
-    end
+    terminal::keep_open(job, end, world, trace, signals).await
 }
 
 async fn plan_and_run(
@@ -295,7 +299,7 @@ async fn plan_and_run(
             remove_job_objects(&world.engine, plan).await;
         }
         Step::Lost { reason } => return Err(JobError::System(anyhow::anyhow!(reason))),
-        Step::Sources | Step::Scripts | Step::Finishing { .. } | Step::Ended { .. } => {}
+        Step::Sources | Step::Scripts | Step::Finishing { .. } | Step::Open { .. } | Step::Ended { .. } => {}
     }
     run_phases(&job, plan, step, world, trace, signals).await
 }

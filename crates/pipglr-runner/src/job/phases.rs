@@ -5,7 +5,7 @@ use super::follow::title;
 use super::plan::{AcceptedJob, JobPlan, Timeouts};
 use super::prepare::{Ready, finish_again, listen_again, prepare, prepare_again, sources_helper, start_helper};
 use super::step::Step;
-use super::{JobError, World, header};
+use super::{JobError, World, header, terminal};
 use crate::container_side::helper::{HelperPlan, Phase, skipped};
 use crate::container_side::marker::StageEnd;
 use crate::containers::service_output;
@@ -33,6 +33,7 @@ pub(super) async fn run_phases(
     );
     match step {
         Step::Finishing { end } => finish(plan, end, true, world, trace).await,
+        Step::Open { end } => end,
         Step::Scripts => {
             let build = Build::Told(listen_again("build", plan, &world.engine, trace).await?);
             let end = run_scripts(plan, build, world, trace, signals).await;
@@ -64,6 +65,7 @@ async fn run_prepared(
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<(), JobError> {
+    terminal::offer(plan, &ready.image, world);
     let mut end = get_sources(ready.sources.take(), plan, step, world, trace, signals).await?;
     if end.is_ok() {
         header::print_policy(job, trace);

@@ -18,6 +18,8 @@ pub(super) enum Step {
     Scripts,
     /// Scripts ended like this, the second helper container is at work or about to be started.
     Finishing { end: Result<(), JobError> },
+    /// All is done, a web terminal holds the job open: it has lost its connection, so the job ends.
+    Open { end: Result<(), JobError> },
     /// The log is complete: the end is reported, again if need be, and what the job made is removed.
     Ended { end: Result<(), JobError> },
     /// Nobody knows what was done: the job fails.
@@ -28,7 +30,7 @@ impl Step {
     /// The end that is written in it.
     pub(super) fn into_end(self) -> Result<(), JobError> {
         match self {
-            Self::Finishing { end } | Self::Ended { end } => end,
+            Self::Finishing { end } | Self::Open { end } | Self::Ended { end } => end,
             Self::Accepted | Self::Preparing | Self::Sources | Self::Scripts | Self::Lost { .. } => Ok(()),
         }
     }
@@ -77,6 +79,13 @@ mod tests {
                 Step::Ended { end: Err(end) } => assert_eq!((end.last_line(), end.reason()), (line, reason)),
                 other => panic!("{other:?}"),
             }
+        }
+        let open = serde_json::to_value(Step::Open {
+            end: Err(JobError::ExitCode(3)),
+        });
+        match Step::resume(open.unwrap(), false) {
+            Step::Open { end } => assert_eq!(end.unwrap_err().reason(), JobError::ExitCode(3).reason()),
+            other => panic!("{other:?}"),
         }
         let fine = serde_json::to_value(Step::Ended { end: Ok(()) }).unwrap();
         assert!(matches!(Step::resume(fine, false), Step::Ended { end: Ok(()) }));

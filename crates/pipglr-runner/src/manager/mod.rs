@@ -25,6 +25,7 @@ use crate::containers::objects::{self, Keep};
 use crate::gitlab::{Connection, GitLab, TlsFiles};
 use crate::journal;
 use crate::metrics::{Metrics, View};
+use crate::session_server::SessionServer;
 use anyhow::Context as _;
 use bounds::Tally;
 use poll::Poller;
@@ -76,6 +77,8 @@ pub struct Following {
     pub metrics: Arc<Metrics>,
     /// When it ends by itself.
     pub bounds: Bounds,
+    /// Where web terminals of jobs are served, if they are.
+    pub sessions: Option<SessionServer>,
 }
 
 impl Following {
@@ -87,6 +90,7 @@ impl Following {
             rotation: None,
             metrics: Arc::default(),
             bounds: Bounds::default(),
+            sessions: None,
         }
     }
 }
@@ -109,6 +113,7 @@ pub async fn run_following(
         rotation,
         metrics,
         bounds,
+        sessions,
     } = following;
     let shared = Arc::new(Shared {
         engine,
@@ -116,6 +121,7 @@ pub async fn run_following(
         slots: Slots::new(configs.borrow().concurrent),
         tasks: TaskTracker::new(),
         metrics,
+        sessions,
         shutdown: shutdown.clone(),
         tally: Arc::new(Tally::new(bounds, shutdown.clone())),
     });
@@ -255,6 +261,7 @@ pub(crate) struct Shared {
     /// Pollers and jobs.
     pub(crate) tasks: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) sessions: Option<SessionServer>,
     pub(crate) shutdown: Shutdown,
     tally: Arc<Tally>,
 }

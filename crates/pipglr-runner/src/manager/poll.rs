@@ -11,6 +11,7 @@ use crate::config::{Config, RunnerConfig};
 use crate::gitlab::{Error, GitLab};
 use crate::job::plan::{AcceptedJob, ClientIdentity, Seed};
 use crate::metrics::Calls;
+use crate::session_server::ProposedSession;
 use anyhow::Context as _;
 use pipglr_protocol::Secret;
 use pipglr_protocol::info::Info;
@@ -54,7 +55,7 @@ impl Poller {
         retired: &CancellationToken,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            info: Arc::new(runner_info(Some(runner))),
+            info: Arc::new(info(runner, shared)),
             ca_certificates: ca_certificates(runner, shared)?,
             client_identity: read_identity(runner)?,
             want: Want::of(runner),
@@ -152,11 +153,14 @@ impl Poller {
         // A request that names the last update is held by the coordinator for up to a minute, and the slot with it.
         // That must not starve other runners when slots are short.
         let may_be_held = self.shared.slots.has_spare() || self.is_alone();
+        let timeout = self.config.session_server.timeout();
+        let session = self.shared.sessions.as_ref().map(|server| server.propose(timeout));
         let request = JobRequest {
             info: (*self.info).clone(),
             token: self.runner.token.clone(),
             system_id: Some(self.shared.options.system_id.clone()),
             last_update: self.state().last_update.clone().filter(|_| may_be_held),
+            session: session.as_ref().map(ProposedSession::info),
         };
         self.shared
             .metrics
@@ -176,7 +180,7 @@ impl Poller {
                     return false;
                 };
                 slot.answered(Answered::Job);
-                self.start(*payload, outcome.correlation_id, slot);
+                self.start(*payload, outcome.correlation_id, slot, session);
                 true
             }
             Err(error) => {
@@ -208,7 +212,7 @@ impl Poller {
         }
     }
 
-    fn start(&self, payload: JobPayload, correlation_id: String, slot: Slot) {
+    fn start(&self, payload: JobPayload, correlation_id: String, slot: Slot, session: Option<ProposedSession>) {
         let (numbers, guard) = self
             .shared
             .slots
@@ -226,13 +230,22 @@ impl Poller {
             registry_auth: registry_auth::of_operator(self.shared.engine.settings()),
             secrets: Vec::new(),
         };
-        let world = world(&job, self.gitlab.clone(), self.info.clone(), &self.shared);
+        let mut world = world(&job, self.gitlab.clone(), self.info.clone(), &self.shared);
+        world.session = session.map(ProposedSession::begin);
         let (shared, tallied) = (self.shared.clone(), self.shared.tally.job_begins());
         self.shared.tasks.spawn(async move {
             supervise(Arrived::New(Box::new(job)), world, &shared).await;
             drop((guard, slot, tallied));
         });
     }
+}
+
+/// What the runner says about itself; that it has terminals only where they are served.
+fn info(runner: &RunnerConfig, shared: &Shared) -> Info {
+    let mut info = runner_info(Some(runner));
+    info.features.session = shared.sessions.is_some();
+    info.features.terminal = shared.sessions.is_some();
+    info
 }
 
 /// Certificates jobs get: those of `tls-ca-file`, else those the operator gave to the whole container.

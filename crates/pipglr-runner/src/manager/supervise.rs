@@ -40,6 +40,7 @@ pub(super) fn world(job: &AcceptedJob, gitlab: GitLab, info: Arc<Info>, shared: 
         pace: pace(&job.runner),
         interrupt: shared.shutdown.forceful().clone(),
         progress: Progress::default(),
+        session: None,
     }
 }
 

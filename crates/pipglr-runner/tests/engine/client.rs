@@ -15,6 +15,7 @@ use std::time::Duration;
 
 async fn ask(gitlab: &FakeGitLab) -> Result<JobRequestOutcome, Error> {
     let request = JobRequest {
+        session: None,
         info: runner_info(None),
         token: Secret::new(RUNNER_TOKEN),
         system_id: Some(SYSTEM_ID.to_owned()),
@@ -316,6 +317,7 @@ const PROXIED: &str = "PIPGLR_TEST_PROXIED";
 async fn a_call_with_an_environment() {
     let Ok(url) = std::env::var(PROXIED) else { return };
     let request = JobRequest {
+        session: None,
         info: runner_info(None),
         token: Secret::new(RUNNER_TOKEN),
         system_id: Some(SYSTEM_ID.to_owned()),

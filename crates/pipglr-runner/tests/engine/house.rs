@@ -72,6 +72,7 @@ impl House {
         let config = source.load().unwrap().config;
         let counts = self.metrics.reloads.clone();
         let following = Following {
+            sessions: None,
             configs: source.follow(config, interval, self.reload.clone(), counts.clone()),
             rotation: Some(Rotation {
                 tokens: TokenStore::new(self.directory.path()),

@@ -25,4 +25,5 @@ mod secrets;
 mod sender;
 mod services;
 mod support;
+mod terminal;
 mod volumes;

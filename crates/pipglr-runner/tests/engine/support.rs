@@ -138,6 +138,7 @@ impl Bench {
             pace: FAST,
             interrupt: self.interrupt.clone(),
             progress: pipglr_runner::metrics::Progress::default(),
+            session: None,
         }
     }
 

@@ -9,9 +9,10 @@ use crate::watched::Watched;
 /// Answers with a job, or holds the request like GitLab's Workhorse while nothing changes.
 pub(super) async fn request(state: &Watched<State>, request: &Request) -> Reply {
     let mut check = Check::of(request);
-    let body = check.json_body(&["info", "token", "system_id"], &["last_update"]);
+    let body = check.json_body(&["info", "token", "system_id"], &["last_update", "session"]);
     check.info(&body);
     check.system_id(&body);
+    check.session(&body);
     check.header("accept", "application/json");
     let token = body["token"].as_str().unwrap_or_default().to_owned();
     check.header("runner-token", &token);

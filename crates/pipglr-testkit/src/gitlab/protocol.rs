@@ -132,6 +132,23 @@ impl<'a> Check<'a> {
         self.expect(right, "system_id is not `s_` or `r_` and twelve letters or digits");
     }
 
+    /// All of a session, from runners that say they have one.
+    pub(super) fn session(&mut self, body: &Value) {
+        let session = &body["session"];
+        let complete = ["url", "certificate", "authorization"]
+            .iter()
+            .all(|key| session[key].is_string());
+        self.expect(
+            session.is_null() || complete,
+            "session lacks url, certificate or authorization",
+        );
+        let announced = body["info"]["features"]["session"] == true;
+        self.expect(
+            announced != session.is_null(),
+            "session and its feature do not go together",
+        );
+    }
+
     /// A state update's own fields.
     pub(super) fn update(&mut self, body: &Value) {
         let state = body["state"].as_str().unwrap_or_default();

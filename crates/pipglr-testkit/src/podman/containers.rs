@@ -99,6 +99,9 @@ pub(super) fn kill(state: &mut State, name: &str, request: &HttpRequest) -> Repl
     state.record.created[container.index].signals.push(signal.clone());
     if signal == "SIGKILL" {
         stop_process(state, &id);
+    } else if signal == "SIGHUP" {
+        // Process 1 ends what came in from outside.
+        state.end_terminals(&id);
     } else {
         // A process that is just ending takes no more signals.
         let _ = container.signals.send(signal);

@@ -1,9 +1,10 @@
-//! Processes beside a container's own: the probe of services' ports, and the checks of their images.
+//! Processes beside a container's own: the probe of services' ports, the checks of their images, web terminals.
 
 use super::http::{HttpRequest, Reply, frame};
 use super::record::Exec;
 use super::script::Ports;
 use super::state::{Piece, State};
+use super::terminal;
 use crate::watched::Watched;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) fn create(state: &mut State, container: &str, request: &HttpRequest) 
         command: command
             .map(|part| part.as_str().unwrap_or_default().to_owned())
             .collect(),
+        request: body.clone(),
+        plan: None,
         exit_code: 0,
     });
     Reply::json(201, &json!({"Id": (state.record.execs.len() - 1).to_string()}))
@@ -39,9 +42,12 @@ pub(super) fn start(state: &Arc<Watched<State>>, number: &str) -> Reply {
     let Some(number) = index(&state.read(), number) else {
         return Reply::refusal(404, "no such exec session", number);
     };
+    let exec = state.read().record.execs[number].clone();
+    if exec.command.iter().any(|part| part == "job-terminal") {
+        return terminal::start(state, number);
+    }
     let (sender, output) = unbounded_channel();
     let (input, _) = unbounded_channel();
-    let exec = state.read().record.execs[number].clone();
     if exec.command.iter().any(|part| part == "probe-ports") {
         let targets: Vec<String> = exec
             .command

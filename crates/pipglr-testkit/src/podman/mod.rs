@@ -15,6 +15,7 @@ mod record;
 mod routes;
 mod script;
 mod state;
+mod terminal;
 mod volumes;
 
 pub(crate) use http::decode;

@@ -95,6 +95,8 @@ impl Process {
             None => self.phases(plan).await?,
         };
         self.announce("finished");
+        let id = &self.id;
+        self.state.wait_forever(|s| (!s.has_terminal(id)).then_some(())).await;
         Ok(code)
     }
 

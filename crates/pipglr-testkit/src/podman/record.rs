@@ -58,6 +58,10 @@ pub struct Exec {
     /// What the container's service is called; empty for others.
     pub service: String,
     pub command: Vec<String>,
+    /// The whole call that made it.
+    pub request: Value,
+    /// The plan a web terminal's shell read.
+    pub plan: Option<Value>,
     pub exit_code: i32,
 }
 

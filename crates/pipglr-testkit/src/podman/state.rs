@@ -32,6 +32,7 @@ pub(super) struct State {
     pub(super) containers: BTreeMap<String, Container>,
     /// By job (or any) and stage.
     pub(super) scripts: HashMap<(Option<String>, String), Vec<Act>>,
+    pub(super) terminals: Vec<super::terminal::Terminal>,
     pub(super) faults: Vec<Fault>,
     /// Calls that are without an answer for ever.
     pub(super) frozen: usize,
@@ -190,6 +191,7 @@ impl State {
 
     /// The container's process is gone.
     pub(super) fn ended(&mut self, id: &str, exit_code: i32) {
+        self.end_terminals(id);
         self.cut_attached(id, false);
         let Some(container) = self.containers.get_mut(id) else {
             return;

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use pipglr_runner::config::{self, Config, ConfigSource, Parsed, RELOAD_INTERVAL, TokenStore};
 use pipglr_runner::manager::{self, Bounds, Ended, Following, ManagerOptions, Rotation, Shutdown};
 use pipglr_runner::metrics::{self, Metrics};
+use pipglr_runner::session_server::{SessionServer, Times};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,9 +64,13 @@ async fn serve(args: &RunArgs, source: ConfigSource, config: Config, of_file: Lo
     let metrics = Arc::new(Metrics::default());
     let listen_address = args.listen_address.clone().or_else(|| config.listen_address.clone());
     serve_metrics(listen_address.as_deref().unwrap_or_default(), &metrics).await?;
+    let sessions = serve_sessions(&config).await?;
     let (shutdown, reload) = (Shutdown::default(), Arc::new(Notify::new()));
     signals::watch(shutdown.clone(), reload.clone()).context("listen to signals")?;
-    let following = following(args, source, config, reload, metrics);
+    let following = Following {
+        sessions,
+        ..following(args, source, config, reload, metrics)
+    };
     tokio::spawn(follow_log(following.configs.clone(), of_file));
     notify_ready();
     let options = ManagerOptions { state_dir, system_id };
@@ -106,6 +111,7 @@ fn following(
         }),
         metrics,
         bounds: Bounds::default(),
+        sessions: None,
     }
 }
 
@@ -123,6 +129,21 @@ async fn serve_metrics(address: &str, metrics: &Arc<Metrics>) -> Result<(), CliE
     tracing::info!(address, "metrics are served");
     tokio::spawn(metrics::serve(listener, metrics.clone()));
     Ok(())
+}
+
+/// Serves web terminals of jobs, if they are configured.
+async fn serve_sessions(config: &Config) -> Result<Option<SessionServer>, CliError> {
+    let bound = SessionServer::bind(&config.session_server, Times::default()).await;
+    let bound = bound.map_err(|error| {
+        let hint = "correct `listen_address` and `advertise_address` of `[session_server]` in config.toml";
+        CliError::with_hint(error, hint)
+    })?;
+    let Some((server, listener)) = bound else {
+        return Ok(None);
+    };
+    tracing::info!(address = server.base(), "web terminals are served");
+    tokio::spawn(server.clone().serve(listener));
+    Ok(Some(server))
 }
 
 /// What of the log the file decides.

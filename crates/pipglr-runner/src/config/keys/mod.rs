@@ -19,8 +19,6 @@ pub struct Key {
     pub state: State,
     /// What an honoured key means, how another one differs, why it has no effect.
     pub note: &'static str,
-    /// gitlab-runner itself writes this key, so that it says little about what somebody wanted: it is not warned about.
-    pub quiet: bool,
 }
 
 /// What a key's value may be.
@@ -104,13 +102,7 @@ impl Key {
             kind,
             state,
             note,
-            quiet: false,
         }
-    }
-
-    const fn quiet(mut self) -> Self {
-        self.quiet = true;
-        self
     }
 
     /// The path of the table the key stands in; empty at the top.
