@@ -96,8 +96,8 @@ pub(crate) fn credentials(stage: &mut Stage) -> anyhow::Result<()> {
         "stages: [a, b, c]\ndefault: { image: '@REGISTRY@/ci/debian:trixie' }\n\
          variables: { GIT_SUBMODULE_STRATEGY: normal }\n\
          cut: { stage: a, timeout: 5 seconds, allow_failure: true, variables: { GIT_CLONE_PATH: $CI_BUILDS_DIR/other }, script: ['test -e /builds/other.tmp/.gitlab-runner.ext.conf', 'sleep 600'] }\n\
-         search: { stage: b, when: always, script: ['test ! -e /builds/other.tmp', 'for p in /builds/* ; do case $p in *.tmp) ;; *) grep -rl --exclude-dir=\"*.tmp\" glcbt $p && exit 1 ;; esac; done; echo clean'] }\n\
-         tokenless: { stage: c, when: always, variables: { FF_GIT_URLS_WITHOUT_TOKENS: 'true' }, script: ['grep -r glcbt . $CI_PROJECT_DIR.tmp/.gitlab-runner.ext.conf && exit 1', 'cat self/file'] }\n",
+         search: { stage: b, when: always, script: ['test ! -e /builds/other.tmp', 'for p in /builds/* ; do case $p in *.tmp) ;; *) grep -rl --exclude-dir=\"*.tmp\" \"glcb[t]\" $p && exit 1 ;; esac; done; echo clean'] }\n\
+         tokenless: { stage: c, when: always, variables: { FF_GIT_URLS_WITHOUT_TOKENS: 'true' }, script: ['grep -r \"glcb[t]\" . $CI_PROJECT_DIR.tmp/.gitlab-runner.ext.conf && exit 1', 'cat self/file'] }\n",
     )?;
     stage.start_runner(&project, |text| text.replace("concurrent = 4", "concurrent = 1"))?;
     let pipeline = stage.run_pipeline(&project)?;
