@@ -1,4 +1,5 @@
-//! The program's own lines in a container's output, in the colours the job log uses.
+//! The program's own lines in a container's output, in the colours the job log uses. All go to stdout: between two streams
+//! their order would be left to chance.
 
 use std::io::{self, Write as _};
 
@@ -22,14 +23,14 @@ pub(super) fn caution(text: &str) {
     write(&mut io::stdout(), &format!("\x1b[0;33m{text}\x1b[0;m\n"));
 }
 
-/// A yellow warning on stderr.
+/// A yellow warning on stdout.
 pub(super) fn warning(text: &str) {
-    write(&mut io::stderr(), &format!("\x1b[0;33mWARNING: {text}\x1b[0;m\n"));
+    write(&mut io::stdout(), &format!("\x1b[0;33mWARNING: {text}\x1b[0;m\n"));
 }
 
-/// A red error on stderr.
+/// A red error on stdout.
 pub(super) fn error(text: &str) {
-    write(&mut io::stderr(), &format!("\x1b[31;1mERROR: {text}\x1b[0;m\n"));
+    write(&mut io::stdout(), &format!("\x1b[31;1mERROR: {text}\x1b[0;m\n"));
 }
 
 /// How much a line with facts matters.
