@@ -121,10 +121,16 @@ impl Signer {
     }
 }
 
-/// A header with the cache's key, unless the key has characters no header holds.
+/// A header with the cache's key, unless the key has characters no header holds. Spaces in a row become one, as they do
+/// in what is signed.
 fn key_header(name: &str, key: &str) -> Option<(String, String)> {
     let fits = key.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-    fits.then(|| (name.to_owned(), key.trim().to_owned()))
+    fits.then(|| {
+        (
+            name.to_owned(),
+            key.split_ascii_whitespace().collect::<Vec<_>>().join(" "),
+        )
+    })
 }
 
 /// An object's name as the path of a URL.
@@ -162,6 +168,8 @@ mod tests {
     #[test]
     fn keys_that_no_header_holds_are_left_out() {
         assert_eq!(key_header("n", " a b "), Some(("n".to_owned(), "a b".to_owned())));
+        // What is signed has one space in their place, and so must what is sent.
+        assert_eq!(key_header("n", "a   b  c"), Some(("n".to_owned(), "a b c".to_owned())));
         assert_eq!(key_header("n", "ü"), None);
         assert_eq!(key_header("n", "a\nb"), None);
     }
