@@ -196,6 +196,7 @@ async fn stale_locks_do_not_stop_the_next_job() {
         "HEAD.lock",
         "config.lock",
         "packed-refs.lock",
+        "packed-refs.new",
         "refs/remotes/origin/main.lock",
     ] {
         repository.commit(lock, &[("file", lock)]);

@@ -8,13 +8,14 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// Files that are never wanted.
-const STALE: [&str; 6] = [
+const STALE: [&str; 7] = [
     "index.lock",
     "shallow.lock",
     "HEAD.lock",
     "config.lock",
     "packed-refs.lock",
     "hooks/post-checkout",
+    "packed-refs.new",
 ];
 
 /// Whether a git directory leads elsewhere, where configuration and hooks would be found that are not removed.
