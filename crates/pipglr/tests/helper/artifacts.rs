@@ -433,6 +433,45 @@ async fn files_are_chosen_as_their_author_says() {
 }
 
 #[tokio::test]
+#[tokio::test]
+async fn untracked_files_are_found_without_running_what_the_job_configured() {
+    let place = Place::open().await;
+    let mark = place.workshop.directory.path().join("configured-ran");
+    let program = format!("touch {}; false", mark.display());
+    place.workshop.git(&["init", "--quiet"]);
+    place.workshop.git(&["add", "file", "dir"]);
+    place.workshop.git(&["commit", "--quiet", "-m", "all"]);
+    place
+        .workshop
+        .git(&["sparse-checkout", "set", "--cone", "--sparse-index"]);
+    // Without this object git cannot read its index, and would ask for it.
+    let lost = place.workshop.git(&["rev-parse", "HEAD:dir"]);
+    let (start, rest) = lost.trim().split_at(2);
+    fs::remove_file(place.workshop.project().join(".git/objects").join(start).join(rest)).unwrap();
+    place.write("dir/new", "x");
+    let remote = format!("ext::{}", program.replace("; false", "").replace(' ', "% "));
+    for (key, value) in [
+        ("core.fsmonitor", program.as_str()),
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("protocol.ext.allow", "always"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", &remote),
+    ] {
+        place.workshop.git(&["config", key, value]);
+    }
+    if mark.exists() {
+        fs::remove_file(&mark).unwrap();
+    }
+    let entry = Artifact {
+        untracked: true,
+        ..artifact(&[])
+    };
+    let ran = place.upload(place.uploads(vec![entry])).await;
+    ran.assert_code(0).assert_has(&["untracked: found 1 files\n"]);
+    assert!(!mark.exists(), "what the job configured was run");
+}
+
 async fn a_statement_of_provenance_is_added_if_wanted() {
     let place = Place::open().await;
     let outside = place.workshop.directory.path().join("outside");

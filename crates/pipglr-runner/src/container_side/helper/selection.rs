@@ -93,10 +93,12 @@ impl TreeFormat {
     }
 }
 
-/// Files git does not track, ignored ones included.
+/// Files git does not track, ignored ones included. The job's scripts had the repository in their hands: git asks no
+/// monitor, nor a remote for objects it misses, as both can be programs of the job's.
 fn untracked(root: &Path) -> Option<Vec<PathBuf>> {
     let output = Command::new("git")
-        .args(["ls-files", "-o", "-z"])
+        .args(["-c", "core.fsmonitor=false", "ls-files", "-o", "-z"])
+        .env("GIT_NO_LAZY_FETCH", "1")
         .current_dir(root)
         .stdin(Stdio::null())
         .output();
