@@ -47,6 +47,23 @@ async fn a_kept_work_tree_is_cleaned_with_its_submodules() {
 }
 
 #[tokio::test]
+async fn a_repository_the_job_put_in_place_of_a_submodule_is_not_obeyed() {
+    let (workshop, repository) = Workshop::with_project().await;
+    let b = workshop.repository("other/b");
+    b.commit("b", &[("b", "b 1\n")]);
+    repository.add_submodule(&b, "b", "../../other/b.git");
+    let plan = SourcesPlan {
+        submodules: Some(Workshop::submodules(true)),
+        ..workshop.plan(&repository)
+    };
+    workshop.get(&plan).await.assert_code(0);
+    let mark = workshop.directory.path().join("planted-ran");
+    crate::submodules::plant(&workshop.project().join("b"), &mark);
+    clean_up(&workshop, Strategy::Fetch, true).await.assert_code(0);
+    assert!(!mark.exists(), "what the job planted was run");
+}
+
+#[tokio::test]
 async fn other_strategies_leave_nothing_or_everything() {
     let (workshop, _) = Workshop::with_project().await;
     for (strategy, left, text) in [

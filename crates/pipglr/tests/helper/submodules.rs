@@ -175,12 +175,17 @@ async fn a_half_made_submodule_is_made_again_by_the_next_try() {
     assert_eq!(read(&workshop, "b/b").as_deref(), Some("b 1\n"));
 }
 
-/// A repository whose configuration runs a program as soon as git looks at it.
-fn plant(work_tree: &Path, mark: &Path) {
+/// A repository in place of a submodule, with a configuration that runs a program as soon as git looks at it.
+pub(crate) fn plant(work_tree: &Path, mark: &Path) {
     let git_dir = work_tree.join(".git");
     if git_dir.is_file() {
         fs::remove_file(&git_dir).unwrap();
     }
+    plant_repository(&git_dir, work_tree, mark);
+}
+
+/// The same with its files at `git_dir`.
+fn plant_repository(git_dir: &Path, work_tree: &Path, mark: &Path) {
     for dir in ["objects", "refs"] {
         fs::create_dir_all(git_dir.join(dir)).unwrap();
     }
@@ -216,6 +221,69 @@ async fn a_repository_planted_in_place_of_a_submodule_is_not_obeyed() {
     assert_eq!(names_in(&workshop.project().join("b")), [".git", "b"]);
     assert_eq!(read(&workshop, "libs/a/inner/deep").as_deref(), Some("deep 1\n"));
     assert!(workshop.project().join("b/.git").is_file());
+}
+
+#[tokio::test]
+async fn a_submodule_that_leads_to_another_repository_is_made_again() {
+    for (name, place, linked) in [
+        ("in a submodule's repository", ".git/modules/b/objects/evil", false),
+        (
+            "through a link in a submodule's repository",
+            ".git/modules/b/objects/evil",
+            true,
+        ),
+        ("in a submodule's repository that is gone", ".git/modules/c", true),
+        ("in the repository itself", ".git/objects/evil", false),
+    ] {
+        let (workshop, repository, _) = nested().await;
+        let recursive = || plan(&workshop, &repository, Workshop::submodules(true));
+        workshop.get(&recursive()).await.assert_code(0);
+        let mark = workshop.directory.path().join("planted-ran");
+        let work_tree = workshop.project().join("b");
+        let target = workshop.project().join(place);
+        let elsewhere = workshop.builds().join("elsewhere");
+        plant_repository(if linked { &elsewhere } else { &target }, &work_tree, &mark);
+        if linked {
+            std::os::unix::fs::symlink(&elsewhere, &target).unwrap();
+        }
+        fs::write(work_tree.join(".git"), format!("gitdir: ../{place}\n")).unwrap();
+        workshop.get(&recursive()).await.assert_code(0);
+        assert!(!mark.exists(), "{name}: a program an earlier job planted was run");
+        assert_eq!(names_in(&work_tree), [".git", "b"], "{name}");
+        let link = fs::read_to_string(work_tree.join(".git")).unwrap();
+        assert_eq!(link, "gitdir: ../.git/modules/b\n", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_repository_planted_below_the_submodules_that_are_wanted_is_not_obeyed() {
+    let (workshop, repository, _) = nested().await;
+    let wanted = |recursive| plan(&workshop, &repository, Workshop::submodules(recursive));
+    workshop.get(&wanted(true)).await.assert_code(0);
+    let mark = workshop.directory.path().join("planted-ran");
+    plant(&workshop.project().join("libs/a/inner"), &mark);
+    workshop.get(&wanted(false)).await.assert_code(0);
+    assert!(!mark.exists(), "a program an earlier job planted was run");
+    assert!(!workshop.project().join("libs/a/inner/.git").exists());
+}
+
+#[tokio::test]
+async fn nothing_is_removed_through_a_link_on_the_way_to_a_submodule() {
+    let (workshop, repository, _) = nested().await;
+    let kept = || SourcesPlan {
+        clean_flags: None,
+        ..plan(&workshop, &repository, Workshop::submodules(true))
+    };
+    workshop.get(&kept()).await.assert_code(0);
+    let elsewhere = workshop.directory.path().join("elsewhere");
+    fs::create_dir_all(elsewhere.join("a/.git")).unwrap();
+    let libs = workshop.project().join("libs");
+    fs::remove_dir_all(&libs).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &libs).unwrap();
+    workshop.get(&kept()).await.assert_code(0);
+    assert_eq!(names_in(&elsewhere.join("a")), [".git"]);
+    assert_eq!(read(&workshop, "libs/a/inner/deep").as_deref(), Some("deep 1\n"));
+    assert!(!libs.is_symlink());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use crate::container_side::notice;
 use access::Files;
 pub(crate) use access::{external_config, external_file};
 use git::{Git, arguments};
+use stale::Cleaned;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -61,7 +62,7 @@ fn with_git(plan: &SourcesPlan, environment: &Environment, attempt: u32) -> Resu
     }
     let files = access::write(plan)?;
     run_scripts(&plan.pre_scripts, environment, Path::new("/"))?;
-    make_ready(plan, project, attempt)?;
+    let cleaned = make_ready(plan, project, attempt)?;
     if !plan.access.correlation_id.is_empty() {
         notice::line(&format!("Gitaly correlation ID: {}", plan.access.correlation_id));
     }
@@ -73,7 +74,7 @@ fn with_git(plan: &SourcesPlan, environment: &Environment, attempt: u32) -> Resu
     }
     work_tree::checkout(plan, git)?;
     match &plan.submodules {
-        Some(submodules) => submodules::update(plan, submodules, git, &files)?,
+        Some(submodules) => submodules::update(plan, submodules, git, &files, &cleaned)?,
         None => notice::info("Skipping Git submodules setup"),
     }
     run_scripts(&plan.post_scripts, environment, project)
@@ -92,7 +93,7 @@ fn trust(plan: &SourcesPlan, git: Git<'_>) -> Result<(), PhaseFailed> {
 }
 
 /// Removes what is in the way: all of it for a clone, what an earlier try or job left for a fetch.
-fn make_ready(plan: &SourcesPlan, project: &Path, attempt: u32) -> Result<(), PhaseFailed> {
+fn make_ready(plan: &SourcesPlan, project: &Path, attempt: u32) -> Result<Cleaned, PhaseFailed> {
     let git_dir = project.join(".git");
     if attempt > 1 && project.is_dir() {
         notice::info("Deleting tracked and untracked files...");
@@ -100,14 +101,15 @@ fn make_ready(plan: &SourcesPlan, project: &Path, attempt: u32) -> Result<(), Ph
     // A repository that was in order would not fail twice.
     let hopeless = attempt > 2 || stale::is_hijacked(&git_dir);
     if plan.strategy == Strategy::Clone || hopeless {
-        return remove_tree(project);
+        remove_tree(project)?;
+        return Ok(Cleaned::default());
     }
-    stale::clean(&git_dir, plan.clean_config)
+    let cleaned = stale::clean(&git_dir, plan.clean_config)
         .map_err(|error| failed(&format!("clean {}: {error}", git_dir.display())))?;
     if attempt > 1 && project.is_dir() {
         work_tree::clear(project)?;
     }
-    Ok(())
+    Ok(cleaned)
 }
 
 fn init_and_fetch(plan: &SourcesPlan, git: Git<'_>, files: &Files) -> Result<(), PhaseFailed> {
@@ -213,7 +215,8 @@ pub(super) fn clean_up(plan: &CleanUpPlan, environment: &Environment) -> Result<
     if stale::is_hijacked(&git_dir) {
         return remove_tree(project);
     }
-    stale::clean(&git_dir, true).map_err(|error| failed(&format!("clean {}: {error}", git_dir.display())))?;
+    let cleaned =
+        stale::clean(&git_dir, true).map_err(|error| failed(&format!("clean {}: {error}", git_dir.display())))?;
     if !git_dir.is_dir() {
         return Ok(());
     }
@@ -222,6 +225,9 @@ pub(super) fn clean_up(plan: &CleanUpPlan, environment: &Environment) -> Result<
         directory: project,
     };
     git.run(&["config", "--global", "--add", "safe.directory", "*"])?;
+    if plan.submodules {
+        submodules::drop_dishonest(git, &cleaned)?;
+    }
     if let Some(flags) = &plan.clean_flags {
         git.run(&arguments(&["clean"], flags))?;
     }

@@ -3,9 +3,10 @@
 //!
 //! Compat: gitlab-runner shells/abstract.go `writeGitCleanup`; more is covered than there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Files that are never wanted.
 const STALE: [&str; 7] = [
@@ -14,8 +15,8 @@ const STALE: [&str; 7] = [
     "HEAD.lock",
     "config.lock",
     "packed-refs.lock",
-    "hooks/post-checkout",
     "packed-refs.new",
+    "hooks/post-checkout",
 ];
 
 /// Whether a git directory leads elsewhere, where configuration and hooks would be found that are not removed.
@@ -27,8 +28,34 @@ pub(super) fn is_hijacked(git_dir: &Path) -> bool {
     metadata.is_ok_and(|m| !m.is_dir() || elsewhere)
 }
 
+/// The git directories of submodules that were cleaned, by their real paths.
+#[derive(Debug, Default)]
+pub(super) struct Cleaned(BTreeSet<PathBuf>);
+
+impl Cleaned {
+    /// Whether `.git` of a submodule's work tree is what git makes it: absent, or a file that leads to one of these.
+    pub(super) fn is_honest_submodule(&self, work_tree: &Path) -> bool {
+        let link = work_tree.join(".git");
+        match fs::symlink_metadata(&link) {
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            Ok(metadata) if !metadata.is_file() => false,
+            Ok(_) => fs::read_to_string(&link).is_ok_and(|text| {
+                let target = text.strip_prefix("gitdir: ").map(|t| t.trim_end_matches(['\n', '\r']));
+                let target = target.and_then(|target| work_tree.join(target).canonicalize().ok());
+                target.is_some_and(|target| self.0.contains(&target))
+            }),
+        }
+    }
+}
+
 /// Cleans a git directory and those of its submodules.
-pub(super) fn clean(git_dir: &Path, with_config: bool) -> io::Result<()> {
+pub(super) fn clean(git_dir: &Path, with_config: bool) -> io::Result<Cleaned> {
+    let mut cleaned = Cleaned::default();
+    clean_one(git_dir, with_config, &mut cleaned)?;
+    Ok(cleaned)
+}
+
+fn clean_one(git_dir: &Path, with_config: bool, cleaned: &mut Cleaned) -> io::Result<()> {
     if !git_dir.is_dir() {
         return Ok(());
     }
@@ -39,11 +66,11 @@ pub(super) fn clean(git_dir: &Path, with_config: bool) -> io::Result<()> {
     if with_config {
         remove_config(git_dir)?;
     }
-    clean_modules(&git_dir.join("modules"), with_config)
+    clean_modules(&git_dir.join("modules"), with_config, cleaned)
 }
 
 /// `modules` holds git directories by name, and a name may have several components.
-fn clean_modules(dir: &Path, with_config: bool) -> io::Result<()> {
+fn clean_modules(dir: &Path, with_config: bool, cleaned: &mut Cleaned) -> io::Result<()> {
     match fs::symlink_metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -51,17 +78,17 @@ fn clean_modules(dir: &Path, with_config: bool) -> io::Result<()> {
         Ok(_) => {}
     }
     if fs::symlink_metadata(dir.join("HEAD")).is_ok() {
-        return if is_hijacked(dir) {
-            fs::remove_dir_all(dir)
-        } else {
-            clean(dir, with_config)
-        };
+        if is_hijacked(dir) {
+            return fs::remove_dir_all(dir);
+        }
+        cleaned.0.insert(dir.canonicalize()?);
+        return clean_one(dir, with_config, cleaned);
     }
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() || kind.is_symlink() {
-            clean_modules(&entry.path(), with_config)?;
+            clean_modules(&entry.path(), with_config, cleaned)?;
         }
     }
     Ok(())
@@ -118,33 +145,4 @@ fn remove_file(path: &Path) -> io::Result<()> {
         Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-/// Whether `.git` of a submodule's work tree is what git makes it: absent, or a file that leads into `modules`.
-pub(super) fn is_honest_submodule(work_tree: &Path, modules: &Path) -> bool {
-    let link = work_tree.join(".git");
-    match fs::symlink_metadata(&link) {
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
-        Ok(metadata) if !metadata.is_file() => false,
-        Ok(_) => fs::read_to_string(&link).is_ok_and(|text| {
-            text.trim_end()
-                .strip_prefix("gitdir: ")
-                .is_some_and(|target| without_dots(&work_tree.join(target)).starts_with(modules))
-        }),
-    }
-}
-
-/// The path with `..` resolved by its text alone; nothing on the way is a link.
-fn without_dots(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }

@@ -4,7 +4,7 @@
 
 use super::access::Files;
 use super::git::{Git, arguments};
-use super::stale;
+use super::stale::Cleaned;
 use super::work_tree::{remove_tree, uses_lfs_script};
 use crate::container_side::helper::PhaseFailed;
 use crate::container_side::helper::plan::{SourcesPlan, SubmodulesPlan};
@@ -13,19 +13,20 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-/// Brings all wanted submodules to the commits the checked out commit names.
+/// Brings all wanted submodules to the commits the checked out commit names; `cleaned` are the ones of earlier jobs.
 pub(super) fn update(
     plan: &SourcesPlan,
     submodules: &SubmodulesPlan,
     git: Git<'_>,
     files: &Files,
+    cleaned: &Cleaned,
 ) -> Result<(), PhaseFailed> {
     let each = Each {
         git,
         recursive: submodules.recursive,
     };
     announce(submodules);
-    drop_dishonest(git, &git.directory.join(".git/modules"), submodules.recursive)?;
+    drop_dishonest(git, cleaned)?;
     git.run(&["submodule", "init"])?;
     if submodules.recursive {
         reconnect_nested(git)?;
@@ -160,20 +161,33 @@ fn shell_quoted(text: &str) -> String {
 }
 
 /// Empties the directories of submodules whose `.git` is not what git made: an earlier job can have put a repository
-/// there whose configuration runs programs.
-fn drop_dishonest(git: Git<'_>, modules: &Path, recursive: bool) -> Result<(), PhaseFailed> {
+/// there whose configuration runs programs. Not only those this job wants are looked at, as git enters them all.
+pub(super) fn drop_dishonest(git: Git<'_>, cleaned: &Cleaned) -> Result<(), PhaseFailed> {
     for path in submodule_paths(git) {
+        if let Some(link) = first_link(git.directory, &path) {
+            remove_tree(&link)?;
+            continue;
+        }
         let work_tree = git.directory.join(path);
         if !work_tree.is_dir() {
             continue;
         }
-        if !stale::is_honest_submodule(&work_tree, modules) {
+        if !cleaned.is_honest_submodule(&work_tree) {
             remove_tree(&work_tree)?;
-        } else if recursive && work_tree.join(".git").exists() {
-            drop_dishonest(git.at(&work_tree), modules, recursive)?;
+        } else if work_tree.join(".git").exists() {
+            drop_dishonest(git.at(&work_tree), cleaned)?;
         }
     }
     Ok(())
+}
+
+/// What stands on the way to a submodule and leads elsewhere.
+fn first_link(directory: &Path, path: &Path) -> Option<PathBuf> {
+    let mut place = directory.to_owned();
+    path.components().find_map(|component| {
+        place.push(component);
+        place.is_symlink().then(|| place.clone())
+    })
 }
 
 /// Directories that are submodules by the index.
