@@ -146,6 +146,7 @@ fn dependencies_with_artifacts_are_fetched_in_their_order() {
     let downloads = downloads(&plan).unwrap();
     let ids: Vec<u64> = downloads.downloads.iter().map(|d| d.job.0).collect();
     assert_eq!(ids, [9, 4]);
+    assert_eq!(downloads.staging_dir, "/builds/group/project.tmp");
     assert_eq!(
         (downloads.direct, downloads.attempts, downloads.pauses),
         (false, 3, Pauses::SECOND)

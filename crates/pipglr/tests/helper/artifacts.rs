@@ -81,6 +81,7 @@ impl Place {
         DownloadsPlan {
             coordinator: self.coordinator(),
             project_dir: self.workshop.project().display().to_string(),
+            staging_dir: self.workshop.temp().display().to_string(),
             downloads: vec![Download {
                 job: JobId(EARLIER),
                 name: "earlier".to_owned(),
@@ -433,7 +434,6 @@ async fn files_are_chosen_as_their_author_says() {
 }
 
 #[tokio::test]
-#[tokio::test]
 async fn untracked_files_are_found_without_running_what_the_job_configured() {
     let place = Place::open().await;
     let mark = place.workshop.directory.path().join("configured-ran");
@@ -472,6 +472,7 @@ async fn untracked_files_are_found_without_running_what_the_job_configured() {
     assert!(!mark.exists(), "what the job configured was run");
 }
 
+#[tokio::test]
 async fn a_statement_of_provenance_is_added_if_wanted() {
     let place = Place::open().await;
     let outside = place.workshop.directory.path().join("outside");
@@ -689,15 +690,30 @@ async fn what_cannot_be_unpacked_fails_the_stage() {
 async fn archives_wait_in_the_directory_the_job_names() {
     let mut place = Place::open().await;
     place.with_archive("zip").await;
-    place.workshop.environment = vec![("ARCHIVER_STAGING_DIR".to_owned(), "/nowhere".to_owned())];
+    let nowhere = "/proc/nowhere".to_owned();
+    place.workshop.environment = vec![("ARCHIVER_STAGING_DIR".to_owned(), nowhere)];
     let ran = place.download(place.downloads()).await;
     ran.assert_code(1)
-        .assert_has(&["FATAL: create a temporary file in /nowhere"]);
+        .assert_has(&["FATAL: create a temporary file in /proc/nowhere"]);
     let staging = place.workshop.directory.path().join("staging");
     fs::create_dir(&staging).unwrap();
     place.workshop.environment[0].1 = staging.display().to_string();
     place.download(place.downloads()).await.assert_code(0);
     assert!(is_empty(&staging), "nothing stays there");
+}
+
+#[tokio::test]
+async fn archives_wait_beside_the_project_unless_the_job_names_a_place() {
+    let place = Place::open().await;
+    place.with_archive("zip").await;
+    let temp = place.workshop.temp();
+    fs::write(&temp, "in the way").unwrap();
+    let reason = format!("FATAL: create a temporary file in {}", temp.display());
+    let ran = place.download(place.downloads()).await;
+    ran.assert_code(1).assert_has(&[&reason]);
+    fs::remove_file(&temp).unwrap();
+    place.download(place.downloads()).await.assert_code(0);
+    assert!(is_empty(&temp), "nothing stays there");
 }
 
 fn is_empty(directory: &Path) -> bool {

@@ -8,8 +8,11 @@ use crate::gitlab::{Connection, GitLab, TlsFiles, asked_pause, correlation_id};
 use anyhow::Context as _;
 use pipglr_archive::{ExtractNote, ExtractOptions};
 use reqwest::{Response, StatusCode};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::File;
-use std::io::{Seek as _, Write as _};
+use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,7 +77,7 @@ async fn fetch(
     let mut attempt = 1;
     loop {
         let direct = plan.direct && attempt == 1;
-        let (reason, pause) = match attempt_fetch(download, environment, gitlab, direct).await {
+        let (reason, pause) = match attempt_fetch(plan, download, environment, gitlab, direct).await {
             Ok(archive) => return Ok(archive),
             Err(Failed::Final(reason)) => return Err(give_up(&reason)),
             Err(Failed::Again { reason, .. }) if attempt >= TRIES => return Err(give_up(&reason)),
@@ -88,6 +91,7 @@ async fn fetch(
 }
 
 async fn attempt_fetch(
+    plan: &DownloadsPlan,
     download: &Download,
     environment: &Environment,
     gitlab: &GitLab,
@@ -126,7 +130,8 @@ async fn attempt_fetch(
         tell(download, Weight::Error, word, &facts);
         return Err(Failed::Final(reason.to_owned()));
     }
-    let mut file = temporary_file(environment).map_err(|error| Failed::Final(format!("{error:#}")))?;
+    let mut file =
+        temporary_file(&staging_dir(plan, environment)).map_err(|error| Failed::Final(format!("{error:#}")))?;
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => file
@@ -171,14 +176,35 @@ fn give_up(message: &str) -> PhaseFailed {
     PhaseFailed(1)
 }
 
-/// A file without a name: nothing is left behind however this process ends.
-fn temporary_file(environment: &Environment) -> anyhow::Result<File> {
+/// On disk by default: `/tmp` of a helper container is memory.
+fn staging_dir(plan: &DownloadsPlan, environment: &Environment) -> PathBuf {
     let wanted = environment.get("ARCHIVER_STAGING_DIR").filter(|dir| !dir.is_empty());
-    let dir = wanted.map_or_else(std::env::temp_dir, PathBuf::from);
-    let flags = rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-    let fd = rustix::fs::open(&dir, flags, rustix::fs::Mode::from_raw_mode(0o600))
-        .with_context(|| format!("create a temporary file in {}", dir.display()))?;
-    Ok(fd.into())
+    PathBuf::from(wanted.unwrap_or(&plan.staging_dir))
+}
+
+/// A file without a name: nothing is left behind however this process ends.
+fn temporary_file(dir: &Path) -> anyhow::Result<File> {
+    let create = || -> io::Result<File> {
+        std::fs::create_dir_all(dir)?;
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match rustix::fs::open(dir, flags, Mode::from_raw_mode(0o600)) {
+            Ok(fd) => Ok(fd.into()),
+            // On NFS, for one, every file has a name at first.
+            Err(Errno::OPNOTSUPP) => {
+                let path = dir.join(format!(".artifacts-{}", uuid::Uuid::new_v4().simple()));
+                let file = File::options()
+                    .read(true)
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)?;
+                std::fs::remove_file(&path)?;
+                Ok(file)
+            }
+            Err(error) => Err(error.into()),
+        }
+    };
+    create().with_context(|| format!("create a temporary file in {}", dir.display()))
 }
 
 async fn extract(mut file: File, project: PathBuf) -> anyhow::Result<()> {

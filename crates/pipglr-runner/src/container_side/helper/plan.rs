@@ -224,6 +224,8 @@ pub struct CoordinatorAccess {
 pub struct DownloadsPlan {
     pub coordinator: CoordinatorAccess,
     pub project_dir: String,
+    /// Where archives wait to be unpacked, unless the job names another place.
+    pub staging_dir: String,
     pub downloads: Vec<Download>,
     /// Tries of the whole phase.
     pub attempts: u32,

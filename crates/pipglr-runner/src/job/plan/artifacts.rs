@@ -54,6 +54,7 @@ pub(super) fn downloads(job: &AcceptedJob, all: &AllVariables, warnings: &mut Ve
     Some(Phase::DownloadArtifacts(DownloadsPlan {
         coordinator: access(job),
         project_dir: all.directories.project.clone(),
+        staging_dir: all.directories.temp.clone(),
         downloads,
         attempts: settings::attempts(&all.variables, "ARTIFACT_DOWNLOAD_ATTEMPTS", warnings),
         direct: all.flags.is_on("FF_USE_DIRECT_DOWNLOAD"),
