@@ -232,6 +232,7 @@ pub(super) fn sources_helper(plan: &JobPlan) -> HelperPlan {
         gitlab_env: None,
         remove_first: plan.build.remove_at_end.clone(),
         builds_dir: plan.build.builds_dir.clone(),
+        slot: plan.builds.slot.clone(),
         pauses: plan.pauses,
         files: plan.build.files.clone(),
         phases: plan.prepare_phases.clone(),

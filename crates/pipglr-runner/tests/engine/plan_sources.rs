@@ -309,6 +309,35 @@ fn strategies_without_git_need_no_helper() {
 }
 
 #[test]
+fn slots_that_share_a_builds_directory_are_told_apart() {
+    for (volumes, shared) in [
+        (&[][..], false),
+        (&["/builds"], false),
+        (&["/srv:/mnt"], false),
+        (&["/srv/builds:/builds"], true),
+        (&["named:/builds"], true),
+        (&["/srv:/$CI_PROJECT_NAMESPACE", "/srv:/${PLACE}"], true),
+    ] {
+        // The same slot of a project can have any number among all of the runner's.
+        let slot = |number, project| {
+            let variables = [("CI_PROJECT_NAMESPACE", "mnt"), ("PLACE", "builds")];
+            let job = job(&variables, |job| {
+                let runner = Arc::make_mut(&mut job.runner);
+                runner.docker.volumes = volumes.iter().map(|v| (*v).to_owned()).collect();
+                job.slot = SlotNumbers {
+                    runner: number,
+                    project,
+                };
+            });
+            lower(&job).unwrap().builds.slot
+        };
+        assert_eq!(slot(0, 0) != slot(1, 1), shared, "{volumes:?}");
+        assert_eq!(slot(0, 0), slot(2, 0), "{volumes:?}");
+        assert_eq!(slot(0, 0).is_empty(), !shared, "{volumes:?}");
+    }
+}
+
+#[test]
 fn clone_paths_stay_below_the_builds_directory() {
     for (path, expected) in [
         ("/builds/elsewhere", Some("/builds/elsewhere")),

@@ -60,7 +60,7 @@ async fn run_plan(plan: HelperPlan) -> i32 {
         environment.extend(gitlab_env::pairs(&later).map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
     if !plan.builds_dir.is_empty()
-        && let Err(error) = leftovers::remove(Path::new(&plan.builds_dir), &plan.remove_first)
+        && let Err(error) = leftovers::remove(Path::new(&plan.builds_dir), &plan.slot, &plan.remove_first)
     {
         notice::error(&format!("remove what an earlier job left: {error}"));
         return CANNOT_RUN;

@@ -20,6 +20,8 @@ pub struct HelperPlan {
     pub remove_first: Vec<String>,
     /// Keeps account of `remove_first` on a volume that is kept; see [`super::leftovers`].
     pub builds_dir: String,
+    /// Tells the slots apart that see the same builds directory; empty if it is one slot's alone.
+    pub slot: String,
     /// Files that must exist while phases run.
     pub files: Vec<crate::container_side::init::FileVariable>,
     /// Carried out in order; after a failed one only tidying up is left to do.

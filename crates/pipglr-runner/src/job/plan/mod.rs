@@ -179,6 +179,8 @@ pub struct BuildsVolume {
     pub options: Vec<String>,
     /// Kept for the next job of this slot.
     pub reusable: bool,
+    /// Tells the slots apart that see the same volume; empty if it is one slot's alone.
+    pub slot: String,
 }
 
 /// A further volume of the job.

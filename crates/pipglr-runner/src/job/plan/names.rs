@@ -42,6 +42,11 @@ impl Names {
         }
     }
 
+    /// The same for all jobs of this slot and project, and another one for every other.
+    pub(super) fn slot(&self) -> &str {
+        &self.reusable
+    }
+
     #[cfg(test)]
     pub(super) fn for_tests(unique: &str) -> Self {
         Self {

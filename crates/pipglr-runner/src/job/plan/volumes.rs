@@ -59,7 +59,10 @@ pub(super) fn lower(
     let builds = match further.iter().position(|v| v.destination == directories.builds) {
         Some(at) => {
             let configured = further.remove(at);
+            let made_up = names.volume(&directories.builds, !docker.disable_cache, job);
+            let slot = if configured.source == made_up { "" } else { names.slot() };
             BuildsVolume {
+                slot: slot.to_owned(),
                 reusable: !configured.source.starts_with(&names.unique),
                 name: configured.source,
                 directory: directories.builds.clone(),
@@ -74,6 +77,7 @@ pub(super) fn lower(
                 directory: directories.builds.clone(),
                 options: Vec::new(),
                 reusable,
+                slot: String::new(),
             }
         }
     };
