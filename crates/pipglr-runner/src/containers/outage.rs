@@ -9,6 +9,10 @@ use tokio::time::Instant;
 pub(super) const LONGEST_OUTAGE: Duration = Duration::from_secs(45);
 /// Pause before podman is asked again.
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
+/// Time for a call that needs none.
+const LONGEST_CALL: Duration = Duration::from_secs(30);
+/// A call that takes longer is watched: it may take its time as long as podman answers others.
+const WATCHED: Duration = Duration::from_secs(5);
 /// Tries of a call that podman's going away spoiled.
 const TRIES: u32 = 3;
 
@@ -41,9 +45,20 @@ impl Engine {
     pub(crate) async fn wait_until_back(&self) -> Result<(), Error> {
         let deadline = Instant::now() + LONGEST_OUTAGE;
         loop {
-            match within_limit(self.client.ping()).await {
+            match within(deadline, self.client.ping()).await {
                 Err(_) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
                 outcome => return outcome,
+            }
+        }
+    }
+
+    /// Ends when podman answers nothing for the longest outage. A podman that cannot start takes connections all the same,
+    /// as its socket is open.
+    async fn silence(&self) -> Error {
+        loop {
+            tokio::time::sleep(WATCHED).await;
+            if let Err(error) = self.wait_until_back().await {
+                return error;
             }
         }
     }
@@ -60,7 +75,11 @@ impl Engine {
     {
         let mut attempt = 1;
         loop {
-            match call(attempt > 1).await {
+            let outcome = tokio::select! {
+                outcome = Box::pin(call(attempt > 1)) => outcome,
+                error = Box::pin(self.silence()) => return Err(error.into()),
+            };
+            match outcome {
                 Err(error) if attempt < TRIES && error.is_outage() => {
                     tracing::warn!(error = format!("{error:#}"), "podman went away during a call");
                     attempt += 1;
@@ -74,11 +93,16 @@ impl Engine {
 
 /// A quick call to podman: one that hangs is as good as none.
 pub(super) async fn within_limit<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    const LIMIT: Duration = Duration::from_secs(30);
-    match tokio::time::timeout(LIMIT, call).await {
+    within(Instant::now() + LONGEST_CALL, call).await
+}
+
+/// As [`within_limit`], and not longer than until `deadline`.
+pub(super) async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let began = Instant::now();
+    match tokio::time::timeout_at(deadline.min(began + LONGEST_CALL), call).await {
         Ok(result) => result,
         Err(_) => Err(Error::TimedOut {
-            seconds: LIMIT.as_secs(),
+            seconds: began.elapsed().as_secs(),
         }),
     }
 }

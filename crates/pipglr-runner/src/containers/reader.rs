@@ -1,7 +1,7 @@
 //! Reads what comes out of a container, wherever it comes from.
 
 use super::Engine;
-use super::outage::{LONGEST_OUTAGE, PAUSE, within_limit};
+use super::outage::{LONGEST_OUTAGE, PAUSE, within, within_limit};
 use super::session::{Position, SessionEvent};
 use crate::container_side::CANNOT_RUN;
 use crate::container_side::marker::{Event, MarkerReader, Piece};
@@ -97,7 +97,7 @@ impl Reader {
         }
         if !self.finished {
             self.release_held().await;
-            let last = self.cause_of_death().await;
+            let last = self.cause_of_death(lost.is_none()).await;
             self.send(last).await;
         }
     }
@@ -130,7 +130,7 @@ impl Reader {
             stderr: true,
             ..LogOptions::default()
         };
-        let lost = match self.engine.client.logs(&self.id, &options).await {
+        let lost = match within_limit(self.engine.client.logs(&self.id, &options)).await {
             Ok(output) => self.consume(output).await,
             Err(error) => Some(error.to_string()),
         };
@@ -202,7 +202,7 @@ impl Reader {
     async fn still_running(&self) -> Result<bool, SessionEvent> {
         let deadline = tokio::time::Instant::now() + LONGEST_OUTAGE;
         loop {
-            match within_limit(self.engine.client.inspect_container(&self.id)).await {
+            match within(deadline, self.engine.client.inspect_container(&self.id)).await {
                 Ok(container) => return Ok(container.state.running),
                 Err(error) if error.is_not_found() => return Err(self.gone()),
                 Err(error) if tokio::time::Instant::now() >= deadline => {
@@ -213,21 +213,24 @@ impl Reader {
         }
     }
 
-    async fn cause_of_death(&self) -> SessionEvent {
-        SessionEvent::Died(match self.engine.client.inspect_container(&self.id).await {
-            Ok(c) if c.state.oom_killed => "the container ran out of memory and was killed".to_owned(),
-            Ok(c) if !c.state.error.is_empty() => format!("the container failed: {}", c.state.error),
-            Ok(c) => {
-                let reason = format!("the container ended unexpectedly with exit code {}", c.state.exit_code);
-                // Process 1 says nothing but why it cannot run until it has its whole plan.
-                if !self.began && c.state.exit_code == CANNOT_RUN {
-                    return SessionEvent::NothingRan(reason);
+    /// `complete`: its log was read to the end.
+    async fn cause_of_death(&self, complete: bool) -> SessionEvent {
+        SessionEvent::Died(
+            match within_limit(self.engine.client.inspect_container(&self.id)).await {
+                Ok(c) if c.state.oom_killed => "the container ran out of memory and was killed".to_owned(),
+                Ok(c) if !c.state.error.is_empty() => format!("the container failed: {}", c.state.error),
+                Ok(c) => {
+                    let reason = format!("the container ended unexpectedly with exit code {}", c.state.exit_code);
+                    // Process 1 says nothing but why it cannot run until it has its whole plan.
+                    if complete && !self.began && c.state.exit_code == CANNOT_RUN {
+                        return SessionEvent::NothingRan(reason);
+                    }
+                    reason
                 }
-                reason
-            }
-            Err(error) if error.is_not_found() => return self.gone(),
-            Err(error) => format!("the container is lost: {error}"),
-        })
+                Err(error) if error.is_not_found() => return self.gone(),
+                Err(error) => format!("the container is lost: {error}"),
+            },
+        )
     }
 
     fn gone(&self) -> SessionEvent {

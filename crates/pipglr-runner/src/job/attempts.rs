@@ -89,7 +89,7 @@ pub(super) async fn follow_scripts(
     let (mut attempt, mut launches) = (1, 1);
     let (mut session, mut image) = match build {
         Build::Waits { mut session, image } => {
-            trace.enter(&Step::Scripts);
+            trace.enter(&Step::Scripts)?;
             session.tell(&scripts_left(plan, &image, &ends)).await;
             (session, Some(*image))
         }

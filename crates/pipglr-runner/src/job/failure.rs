@@ -88,10 +88,11 @@ impl JobError {
             | Self::Interrupted(_)
             | Self::ContainerGone { .. }
             | Self::NothingRan(_)
+            // Sources and services are on their way meanwhile.
+            | Self::Pull { .. }
             | Self::System(_) => true,
             Self::ExitCode(_)
             | Self::ScriptTimeout
-            | Self::Pull { .. }
             | Self::Secrets { .. }
             | Self::Configuration(_) => false,
         }

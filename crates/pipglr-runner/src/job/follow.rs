@@ -130,7 +130,10 @@ enum Shown {
 /// Puts an event into the log, and into the journal what it means for the job, as one.
 fn show(event: SessionEvent, session: &Session, trace: &Trace) -> Result<Shown, JobError> {
     trace.record(|log| {
-        log.at(session.position());
+        // The end of a container counts once the next step is recorded: until then it is to be found again.
+        if event != SessionEvent::Finished {
+            log.at(session.position());
+        }
         match event {
             SessionEvent::Output(source, bytes) => log.write(source, &bytes),
             SessionEvent::Start { stage } => log.section_start(&stage, &title(&stage)),

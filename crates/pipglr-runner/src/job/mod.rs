@@ -26,7 +26,7 @@ use crate::journal::{self, Journal, Kept};
 use crate::metrics::Progress;
 use crate::session_server::JobSession;
 use crate::trace::Trace;
-use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
+use crate::trace::sender::{Delivery, JobSignals, LONGEST_BACKOFF, Pace, Sender};
 use anyhow::Context as _;
 use phases::run_phases;
 use pipglr_protocol::update::{FailureReason, Output, RemoteJobState, UpdateState};
@@ -81,8 +81,9 @@ pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
         Err(error) => {
             tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot start");
             if acknowledge(&world.api, &JobSignals::default()).await {
-                report_without_log(&world.api).await;
+                report_without_log(&world.api, world.pace).await;
             }
+            remove_journal(&job, &world);
             lost(&job)
         }
     }
@@ -106,10 +107,7 @@ pub async fn adopt_job(kept: Kept, world: World) -> JobRecord {
         Ok(trace) => Box::pin(live(&job, step, trace, &world)).await,
         Err(error) => {
             tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot be taken over");
-            report_without_log(&world.api).await;
-            if let Ok(plan) = plan::lower(&job) {
-                remove_job_objects(&world.engine, &plan).await;
-            }
+            give_up(&job, &world).await;
             lost(&job)
         }
     }
@@ -133,13 +131,17 @@ async fn live(job: &AcceptedJob, step: Step, trace: Trace, world: &World) -> Job
     let signals = JobSignals::default();
     // Doing it twice is no harm.
     if matches!(step, Step::Accepted | Step::Lost { .. }) && !acknowledge(&world.api, &signals).await {
+        if !matches!(step, Step::Accepted) {
+            remove_objects(job, &world.engine).await;
+        }
         forget(job, &trace);
         return record(job, None, None, None);
     }
+    let is_taken_over = !matches!(step, Step::Accepted | Step::Lost { .. } | Step::Ended { .. });
     let mut sender = Sender::new(trace.clone(), world.api.clone(), signals.clone(), world.pace);
     let sending_done = CancellationToken::new();
     let planned = OnceLock::new();
-    let (end, ()) = tokio::join!(
+    let (end, (), ()) = tokio::join!(
         async {
             let end = match step {
                 Step::Ended { end } => end,
@@ -148,7 +150,15 @@ async fn live(job: &AcceptedJob, step: Step, trace: Trace, world: &World) -> Job
             sending_done.cancel();
             end
         },
-        sender.run(&sending_done)
+        sender.run(&sending_done),
+        async {
+            if is_taken_over {
+                tokio::select! {
+                    () = ask_again(&world.api, &signals) => {}
+                    () = sending_done.cancelled() => {}
+                }
+            }
+        }
     );
     let last = final_state(&end, &job.payload.features.failure_reasons);
     let reason = end.as_ref().err().map(JobError::reason);
@@ -202,15 +212,49 @@ async fn acknowledge(api: &JobApi, signals: &JobSignals) -> bool {
     update.answer != UpdateAnswer::Gone && update.remote != Some(RemoteJobState::Ended)
 }
 
-/// Tells the coordinator about a job that ended for reasons on our side.
-pub(crate) async fn report_without_log(api: &JobApi) {
+/// While nobody asked, the job may have been canceled: what it is about to begin should not wait for the next report.
+async fn ask_again(api: &JobApi, signals: &JobSignals) {
+    if !acknowledge(api, signals).await {
+        signals.abort.cancel();
+    }
+}
+
+/// Ends a job that cannot be gone on with: the coordinator hears of it, and nothing of it is left here.
+pub(crate) async fn give_up(job: &AcceptedJob, world: &World) {
+    report_without_log(&world.api, world.pace).await;
+    remove_objects(job, &world.engine).await;
+    remove_journal(job, world);
+}
+
+fn remove_journal(job: &AcceptedJob, world: &World) {
+    if let Err(error) = journal::remove(&world.directory, &job.seed.unique) {
+        tracing::warn!(job_id = job.payload.id.0, %error, "the job's journal could not be removed");
+    }
+}
+
+/// Removes what a job made, as far as its plan tells.
+pub(crate) async fn remove_objects(job: &AcceptedJob, engine: &Engine) {
+    if let Ok(plan) = plan::lower(job).map(Box::new) {
+        remove_job_objects(engine, &plan).await;
+    }
+}
+
+/// Tells the coordinator about a job that ended for reasons on our side, as often as it takes.
+pub(crate) async fn report_without_log(api: &JobApi, pace: Pace) {
     let report = StateReport {
         state: UpdateState::Failed,
         failure_reason: Some(FailureReason::RunnerSystemFailure),
         exit_code: 0,
         output: Output::default(),
     };
-    api.update(&report).await;
+    let mut pause = pace.backoff;
+    for _ in 0..pace.final_tries {
+        match api.update(&report).await.answer {
+            UpdateAnswer::Failed | UpdateAnswer::NotYet => tokio::time::sleep(pause).await,
+            UpdateAnswer::Done | UpdateAnswer::ResendTrace | UpdateAnswer::Gone => return,
+        }
+        pause = (pause * 2).min(LONGEST_BACKOFF);
+    }
 }
 
 /// A job that was stopped from outside may still be at work; one that ended by itself is not. True if all its objects
@@ -276,7 +320,7 @@ async fn plan_and_run(
     signals: &JobSignals,
 ) -> Result<(), JobError> {
     if let Step::Accepted = step {
-        trace.enter(&Step::Preparing);
+        trace.enter(&Step::Preparing)?;
         header::print(job, trace);
     }
     let mut job = job.clone();

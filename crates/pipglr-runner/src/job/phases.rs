@@ -35,11 +35,15 @@ pub(super) async fn run_phases(
         Step::Finishing { end } => finish(plan, end, true, world, trace).await,
         Step::Open { end } => end,
         Step::Scripts => {
+            tell_of_silent_services(plan, trace);
             let build = Build::Told(listen_again("build", plan, &world.engine, trace).await?);
             let end = run_scripts(plan, build, world, trace, signals).await;
             finish(plan, end, false, world, trace).await
         }
         step => {
+            if let Step::Sources = step {
+                tell_of_silent_services(plan, trace);
+            }
             let mut ready = make_ready(job, plan, &step, world, trace, signals).await?;
             let services = std::mem::take(&mut ready.services);
             let rest = run_prepared(job, plan, &step, ready, world, trace, signals);
@@ -52,6 +56,13 @@ pub(super) async fn run_phases(
                 never = service_output::show(&world.engine, &services, trace) => match never {},
             }
         }
+    }
+}
+
+/// Services of a job that was taken over go on, but where their output was followed to is not known.
+fn tell_of_silent_services(plan: &JobPlan, trace: &Trace) {
+    if plan.services.show_output {
+        trace.warning("the runner was restarted: output of services is not shown from here on");
     }
 }
 
@@ -112,7 +123,7 @@ async fn get_sources(
         return Ok(Ok(()));
     };
     if !matches!(step, Step::Sources) {
-        trace.enter(&Step::Sources);
+        trace.enter(&Step::Sources)?;
     }
     tokio::select! {
         biased;
@@ -191,7 +202,7 @@ async fn finish(
     };
     let step = Step::Finishing { end };
     if !begun {
-        trace.enter(&step);
+        trace.enter(&step)?;
     }
     let finished = finish_in_helper(plan, helper, begun, world, trace).await;
     step.into_end().and(finished)

@@ -97,7 +97,7 @@ pub(super) async fn prepare_again(plan: &JobPlan, world: &World, trace: &Trace) 
         sources: Some(sources),
         build,
         image,
-        // They go on; their output is not shown any more.
+        // They go on.
         services: Vec::new(),
     })
 }
@@ -109,12 +109,13 @@ pub(super) async fn listen_again(
     engine: &Engine,
     trace: &Trace,
 ) -> Result<Session, JobError> {
-    engine.wait_until_back().await.context("podman is away")?;
     let name = plan.names.container(role);
-    match engine.client.inspect_container(&name).await {
+    let found = engine.despite_outages(|_| engine.client.inspect_container(&name));
+    match found.await {
         Err(error) if error.is_not_found() => Err(JobError::System(anyhow::anyhow!(
             "the runner was restarted, and the job's {role} container is gone"
         ))),
+        Err(error) if error.is_outage() => Err(JobError::System(anyhow::Error::new(error).context("podman is away"))),
         // Any other trouble is the session's own.
         Ok(_) | Err(_) => Ok(Session::resume(engine, &name, &plan.build.nonce, trace.position())),
     }
@@ -122,10 +123,10 @@ pub(super) async fn listen_again(
 
 /// As [`listen_again`], of the helper that finishes the job, if it was started at all.
 pub(super) async fn finish_again(plan: &JobPlan, engine: &Engine, trace: &Trace) -> Result<Option<Session>, JobError> {
-    engine.wait_until_back().await.context("podman is away")?;
     let name = plan.names.container("helper-finish");
     let nothing_heard = trace.position() == Position::default();
-    match engine.client.inspect_container(&name).await {
+    let found = engine.despite_outages(|_| engine.client.inspect_container(&name));
+    match found.await {
         Ok(container) if container.state.status == "created" && nothing_heard => {
             discard(engine, &name).await;
             Ok(None)

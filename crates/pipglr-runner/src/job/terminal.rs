@@ -35,7 +35,10 @@ pub(super) async fn keep_open(
         return end;
     }
     let step = Step::Open { end };
-    trace.enter(&step);
+    if let Err(error) = trace.enter(&step) {
+        session.end("the job has ended");
+        return step.into_end().and(Err(JobError::System(error)));
+    }
     let left = plan::timeout(&job.payload).saturating_sub(job.age());
     let limit = session.timeout().min(left);
     let limit = Duration::from_secs(limit.as_secs_f64().round() as u64);

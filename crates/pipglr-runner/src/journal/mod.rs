@@ -114,8 +114,27 @@ impl Journal {
     /// # Errors
     /// The directory cannot be removed.
     pub fn remove(&self) -> io::Result<()> {
-        fs::remove_dir_all(&self.directory)
+        forget(&self.directory)
     }
+}
+
+/// Forgets the job of this unique name below `root`, if there is one.
+///
+/// # Errors
+/// Its directory cannot be removed.
+pub fn remove(root: &Path, unique: &str) -> io::Result<()> {
+    match forget(&root.join(unique)) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// All of it at once, as the next process sees it: half a journal tells of an earlier step.
+fn forget(directory: &Path) -> io::Result<()> {
+    let mut gone = directory.as_os_str().to_owned();
+    gone.push(UNFINISHED);
+    fs::rename(directory, &gone)?;
+    fs::remove_dir_all(gone)
 }
 
 fn write_job(directory: &Path, job: &AcceptedJob) -> io::Result<()> {

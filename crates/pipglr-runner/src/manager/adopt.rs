@@ -6,6 +6,7 @@ use super::{Shared, runner_info};
 use crate::containers::objects::Keep;
 use crate::gitlab::{Connection, GitLab, TlsFiles};
 use crate::job::plan::{self, AcceptedJob, ClientIdentity};
+use crate::job::remove_objects;
 use crate::journal::Kept;
 use crate::metrics::Calls;
 use std::collections::HashMap;
@@ -44,7 +45,14 @@ pub(super) fn adopt(jobs: Vec<Kept>, shared: &Arc<Shared>) {
                 });
             }
             Err(error) => {
-                tracing::error!(job_id = job.payload.id.0, %error, "a job of an earlier process cannot be gone on with");
+                tracing::error!(job_id = job.payload.id.0, %error, "a job of an earlier process cannot be gone on with, nor reported");
+                let supervisor = shared.clone();
+                shared.tasks.spawn(async move {
+                    remove_objects(&kept.job, &supervisor.engine).await;
+                    if let Err(error) = kept.journal.remove() {
+                        tracing::warn!(%error, "the job's journal could not be removed");
+                    }
+                });
             }
         }
     }

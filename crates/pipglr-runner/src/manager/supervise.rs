@@ -4,7 +4,7 @@ use super::{JOBS, Shared};
 use crate::config::RunnerConfig;
 use crate::gitlab::{GitLab, JobApi};
 use crate::job::plan::{self, AcceptedJob};
-use crate::job::{World, adopt_job, report_without_log, run_job};
+use crate::job::{World, adopt_job, give_up, run_job};
 use crate::journal::Kept;
 use crate::metrics::{self, EndedJob, Progress};
 use crate::trace::sender::Pace;
@@ -46,15 +46,15 @@ pub(super) fn world(job: &AcceptedJob, gitlab: GitLab, info: Arc<Info>, shared: 
 
 /// Runs a job. A panic ends this job alone, and GitLab hears of it.
 pub(super) async fn supervise(job: Arrived, world: World, shared: &Shared) {
-    let api = world.api.clone();
+    let (kept, left) = (job.job().clone(), world.clone());
     if AssertUnwindSafe(run_logged(job, world, shared))
         .catch_unwind()
         .await
         .is_err()
     {
         metrics::count_panic();
-        tracing::error!(job_id = api.id().0, "bug in pipglr: a job's task panicked");
-        report_without_log(&api).await;
+        tracing::error!(job_id = kept.payload.id.0, "bug in pipglr: a job's task panicked");
+        give_up(&kept, &left).await;
     }
 }
 

@@ -21,6 +21,7 @@ use crate::container_side::marker::StageEnd;
 use crate::containers::session::Position;
 use crate::journal::{self, Journal};
 use crate::metrics::Progress;
+use anyhow::bail;
 use buffer::Buffer;
 use mask::Masker;
 use pipglr_protocol::update::Output;
@@ -136,8 +137,16 @@ impl Trace {
     }
 
     /// Records the step the job is about to take.
-    pub fn enter(&self, step: &impl serde::Serialize) {
+    ///
+    /// # Errors
+    /// It, or something before it, could not be written: a later process would take another step for the last one, so
+    /// this one must not be taken.
+    pub fn enter(&self, step: &impl serde::Serialize) -> anyhow::Result<()> {
         self.record(|log| log.enter(step));
+        match &self.state().broken {
+            Some(error) => bail!("the job's next step could not be written to the runner's state volume: {error}"),
+            None => Ok(()),
+        }
     }
 
     /// How much of the output of the container that is listened to is in the log.
@@ -346,5 +355,14 @@ mod tests {
         t.write(Source::JobStdout, b"ret and s3c");
         t.flush();
         assert_eq!(String::from_utf8(t.read(0).unwrap()).unwrap(), "a err [MASKED] and s3c");
+    }
+
+    #[test]
+    fn no_step_is_taken_after_something_could_not_be_written() {
+        let (_dir, t) = trace(false);
+        t.enter(&"first").unwrap();
+        t.state().broken = Some(std::io::ErrorKind::StorageFull.into());
+        let error = t.enter(&"second").unwrap_err();
+        assert!(error.to_string().contains("no storage space"), "{error}");
     }
 }

@@ -14,7 +14,7 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// Longest silence of a job, if it grows with the interval.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30 * 60);
 /// Longest pause between two tries of the final update.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
+pub(crate) const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
 /// Timing of the sender.
 #[derive(Debug, Clone, Copy)]
