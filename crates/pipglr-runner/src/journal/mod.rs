@@ -11,6 +11,8 @@ use crate::containers::session::Position;
 use crate::job::plan::AcceptedJob;
 use crate::trace::LogState;
 use anyhow::Context as _;
+use pipglr_protocol::Secret;
+use pipglr_protocol::payload::JobId;
 use serde::{Deserialize, Serialize};
 use slots::Slots;
 use std::fs::{self, File, TryLockError};
@@ -53,6 +55,35 @@ pub struct Kept {
     pub progress: Progress,
     /// The machine was restarted since: all containers have ended, and what was written last may be lost.
     pub rebooted: bool,
+}
+
+/// What an earlier process left.
+#[derive(Debug, Default)]
+pub struct Left {
+    pub jobs: Vec<Kept>,
+    pub stranded: Vec<Stranded>,
+}
+
+/// A job another version of this program wrote down in words this one does not know: enough of it to report it.
+#[derive(Debug, Deserialize)]
+pub struct Stranded {
+    pub payload: StrandedPayload,
+    pub runner: StrandedRunner,
+    #[serde(default)]
+    pub ca_certificates: Option<String>,
+    #[serde(skip)]
+    directory: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct StrandedPayload {
+    pub id: JobId,
+    pub token: Secret,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct StrandedRunner {
+    pub url: String,
 }
 
 /// Content of [`JOB`].
@@ -183,39 +214,63 @@ pub fn lock(root: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// The jobs an earlier process left below `root`. What is no journal is removed, with a word to the operator.
+/// The jobs an earlier process left below `root`. What is no journal is removed, with a word to the operator; what
+/// cannot be read at the moment stays for the next process.
 #[must_use]
-pub fn kept(root: &Path) -> Vec<Kept> {
+pub fn left(root: &Path) -> Left {
+    let mut left = Left::default();
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) => {
             tracing::error!(path = %root.display(), %error, "jobs of an earlier process cannot be read");
-            return Vec::new();
+            return left;
         }
     };
-    let mut jobs = Vec::new();
     for entry in entries.flatten() {
         let path = entry.path();
-        let unfinished = path.to_string_lossy().ends_with(UNFINISHED);
+        if path.to_string_lossy().ends_with(UNFINISHED) {
+            remove_any(&path);
+            continue;
+        }
         match load(&path) {
-            Ok(job) if !unfinished => jobs.push(job),
-            outcome => {
-                if let (Err(error), false) = (&outcome, unfinished) {
-                    tracing::error!(path = %path.display(), error = %format!("{error:#}"), "a job of an earlier process cannot be read and is given up");
-                }
+            Ok(Loaded::Kept(job)) => left.jobs.push(*job),
+            Ok(Loaded::Stranded(job)) => left.stranded.push(job),
+            Ok(Loaded::Foreign) => {
+                tracing::error!(path = %path.display(), "this is no job of an earlier process, and is removed");
                 remove_any(&path);
+            }
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "a job of an earlier process cannot be read");
             }
         }
     }
-    jobs
+    left
 }
 
-fn load(directory: &Path) -> anyhow::Result<Kept> {
-    let text = fs::read(directory.join(JOB)).context("read the job")?;
+enum Loaded {
+    Kept(Box<Kept>),
+    Stranded(Stranded),
+    Foreign,
+}
+
+fn load(directory: &Path) -> io::Result<Loaded> {
+    let text = match fs::read(directory.join(JOB)) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Loaded::Foreign);
+        }
+        text => text?,
+    };
     // The error of a parser may show what it read, and that is full of secrets.
-    let stored: Stored = serde_json::from_slice(&text)
-        .map_err(|e| anyhow::anyhow!("{JOB} is not readable (column {}): {:?}", e.column(), e.classify()))?;
-    let (slots, value) = Slots::open(directory, PROGRESS).context("read the job's progress")?;
+    let Ok(stored) = serde_json::from_slice::<Stored>(&text) else {
+        return Ok(match serde_json::from_slice::<StoredStranded>(&text) {
+            Ok(StoredStranded { job }) => Loaded::Stranded(Stranded {
+                directory: directory.to_owned(),
+                ..job
+            }),
+            Err(_) => Loaded::Foreign,
+        });
+    };
+    let (slots, value) = Slots::open(directory, PROGRESS)?;
     let progress = match value.map(|v| serde_json::from_slice(&v)) {
         Some(Ok(progress)) => progress,
         Some(Err(_)) | None => Progress {
@@ -223,7 +278,7 @@ fn load(directory: &Path) -> anyhow::Result<Kept> {
             ..Progress::default()
         },
     };
-    Ok(Kept {
+    Ok(Loaded::Kept(Box::new(Kept {
         job: stored.job,
         journal: Journal {
             directory: directory.to_owned(),
@@ -231,7 +286,19 @@ fn load(directory: &Path) -> anyhow::Result<Kept> {
         },
         progress,
         rebooted: stored.boot_id != boot_id(),
-    })
+    })))
+}
+
+#[derive(Deserialize)]
+struct StoredStranded {
+    job: Stranded,
+}
+
+impl Stranded {
+    /// It was reported: forgets it.
+    pub fn remove(&self) {
+        remove_any(&self.directory);
+    }
 }
 
 fn remove_any(path: &Path) {

@@ -4,11 +4,12 @@
 use super::supervise::{Arrived, supervise, world};
 use super::{Shared, runner_info};
 use crate::containers::objects::Keep;
-use crate::gitlab::{Connection, GitLab, TlsFiles};
+use crate::gitlab::{Connection, GitLab, JobApi, TlsFiles};
 use crate::job::plan::{self, AcceptedJob, ClientIdentity};
-use crate::job::remove_objects;
-use crate::journal::Kept;
+use crate::job::{remove_objects, report_without_log};
+use crate::journal::{Kept, Stranded};
 use crate::metrics::Calls;
+use crate::trace::sender::Pace;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -54,6 +55,40 @@ pub(super) fn adopt(jobs: Vec<Kept>, shared: &Arc<Shared>) {
                     }
                 });
             }
+        }
+    }
+}
+
+/// Reports jobs this version cannot go on with; what they made is reaped as nobody's.
+pub(super) fn report(jobs: Vec<Stranded>, shared: &Arc<Shared>) {
+    for job in jobs {
+        let id = job.payload.id;
+        tracing::error!(
+            job_id = id.0,
+            "a job another version of pipglr left cannot be read and is given up"
+        );
+        let connection = Connection {
+            url: job.runner.url.clone(),
+            tls: TlsFiles {
+                ca_text: job.ca_certificates.clone(),
+                ..TlsFiles::default()
+            },
+        };
+        match GitLab::connect(&connection) {
+            Ok(gitlab) => {
+                let api = JobApi::new(
+                    gitlab,
+                    id,
+                    job.payload.token.clone(),
+                    Arc::new(runner_info(None)),
+                    false,
+                );
+                shared.tasks.spawn(async move {
+                    report_without_log(&api, Pace::default()).await;
+                    job.remove();
+                });
+            }
+            Err(error) => tracing::error!(job_id = id.0, %error, "it cannot be reported"),
         }
     }
 }

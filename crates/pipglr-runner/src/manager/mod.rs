@@ -107,7 +107,7 @@ pub async fn run_following(
 ) -> anyhow::Result<Ended> {
     let jobs = options.state_dir.join(JOBS);
     let _sole_user = journal::lock(&jobs)?;
-    let kept = journal::kept(&jobs);
+    let left = journal::left(&jobs);
     let Following {
         mut configs,
         rotation,
@@ -138,8 +138,9 @@ pub async fn run_following(
     shared
         .tasks
         .spawn(bounds::end_in_time(shared.tally.clone(), shutdown.clone()));
-    let keep = adopt::keep(&kept);
-    adopt::adopt(kept, &shared);
+    let keep = adopt::keep(&left.jobs);
+    adopt::adopt(left.jobs, &shared);
+    adopt::report(left.stranded, &shared);
     if let Err(error) = reap(&shared, &keep).await {
         // What can be said about adopted jobs is said, even if podman does not come back.
         let shutdown_timeout = configs.borrow().shutdown_timeout();

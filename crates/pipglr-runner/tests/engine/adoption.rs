@@ -521,6 +521,23 @@ async fn a_job_whose_log_is_gone_is_reported_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_another_version_wrote_down_is_reported_and_leaves_nothing() {
+    let (house, _gate) = killed_in_mid_script().await;
+    let directory = std::fs::read_dir(house.jobs()).unwrap().next().unwrap().unwrap().path();
+    let path = directory.join("job.json");
+    let mut stored: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(stored["job"].as_object_mut().unwrap().remove("seed").is_some());
+    std::fs::write(&path, stored.to_string()).unwrap();
+    let runner = house.start_runner();
+    house.gitlab.finished(JOB).await;
+    house.podman.emptied().await;
+    until("the journal to be removed", || is_empty(&house.jobs())).await;
+    let (state, reason, _) = house.gitlab.record().jobs[&JOB].ending();
+    assert_eq!((state.as_str(), reason.as_str()), ("failed", "runner_system_failure"));
+    kill(runner).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_gitlab_gave_up_meanwhile_leaves_nothing() {
     let (house, _gate) = killed_in_mid_script().await;
     let directory = std::fs::read_dir(house.jobs()).unwrap().next().unwrap().unwrap().path();
