@@ -3,6 +3,7 @@
 mod artifacts;
 mod auth;
 mod expire;
+mod lfs;
 mod parameters;
 mod reply;
 mod repository;

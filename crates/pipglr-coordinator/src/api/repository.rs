@@ -1,5 +1,6 @@
 //! `/<namespace>/<project>.git`: the repository, for jobs that run.
 
+use super::lfs;
 use super::reply::Refusal;
 use crate::Coordinator;
 use crate::git::{Service, respond};
@@ -11,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use pipglr_protocol::Secret;
 
-/// Serves git's smart protocol for reading; everything else is not found.
+/// Serves git's smart protocol and Git LFS for reading; everything else is not found.
 pub(super) async fn serve(State(coordinator): State<Coordinator>, request: Request<Body>) -> Response {
     let prefix = format!("/{}.git/", coordinator.project_path());
     let (parts, body) = request.into_parts();
@@ -26,6 +27,10 @@ pub(super) async fn serve(State(coordinator): State<Coordinator>, request: Reque
     let service = match (&parts.method, rest, query) {
         (&Method::GET, "info/refs", "service=git-upload-pack") => Service::Advertise,
         (&Method::POST, "git-upload-pack", _) => Service::UploadPack,
+        (&Method::POST, lfs::BATCH, _) => return lfs::batch(&coordinator, &parts.headers, body).await,
+        (&Method::GET, object, _) if object.starts_with(lfs::OBJECTS) => {
+            return lfs::object(&coordinator, &object[lfs::OBJECTS.len()..]).await;
+        }
         (_, "info/refs", "service=git-receive-pack") | (_, "git-receive-pack", _) => {
             return (StatusCode::FORBIDDEN, "Pushing is not possible here\n").into_response();
         }

@@ -59,6 +59,13 @@ impl Mirror {
         &self.path
     }
 
+    /// Where the user's repository keeps its LFS objects, whether there are any or not.
+    pub(crate) async fn lfs_objects(&self) -> Result<PathBuf, Error> {
+        let arguments = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+        let directory = git(&self.source, &arguments).await?;
+        Ok(Path::new(&directory).join("lfs/objects"))
+    }
+
     async fn borrow_objects(&self) -> Result<(), Error> {
         let objects = self.source_path("objects").await?;
         let info = self.path.join("objects/info");

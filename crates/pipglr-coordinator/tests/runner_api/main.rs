@@ -5,6 +5,7 @@
 mod artifacts;
 mod caches;
 mod jobs;
+mod lfs;
 mod repository;
 mod runners;
 mod support;

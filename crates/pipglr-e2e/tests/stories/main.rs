@@ -59,6 +59,7 @@ const STORIES: &[Story] = &[
         sources::submodules_and_paths,
     ),
     ("sources: nothing of a job's token stays", sources::credentials),
+    ("sources: Git LFS", sources::lfs),
     ("jobs: images, entrypoints, users and pull policies", jobs::images),
     ("jobs: artifacts travel, a hostile tree does not", jobs::artifacts),
     ("artifacts: reports, provenance, a link in the way", artifacts::kinds),

@@ -110,3 +110,38 @@ pub(crate) fn credentials(stage: &mut Stage) -> anyhow::Result<()> {
     all_pass(&others)?;
     contains(&log(job(&others, "search")?)?, "clean\n")
 }
+
+/// git-lfs fetches what a file points to, from the coordinator, with the job's token.
+pub(crate) fn lfs(stage: &mut Stage) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let content = "not a pointer any more\n".repeat(1000);
+    let digest = Command::new("sha256sum").run_with_input(&content)?;
+    let digest = digest.split_whitespace().next().unwrap_or_default();
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {}\n",
+        content.len()
+    );
+    let ci = format!(
+        "default: {{ image: '{}' }}\n\
+         pulled: {{ script: ['sha256sum big.bin', 'git config --get-regexp \"filter.*\" && exit 1 || true'] }}\n\
+         skipped: {{ variables: {{ GIT_LFS_SKIP_SMUDGE: '1' }}, script: ['cat big.bin'] }}\n",
+        stage.small()
+    );
+    let repo = sample::from_files(
+        &directory.path().join("project"),
+        &[
+            (".gitlab-ci.yml", ci.as_str()),
+            (".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n"),
+            ("big.bin", pointer.as_str()),
+        ],
+    )?;
+    let objects = repo.join(".git/lfs/objects").join(&digest[..2]).join(&digest[2..4]);
+    std::fs::create_dir_all(&objects)?;
+    std::fs::write(objects.join(digest), &content)?;
+    let project = stage.project_of(directory, repo, |_| {})?;
+    stage.start_runner(&project, |text| text)?;
+    let pipeline = stage.run_pipeline(&project)?;
+    all_pass(&pipeline)?;
+    contains(&log(job(&pipeline, "pulled")?)?, &format!("{digest}  big.bin\n"))?;
+    contains(&log(job(&pipeline, "skipped")?)?, &format!("oid sha256:{digest}\n"))
+}
