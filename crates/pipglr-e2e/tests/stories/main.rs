@@ -14,6 +14,7 @@ mod jobs;
 mod labels;
 mod load;
 mod network;
+mod options;
 mod readme;
 mod registries;
 mod service;
@@ -78,6 +79,7 @@ const STORIES: &[Story] = &[
         "services: a network only where it is needed",
         services::only_where_needed,
     ),
+    ("options: what config.toml says holds in containers", options::of_docker),
     ("caches: travel between jobs and stay on their volume", caches::travel),
     ("network: cut for 20 s in mid-job, not a byte lost", network::cut),
     (
