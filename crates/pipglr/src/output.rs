@@ -15,7 +15,7 @@ pub(crate) fn line(text: impl Display) -> Result<(), CliError> {
 /// Writes text to stdout as it is.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn raw(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     stdout

@@ -25,7 +25,7 @@ pub struct RegisterRequestFields {
     pub name: String,
     /// What only GitLab keeps; not allowed with a `glrt-` token.
     pub server_side: RegisterRequest,
-    /// Options of [`OPTIONS`] that were given: flag to texts.
+    /// Options of `OPTIONS` that were given: flag to texts.
     pub options: BTreeMap<String, Vec<String>>,
     /// Fills in what is not given.
     pub template: Option<Template>,

@@ -18,7 +18,7 @@ pub struct HelperPlan {
     pub gitlab_env: Option<String>,
     /// Directories an earlier job of this slot can have left; removed before anything else.
     pub remove_first: Vec<String>,
-    /// Keeps account of `remove_first` on a volume that is kept; see [`super::leftovers`].
+    /// Keeps account of `remove_first` on a volume that is kept; see `leftovers.rs`.
     pub builds_dir: String,
     /// Tells the slots apart that see the same builds directory; empty if it is one slot's alone.
     pub slot: String,
