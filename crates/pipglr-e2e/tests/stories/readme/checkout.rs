@@ -41,9 +41,14 @@ pub(super) fn podman_build(stage: &Stage, line: &str) -> anyhow::Result<()> {
     built
 }
 
-/// Once for each Rust on this machine.
+/// Once for each Rust on this machine and each set of dependencies, which it brings along.
 fn provide_toolchain(account: &Account) -> anyhow::Result<()> {
-    let version = Command::new("rustc").arg("--version").run_text()?;
+    let rustc = Command::new("rustc").arg("--version").run_text()?;
+    let lock = Command::new("sha256sum")
+        .arg(repository().join("Cargo.lock"))
+        .run_text()?;
+    let digest = lock.split_whitespace().next().unwrap_or_default();
+    let version = format!("{} {digest}", rustc.trim());
     let label = account
         .podman(["image", "inspect", "--format", "{{.Labels.toolchain}}", TOOLCHAIN])
         .run_any()?;
