@@ -4,14 +4,13 @@ use crate::image;
 use crate::quickstart::{self, Coordinator, IMAGE};
 use anyhow::{Context as _, ensure};
 use pipglr_e2e::command::CommandExt as _;
-use pipglr_e2e::host::{Account, packages};
+use pipglr_e2e::host::{Account, STAGE_ACCOUNT, packages};
 use pipglr_e2e::job_images::SMALL;
 use pipglr_e2e::registry::Registry;
 use pipglr_e2e::{cache, sample};
 
 /// Repetitions of each measurement.
 const ROUNDS: usize = 20;
-const ACCOUNT: &str = "pipglr-stage";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
@@ -20,7 +19,7 @@ pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
     let mut say = |text: &str| println!("         {text}");
     packages::install(&packages::STAGE, &mut say)?;
     packages::rust_target(image::native_target(), &mut say)?;
-    let account = Account::provide(ACCOUNT, &mut say)?;
+    let account = Account::provide(STAGE_ACCOUNT, &mut say)?;
     let outcome = measure(&account, &mut say);
     quickstart::clean(&account)?;
     account.close(false)?;

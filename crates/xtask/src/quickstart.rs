@@ -3,7 +3,7 @@
 use crate::image;
 use anyhow::{Context as _, ensure};
 use pipglr_e2e::command::CommandExt as _;
-use pipglr_e2e::host::{Account, packages};
+use pipglr_e2e::host::{Account, STAGE_ACCOUNT, packages};
 use pipglr_e2e::job_images::{BUILD, SMALL};
 use pipglr_e2e::registry::Registry;
 use pipglr_e2e::{HOST_LOOPBACK, cache, sample};
@@ -13,8 +13,6 @@ use std::time::{Duration, Instant};
 
 /// The image's default name.
 pub(crate) const IMAGE: &str = "registry.gitlab.com/qontainers/pipglr:latest";
-/// The account made when run by root.
-const ACCOUNT: &str = "pipglr-stage";
 
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
@@ -36,7 +34,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     packages::rust_target(image::native_target(), &mut |text| Steps::say(text))?;
 
     steps.next("account");
-    let account = Account::provide(ACCOUNT, &mut |text| Steps::say(text))?;
+    let account = Account::provide(STAGE_ACCOUNT, &mut |text| Steps::say(text))?;
     let outcome = play(&account, &mut steps, args.keep);
     if args.keep && outcome.is_ok() {
         Steps::say(&format!(
@@ -171,7 +169,7 @@ pub(crate) fn clean(account: &Account) -> anyhow::Result<()> {
 
 fn purge(steps: &mut Steps) -> anyhow::Result<()> {
     steps.next("purge");
-    let account = Account::provide(ACCOUNT, &mut |_| {})?;
+    let account = Account::provide(STAGE_ACCOUNT, &mut |_| {})?;
     clean(&account)?;
     account.close(true)?;
     if cache().exists() {

@@ -3,14 +3,12 @@
 use crate::image;
 use anyhow::{Context as _, ensure};
 use pipglr_e2e::command::CommandExt as _;
-use pipglr_e2e::host::{Account, packages};
+use pipglr_e2e::host::{Account, STAGE_ACCOUNT, packages};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// The account of stories and quickstart.
-const ACCOUNT: &str = "pipglr-stage";
 /// The image under test.
 const IMAGE: &str = crate::quickstart::IMAGE;
 
@@ -185,7 +183,7 @@ fn stories(
     title: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
     title("image for the stories");
-    let account = Account::provide(ACCOUNT, say)?;
+    let account = Account::provide(STAGE_ACCOUNT, say)?;
     let built = prepare(&account, say);
     let (script, program) = match built {
         Ok(built) => built,

@@ -5,7 +5,26 @@ use std::io::Cursor;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use pipglr_archive::{Error, ExtractOptions, Extracted, extract};
+use pipglr_archive::{Error, ExtractOptions, Extracted, UnsafeName, extract};
+
+/// Names no entry may have, and why.
+pub(crate) const NAMES_THAT_LEAD_OUT: [(&[u8], UnsafeName); 9] = [
+    (b"../outside/victim", UnsafeName::Parent),
+    (b"..", UnsafeName::Parent),
+    (b"a/../../outside/victim", UnsafeName::Parent),
+    (b"a/..", UnsafeName::Parent),
+    (b"../", UnsafeName::Parent),
+    (b"/etc/pipglr-hostile", UnsafeName::Absolute),
+    (b"//x", UnsafeName::Absolute),
+    (b"x\0y", UnsafeName::Nul),
+    (b"", UnsafeName::Empty),
+];
+
+#[track_caller]
+pub(crate) fn assert_refused(error: &Error, expected: UnsafeName, name: &[u8]) {
+    let refused = matches!(error, Error::UnsafeName { reason, .. } if *reason == expected);
+    assert!(refused, "{name:?}: {error:?}");
+}
 
 /// A root to unpack into, beside things that must stay as they are.
 pub(crate) struct Scene {
@@ -30,6 +49,17 @@ impl Scene {
         let result = extract(&self.root(), Cursor::new(archive), &ExtractOptions::default());
         self.assert_outside_untouched();
         result
+    }
+
+    /// An archive of 1200 bytes of content is unpacked up to a limit, and not over it.
+    #[track_caller]
+    pub(crate) fn assert_limited(&self, archive: &[u8]) {
+        let limited = |max_bytes| {
+            let max_bytes = Some(max_bytes);
+            extract(&self.root(), Cursor::new(archive), &ExtractOptions { max_bytes })
+        };
+        assert_eq!(limited(1200).unwrap().bytes, 1200);
+        assert!(matches!(limited(1199), Err(Error::TooLarge { limit: 1199 })));
     }
 
     #[track_caller]

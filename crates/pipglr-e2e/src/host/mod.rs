@@ -7,5 +7,8 @@ pub mod packages;
 
 pub use account::Account;
 
+/// The account of stories, quickstart and figures. It is one: only one of them runs at a time.
+pub const STAGE_ACCOUNT: &str = "pipglr-stage";
+
 /// Stands before the real command line in commands that run inside an account.
 pub(crate) const MARK: &str = "PIPGLR_STAGE";

@@ -129,10 +129,7 @@ fn kill_when(
 fn kill(stage: &Stage, unit: &str) -> anyhow::Result<()> {
     let pid = || main_pid(stage, unit);
     let before = wait_for(&format!("{unit} to run"), Duration::from_secs(30), pid)?;
-    stage
-        .account
-        .podman(["exec", "pipglr", "sh", "-c", &format!("kill -9 {before}")])
-        .run_text()?;
+    stage.inside(&format!("kill -9 {before}")).run_text()?;
     wait_for(&format!("{unit} to run again"), Duration::from_secs(30), || {
         Ok(pid()?.filter(|now| *now != before))
     })?;
@@ -229,11 +226,11 @@ fn check_failure(record: &JobRecord) -> anyhow::Result<String> {
 
 /// No container, temporary volume or journal.
 fn nothing_is_left(stage: &Stage) -> anyhow::Result<()> {
-    let line = "export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock; \
-                podman --remote ps -aq; podman --remote volume ls -q --filter label=pipglr.temporary; ls /var/lib/pipglr/jobs";
+    let line =
+        "podman --remote ps -aq; podman --remote volume ls -q --filter label=pipglr.temporary; ls /var/lib/pipglr/jobs";
     let began = Instant::now();
     loop {
-        let output = stage.account.podman(["exec", "pipglr", "sh", "-c", line]).run_any()?;
+        let output = stage.inside(line).run_any()?;
         let left = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.success() && left.trim().is_empty() {
             return Ok(());

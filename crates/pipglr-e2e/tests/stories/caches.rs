@@ -53,10 +53,10 @@ pub(crate) fn travel(stage: &mut Stage) -> anyhow::Result<()> {
     contains(&read("unpack")?, "packed\n")?;
     contains(&read("unpack")?, "750\n")?;
     let head = "find /cache -path '*/packed-non_protected/cache.zip' -exec head -c 4 {} + | od -An -tx1";
-    let head = stage.account.podman(["exec", "pipglr", "sh", "-c", head]).run_text()?;
+    let head = stage.inside(head).run_text()?;
     ensure!(head.trim() == "28 b5 2f fd", "{head}");
     let find = "find /cache -name cache.zip";
-    let kept = stage.account.podman(["exec", "pipglr", "sh", "-c", find]).run_text()?;
+    let kept = stage.inside(find).run_text()?;
     ensure!(kept.lines().count() == 5, "{kept}");
     contains(&kept, "/plain-non_protected/cache.zip\n")
 }

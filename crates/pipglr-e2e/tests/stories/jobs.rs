@@ -1,6 +1,6 @@
 //! What job authors see.
 
-use crate::stage::{Stage, contains, job, lacks, log, wait_for};
+use crate::stage::{Stage, all_pass, contains, job, lacks, log, wait_for};
 use anyhow::ensure;
 use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
@@ -107,15 +107,7 @@ pub(crate) fn git(stage: &mut Stage) -> anyhow::Result<()> {
     )?;
     stage.start_runner(&project, |text| text.replace("concurrent = 4", "concurrent = 1"))?;
     let pipeline = stage.run_pipeline(&project)?;
-    for job in &pipeline.jobs {
-        ensure!(
-            job.state == JobState::Success,
-            "{}: {:?}\n{}",
-            job.name,
-            job.state,
-            log(job)?
-        );
-    }
+    all_pass(&pipeline)?;
     let first = log(job(&pipeline, "first")?)?;
     contains(&first, "Fetching changes with git depth set to 1...")?;
     contains(&first, "Created fresh repository.")?;
@@ -286,12 +278,9 @@ pub(crate) fn secrets(stage: &mut Stage) -> anyhow::Result<()> {
         if !log(job(&record, "wait")?).unwrap_or_default().contains("$ sleep 20") {
             return Ok(None);
         }
-        let inside = "export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock; podman --remote ps -q | xargs podman --remote inspect; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; true";
-        stage
-            .account
-            .podman(["exec", "pipglr", "sh", "-c", inside])
-            .run_text()
-            .map(Some)
+        let line =
+            "podman --remote ps -q | xargs podman --remote inspect; cat /proc/[0-9]*/cmdline | tr '\\0' ' '; true";
+        stage.inside(line).run_text().map(Some)
     })?;
     contains(&inspected, "pipglr.job")?;
     let token = project.token();

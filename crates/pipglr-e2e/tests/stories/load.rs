@@ -66,10 +66,9 @@ pub(crate) fn services(stage: &mut Stage) -> anyhow::Result<()> {
 
 /// What the inner engine has besides what is kept for later jobs, and what its resolver knows.
 fn objects(stage: &Stage) -> anyhow::Result<String> {
-    let inside = "set -e; export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock; \
-                  podman --remote ps -aq; podman --remote network ls -q; podman --remote secret ls -q; \
+    let line = "set -e; podman --remote ps -aq; podman --remote network ls -q; podman --remote secret ls -q; \
                   podman --remote volume ls -q --filter label=pipglr.temporary; \
                   for file in $(find /run/user/1000 -path '*/aardvark-dns/*' -type f -size +0 ! -name '*.pid'); do echo $file; done; \
                   find /run/user/1000/netns /run/netns -type f 2> /dev/null | wc -l";
-    stage.account.podman(["exec", "pipglr", "sh", "-c", inside]).run_text()
+    stage.inside(line).run_text()
 }

@@ -99,13 +99,10 @@ pub(crate) fn of_docker(stage: &mut Stage) -> anyhow::Result<()> {
             None => text + VOLUMES,
         }
     })?;
-    let inside = format!(
+    let line = format!(
         "mkdir -p /srv/given /etc/cdi && echo given > /srv/given/file && chmod -R a+rX /srv/given && echo '{DEVICE}' > /etc/cdi/device.json"
     );
-    stage
-        .account
-        .podman(["exec", "pipglr", "sh", "-c", &inside])
-        .run_text()?;
+    stage.inside(&line).run_text()?;
     let pipeline = stage.run_pipeline(&project)?;
     let all = log(job(&pipeline, "all")?)?;
     ensure!(job(&pipeline, "all")?.state == JobState::Success, "{all}");

@@ -110,13 +110,9 @@ pub(crate) fn beside_jobs(stage: &mut Stage) -> anyhow::Result<()> {
 
 /// No container, network or secret of a job is left in the inner engine.
 fn nothing_left(stage: &Stage) -> anyhow::Result<()> {
-    let inside = "export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock; \
-                  podman --remote ps -aq; podman --remote secret ls -q; podman --remote network ls -q -f label=pipglr.managed=true";
+    let line = "podman --remote ps -aq; podman --remote secret ls -q; podman --remote network ls -q -f label=pipglr.managed=true";
     wait_for("everything to be removed", Duration::from_secs(60), || {
-        let left = stage
-            .account
-            .podman(["exec", "pipglr", "sh", "-c", inside])
-            .run_text()?;
+        let left = stage.inside(line).run_text()?;
         Ok(left.trim().is_empty().then_some(()))
     })
 }
@@ -129,13 +125,10 @@ pub(crate) fn only_where_needed(stage: &mut Stage) -> anyhow::Result<()> {
     )?;
     stage.start_runner(&project, |text| text)?;
     let id = stage.begin_pipeline(&project)?;
-    let inside = "export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock; \
-                  echo $(podman --remote ps -q | wc -l) $(podman --remote network ls -q -f label=pipglr.managed=true | wc -l)";
+    let line =
+        "echo $(podman --remote ps -q | wc -l) $(podman --remote network ls -q -f label=pipglr.managed=true | wc -l)";
     wait_for("two containers and one network", Duration::from_secs(60), || {
-        let counts = stage
-            .account
-            .podman(["exec", "pipglr", "sh", "-c", inside])
-            .run_text()?;
+        let counts = stage.inside(line).run_text()?;
         ensure!(counts.trim() != "2 2", "a network for a job that needs none");
         Ok((counts.trim() == "2 1").then_some(()))
     })?;

@@ -1,25 +1,12 @@
 //! How sources get into jobs, beyond what `jobs` shows.
 
-use crate::stage::{Project, Stage, contains, job, log};
+use crate::stage::{Project, Stage, all_pass, contains, job, log};
 use anyhow::ensure;
 use pipglr_coordinator::{JobState, PipelineRecord};
 use pipglr_e2e::command::CommandExt as _;
 use pipglr_e2e::sample;
 use std::path::Path;
 use std::process::Command;
-
-fn all_pass(pipeline: &PipelineRecord) -> anyhow::Result<()> {
-    for job in &pipeline.jobs {
-        ensure!(
-            job.state == JobState::Success,
-            "{}: {:?}\n{}",
-            job.name,
-            job.state,
-            log(job)?
-        );
-    }
-    Ok(())
-}
 
 /// A project whose second commit has its first one as submodule `self`, by a relative address: the coordinator serves
 /// one repository.

@@ -1,20 +1,18 @@
 //! What stories share: account, registry, coordinator, a running pipglr container.
 
 use anyhow::{Context as _, bail, ensure};
-use pipglr_coordinator::{Coordinator, JobRecord, PipelineId, PipelineRecord, Revision, ServeOptions};
+use pipglr_coordinator::{Coordinator, JobRecord, JobState, PipelineId, PipelineRecord, Revision, ServeOptions};
 use pipglr_e2e::command::CommandExt as _;
-use pipglr_e2e::host::Account;
+use pipglr_e2e::host::{Account, STAGE_ACCOUNT};
 use pipglr_e2e::job_images::{JobImage, SMALL};
 use pipglr_e2e::registry::Registry;
 use pipglr_e2e::{HOST_LOOPBACK, cache, sample};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-
-/// The account stories share with `cargo xtask quickstart`.
-const ACCOUNT: &str = "pipglr-stage";
 
 pub(crate) struct Stage {
     pub account: Account,
@@ -29,7 +27,7 @@ impl Stage {
     pub(crate) fn set() -> anyhow::Result<Self> {
         let image =
             std::env::var("PIPGLR_STORY_IMAGE").context("PIPGLR_STORY_IMAGE is not set: run `cargo xtask test`")?;
-        let account = Account::provide(ACCOUNT, &mut |_| {})?;
+        let account = Account::provide(STAGE_ACCOUNT, &mut |_| {})?;
         let registry = Registry::start(&cache().join("registry"))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -100,6 +98,13 @@ impl Stage {
             let text = String::from_utf8_lossy(&output.stdout);
             text.lines().for_each(|line| println!("      | {line}"));
         }
+    }
+
+    /// A shell line in the running container; `podman --remote` is the engine of the jobs.
+    pub(crate) fn inside(&self, line: &str) -> Command {
+        let engine = "export XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock";
+        self.account
+            .podman(["exec", "pipglr", "sh", "-c", &format!("{engine}; {line}")])
     }
 
     /// A coordinator for a project with this `.gitlab-ci.yml`; `@SMALL@` is the small job image.
@@ -291,6 +296,20 @@ pub(crate) fn job<'a>(pipeline: &'a PipelineRecord, name: &str) -> anyhow::Resul
         .iter()
         .find(|j| j.name == name)
         .with_context(|| format!("no job {name}"))
+}
+
+/// Fails unless every job has succeeded.
+pub(crate) fn all_pass(pipeline: &PipelineRecord) -> anyhow::Result<()> {
+    for job in &pipeline.jobs {
+        ensure!(
+            job.state == JobState::Success,
+            "{}: {:?}\n{}",
+            job.name,
+            job.state,
+            log(job)?
+        );
+    }
+    Ok(())
 }
 
 /// A job's log without colours, section markers and line headers.

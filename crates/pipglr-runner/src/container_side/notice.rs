@@ -3,34 +3,29 @@
 
 use std::io::{self, Write as _};
 
-/// A line in bold green on stdout.
+/// A line in bold green.
 pub(super) fn info(text: &str) {
-    write(&mut io::stdout(), &format!("\x1b[32;1m{text}\x1b[0;m\n"));
+    say(&format!("\x1b[32;1m{text}\x1b[0;m\n"));
 }
 
-/// A line in yellow on stdout.
-pub(super) fn yellow(text: &str) {
-    write(&mut io::stdout(), &format!("\x1b[0;33m{text}\x1b[0;m\n"));
-}
-
-/// A plain line on stdout.
+/// A plain line.
 pub(super) fn line(text: &str) {
-    write(&mut io::stdout(), &format!("{text}\x1b[0;m\n"));
+    say(&format!("{text}\x1b[0;m\n"));
 }
 
-/// A yellow line on stdout.
+/// A yellow line.
 pub(super) fn caution(text: &str) {
-    write(&mut io::stdout(), &format!("\x1b[0;33m{text}\x1b[0;m\n"));
+    say(&format!("\x1b[0;33m{text}\x1b[0;m\n"));
 }
 
-/// A yellow warning on stdout.
+/// A yellow warning.
 pub(super) fn warning(text: &str) {
-    write(&mut io::stdout(), &format!("\x1b[0;33mWARNING: {text}\x1b[0;m\n"));
+    caution(&format!("WARNING: {text}"));
 }
 
-/// A red error on stdout.
+/// A red error.
 pub(super) fn error(text: &str) {
-    write(&mut io::stdout(), &format!("\x1b[31;1mERROR: {text}\x1b[0;m\n"));
+    say(&format!("\x1b[31;1mERROR: {text}\x1b[0;m\n"));
 }
 
 /// How much a line with facts matters.
@@ -43,11 +38,11 @@ pub(super) enum Weight {
     Fatal,
 }
 
-/// A line on stderr with facts behind it, in the order of their names; empty ones are left out.
+/// A line with facts behind it, in the order of their names; empty ones are left out.
 ///
 /// Compat: gitlab-runner log/runner_formatter.go.
 pub(super) fn report(weight: Weight, text: &str, facts: &[(&str, &str)]) {
-    write(&mut io::stderr(), &with_facts(weight, text, facts));
+    say(&with_facts(weight, text, facts));
 }
 
 fn with_facts(weight: Weight, text: &str, facts: &[(&str, &str)]) -> String {
@@ -75,7 +70,8 @@ fn with_facts(weight: Weight, text: &str, facts: &[(&str, &str)]) -> String {
 }
 
 /// Writes and flushes. If the container's output is gone there is nobody left to tell.
-pub(super) fn write(out: &mut impl io::Write, text: &str) {
+pub(super) fn say(text: &str) {
+    let mut out = io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 

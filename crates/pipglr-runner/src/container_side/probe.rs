@@ -22,7 +22,7 @@ pub async fn run(targets: &[String], limit: Duration) -> i32 {
                 return std::future::pending().await;
             }
         }
-        notice::write(&mut io::stdout(), &format!("{number}\n"));
+        notice::say(&format!("{number}\n"));
     });
     match timeout(limit, futures_util::future::join_all(probes)).await {
         Ok(_) => 0,

@@ -26,7 +26,7 @@ use crate::journal::{self, Journal, Kept};
 use crate::metrics::Progress;
 use crate::session_server::JobSession;
 use crate::trace::Trace;
-use crate::trace::sender::{Delivery, JobSignals, LONGEST_BACKOFF, Pace, Sender};
+use crate::trace::sender::{Delivery, JobSignals, Pace, Sender};
 use anyhow::Context as _;
 use phases::run_phases;
 use pipglr_protocol::update::{FailureReason, Output, RemoteJobState, UpdateState};
@@ -247,13 +247,12 @@ pub(crate) async fn report_without_log(api: &JobApi, pace: Pace) {
         exit_code: 0,
         output: Output::default(),
     };
-    let mut pause = pace.backoff;
-    for _ in 0..pace.final_tries {
-        match api.update(&report).await.answer {
-            UpdateAnswer::Failed | UpdateAnswer::NotYet => tokio::time::sleep(pause).await,
-            UpdateAnswer::Done | UpdateAnswer::ResendTrace | UpdateAnswer::Gone => return,
+    let mut pauses = pace.final_pauses();
+    while let UpdateAnswer::Failed | UpdateAnswer::NotYet = api.update(&report).await.answer {
+        match pauses.next() {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return,
         }
-        pause = (pause * 2).min(LONGEST_BACKOFF);
     }
 }
 

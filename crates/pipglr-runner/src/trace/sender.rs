@@ -14,7 +14,7 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// Longest silence of a job, if it grows with the interval.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30 * 60);
 /// Longest pause between two tries of the final update.
-pub(crate) const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
 /// Timing of the sender.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,12 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// The pauses between the tries of a final update.
+    pub(crate) fn final_pauses(self) -> impl Iterator<Item = Duration> {
+        let pauses = std::iter::successors(Some(self.backoff), |pause| Some((*pause * 2).min(LONGEST_BACKOFF)));
+        pauses.take(self.final_tries.saturating_sub(1) as usize)
+    }
+
     /// Silence after which the job is reported as still running, given the coordinator's interval.
     fn silence(&self, interval: Duration) -> Duration {
         if self.dynamic_keep_alive {
@@ -142,16 +148,16 @@ impl Sender {
 
     /// Sends the rest of the log and the final state, with retries.
     pub async fn finish(&mut self, last: &FinalState) -> Delivery {
-        let mut pause = self.pace.backoff;
-        for attempt in 1..=self.pace.final_tries {
+        let mut pauses = self.pace.final_pauses();
+        for attempt in 1.. {
             self.interval = self.pace.interval;
             if let Some(delivery) = self.try_finish(last).await {
                 return delivery;
             }
             tracing::warn!(job_id = self.api.id().0, attempt, "final update failed, trying again");
-            if attempt < self.pace.final_tries {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_BACKOFF);
+            match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break,
             }
         }
         Delivery::GaveUp

@@ -84,11 +84,29 @@ impl House {
         self.state.path().join("jobs")
     }
 
+    /// The directory of the one job that is there.
+    fn journal(&self) -> PathBuf {
+        std::fs::read_dir(self.jobs()).unwrap().next().unwrap().unwrap().path()
+    }
+
+    /// Writes the job down in other words.
+    fn change_job(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.journal().join("job.json");
+        let mut stored = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut stored);
+        std::fs::write(&path, stored.to_string()).unwrap();
+    }
+
+    /// No container and no journal is left.
+    async fn emptied(&self) {
+        self.podman.emptied().await;
+        until("the journal to be removed", || is_empty(&self.jobs())).await;
+    }
+
     /// The job's end, after everything it made is gone.
     async fn end(&self) -> JobRecord {
         self.gitlab.finished(JOB).await;
-        self.podman.emptied().await;
-        until("the journal to be removed", || is_empty(&self.jobs())).await;
+        self.emptied().await;
         assert_eq!(self.gitlab.record().violations, Vec::<String>::new());
         assert_eq!(self.podman.record().violations, Vec::<String>::new());
         let temporary: Vec<String> = self.podman.volumes().into_keys().filter(|v| !is_reusable(v)).collect();
@@ -474,6 +492,16 @@ async fn assert_fails_with(house: &House, reason: &str) {
     kill(runner).await;
 }
 
+/// Without its log: what there was of it is of no use.
+async fn assert_given_up(house: &House) {
+    let runner = house.start_runner();
+    house.gitlab.finished(JOB).await;
+    house.emptied().await;
+    let (state, reason, _) = house.gitlab.record().jobs[&JOB].ending();
+    assert_eq!((state.as_str(), reason.as_str()), ("failed", "runner_system_failure"));
+    kill(runner).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_container_is_gone_fails_with_a_word() {
     let (house, _gate) = killed_in_mid_script().await;
@@ -488,20 +516,15 @@ async fn a_job_whose_container_is_gone_fails_with_a_word() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_of_a_machine_that_was_restarted_fails_with_a_word() {
     let (house, _gate) = killed_in_mid_script().await;
-    let directory = std::fs::read_dir(house.jobs()).unwrap().next().unwrap().unwrap().path();
-    let path = directory.join("job.json");
-    let mut stored: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    stored["boot_id"] = "another".into();
-    std::fs::write(&path, stored.to_string()).unwrap();
+    house.change_job(|stored| stored["boot_id"] = "another".into());
     assert_fails_with(&house, "the machine was restarted while the job was running").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_journal_is_damaged_fails_with_a_word() {
     let (house, _gate) = killed_in_mid_script().await;
-    let directory = std::fs::read_dir(house.jobs()).unwrap().next().unwrap().unwrap().path();
     for name in ["progress.0", "progress.1"] {
-        std::fs::write(directory.join(name), "damaged").unwrap();
+        std::fs::write(house.journal().join(name), "damaged").unwrap();
     }
     assert_fails_with(&house, "the job's journal on the state volume is not readable").await;
 }
@@ -509,46 +532,24 @@ async fn a_job_whose_journal_is_damaged_fails_with_a_word() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_log_is_gone_is_reported_and_leaves_nothing() {
     let (house, _gate) = killed_in_mid_script().await;
-    let directory = std::fs::read_dir(house.jobs()).unwrap().next().unwrap().unwrap().path();
-    std::fs::write(directory.join("log"), "").unwrap();
-    let runner = house.start_runner();
-    house.gitlab.finished(JOB).await;
-    house.podman.emptied().await;
-    until("the journal to be removed", || is_empty(&house.jobs())).await;
-    let (state, reason, _) = house.gitlab.record().jobs[&JOB].ending();
-    assert_eq!((state.as_str(), reason.as_str()), ("failed", "runner_system_failure"));
-    kill(runner).await;
+    std::fs::write(house.journal().join("log"), "").unwrap();
+    assert_given_up(&house).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_another_version_wrote_down_is_reported_and_leaves_nothing() {
     let (house, _gate) = killed_in_mid_script().await;
-    let directory = std::fs::read_dir(house.jobs()).unwrap().next().unwrap().unwrap().path();
-    let path = directory.join("job.json");
-    let mut stored: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    assert!(stored["job"].as_object_mut().unwrap().remove("seed").is_some());
-    std::fs::write(&path, stored.to_string()).unwrap();
-    let runner = house.start_runner();
-    house.gitlab.finished(JOB).await;
-    house.podman.emptied().await;
-    until("the journal to be removed", || is_empty(&house.jobs())).await;
-    let (state, reason, _) = house.gitlab.record().jobs[&JOB].ending();
-    assert_eq!((state.as_str(), reason.as_str()), ("failed", "runner_system_failure"));
-    kill(runner).await;
+    house.change_job(|stored| assert!(stored["job"].as_object_mut().unwrap().remove("seed").is_some()));
+    assert_given_up(&house).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_gitlab_gave_up_meanwhile_leaves_nothing() {
     let (house, _gate) = killed_in_mid_script().await;
-    let directory = std::fs::read_dir(house.jobs()).unwrap().next().unwrap().unwrap().path();
-    let path = directory.join("job.json");
-    let mut stored: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    stored["boot_id"] = "another".into();
-    std::fs::write(&path, stored.to_string()).unwrap();
+    house.change_job(|stored| stored["boot_id"] = "another".into());
     house.gitlab.force_cancel(JOB);
     let runner = house.start_runner();
-    house.podman.emptied().await;
-    until("the journal to be removed", || is_empty(&house.jobs())).await;
+    house.emptied().await;
     kill(runner).await;
 }
 

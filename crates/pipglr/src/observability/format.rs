@@ -56,40 +56,17 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::super::captured::captured;
     use super::{Format, Lines, choose};
-    use std::io;
-    use std::sync::{Arc, Mutex};
-    use tracing_subscriber::layer::SubscriberExt as _;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn the_format_changes_between_two_lines() {
-        let written = Written::default();
-        let writer = written.clone();
-        let layer = tracing_subscriber::fmt::layer()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .event_format(Lines::new(true));
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let text = captured(Lines::new(true), || {
             for format in [Format::Text, Format::Json, Format::Text] {
                 choose(format);
                 tracing::warn!(job_id = 7, "failed");
             }
         });
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             (lines.len(), lines[0], lines[2]),

@@ -76,34 +76,13 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
+    use super::super::captured::captured;
     use super::JsonLines;
     use serde_json::Value;
-    use std::io;
-    use std::sync::{Arc, Mutex};
-    use tracing_subscriber::layer::SubscriberExt as _;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn a_line_is_one_flat_object() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let layer = tracing_subscriber::fmt::layer()
-            .with_writer(move || writer.clone())
-            .event_format(JsonLines);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let text = captured(JsonLines, || {
             tracing::warn!(
                 job_id = 7,
                 project = "group/project",
@@ -111,7 +90,6 @@ mod tests {
                 "job \"failed\"\nbadly"
             );
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         let mut line: Value = serde_json::from_str(&text).unwrap();
         let time = line["time"].take();

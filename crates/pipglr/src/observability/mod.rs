@@ -1,5 +1,7 @@
 //! Logs for the operator: to stderr, one line each. Job output never passes here.
 
+#[cfg(test)]
+mod captured;
 mod format;
 mod json;
 

@@ -10,14 +10,12 @@ use crate::image;
 use anyhow::{Context as _, ensure};
 use pipglr_e2e::cache;
 use pipglr_e2e::command::CommandExt as _;
-use pipglr_e2e::host::{Account, packages};
+use pipglr_e2e::host::{Account, STAGE_ACCOUNT, packages};
 use pipglr_e2e::job_images::SMALL;
 use pipglr_e2e::registry::Registry;
 use side::{Outcome, Side};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-const ACCOUNT: &str = "pipglr-stage";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -33,7 +31,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut say = |text: &str| println!("         {text}");
     packages::install(&packages::STAGE, &mut say)?;
     packages::rust_target(image::native_target(), &mut say)?;
-    let account = Account::provide(ACCOUNT, &mut say)?;
+    let account = Account::provide(STAGE_ACCOUNT, &mut say)?;
     let outcome = compare(args, &account, &mut say);
     crate::quickstart::clean(&account)?;
     account.close(false)?;

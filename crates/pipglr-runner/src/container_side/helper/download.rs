@@ -2,7 +2,7 @@
 
 use super::plan::{CoordinatorAccess, Download, DownloadsPlan};
 use super::selection::describe;
-use super::{Environment, PhaseFailed};
+use super::{Environment, PhaseFailed, failed, give_up};
 use crate::container_side::notice::{self, Weight};
 use crate::gitlab::{Connection, GitLab, TlsFiles, asked_pause, correlation_id};
 use anyhow::Context as _;
@@ -61,10 +61,7 @@ pub(super) fn connect(access: &CoordinatorAccess) -> Result<GitLab, PhaseFailed>
         url: access.url.clone(),
         tls,
     })
-    .map_err(|error| {
-        notice::error(&error.to_string());
-        PhaseFailed(1)
-    })
+    .map_err(|error| failed(&error.to_string()))
 }
 
 /// The archive of one job, on disk.
@@ -169,11 +166,6 @@ pub(super) fn status_text(status: StatusCode) -> String {
         _ => status.canonical_reason().unwrap_or_default(),
     };
     format!("{} {reason}", status.as_u16()).trim_end().to_owned()
-}
-
-fn give_up(message: &str) -> PhaseFailed {
-    notice::report(Weight::Fatal, message, &[]);
-    PhaseFailed(1)
 }
 
 /// On disk by default: `/tmp` of a helper container is memory.

@@ -123,6 +123,12 @@ fn failed(message: &str) -> PhaseFailed {
     PhaseFailed(1)
 }
 
+/// Ends a transfer of artifacts with its last word.
+fn give_up(message: &str) -> PhaseFailed {
+    notice::report(notice::Weight::Fatal, message, &[]);
+    PhaseFailed(1)
+}
+
 fn write_file(path: &Path, content: &str) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;

@@ -7,7 +7,7 @@ use super::download::{connect, status_text};
 use super::plan::UploadsPlan;
 use super::provenance;
 use super::selection::{TreeFormat, Wanted, describe, expanded, level, select_files};
-use super::{Environment, PhaseFailed};
+use super::{Environment, PhaseFailed, give_up};
 use crate::container_side::notice::{self, Weight};
 use crate::gitlab::{GitLab, UploadDescription, UploadTarget, asked_pause, correlation_id};
 use bytes::Bytes;
@@ -226,11 +226,6 @@ async fn no_answer(sent: oneshot::Receiver<()>, limit: Duration) {
     // The other side is dropped with the end of the archive, without a word.
     let _ended = sent.await;
     tokio::time::sleep(limit).await;
-}
-
-fn give_up(message: &str) -> PhaseFailed {
-    notice::report(Weight::Fatal, message, &[]);
-    PhaseFailed(1)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

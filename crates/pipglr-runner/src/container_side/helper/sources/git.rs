@@ -1,7 +1,6 @@
 //! Running git: its output goes straight to the container's, its exit code decides.
 
-use crate::container_side::helper::{Environment, PhaseFailed};
-use crate::container_side::notice;
+use crate::container_side::helper::{Environment, PhaseFailed, failed};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -61,8 +60,7 @@ impl<'a> Git<'a> {
 }
 
 fn cannot_run(error: &std::io::Error) -> PhaseFailed {
-    notice::error(&format!("cannot run git: {error}"));
-    PhaseFailed(1)
+    failed(&format!("cannot run git: {error}"))
 }
 
 /// A list of arguments from pieces of several kinds.

@@ -39,7 +39,7 @@ pub(super) fn update(
         notice::info("Updated submodules");
         sync(submodules, git)?;
     } else {
-        notice::yellow("Updating submodules failed. Retrying...");
+        notice::caution("Updating submodules failed. Retrying...");
         if submodules.update_flags.iter().any(|f| f == "--remote") {
             // The commit a remote branch points at is found among remote branches only.
             each.run("git fetch origin +refs/heads/*:refs/remotes/origin/*")?;
