@@ -2,6 +2,7 @@
 
 use super::keeper::Keeper;
 use super::packages::is_root;
+use super::turn::{Turn, clear_leftovers};
 use crate::HOST_LOOPBACK;
 use crate::command::CommandExt as _;
 use anyhow::Context as _;
@@ -23,10 +24,13 @@ pub struct Account {
     foreign: bool,
     /// The root directory of the host it is an account of, if that is not this machine's; goes with the account.
     root: Option<PathBuf>,
+    /// Nobody else has the account as long as this one lives; our own account is ours.
+    turn: Option<Turn>,
 }
 
 impl Account {
     /// Creates the account `name` if it is not there, with all that podman needs; as anybody but root it is our own.
+    /// Waits while another run uses it; what a run that was killed left behind is cleared.
     ///
     /// # Errors
     /// A step fails; the error says which.
@@ -34,6 +38,7 @@ impl Account {
         if !is_root() {
             return Self::own();
         }
+        let turn = Turn::take(name, say)?;
         if lookup(Path::new("/"), name)?.is_none() {
             say(&format!("creating the unprivileged account {name}"));
             Command::new("useradd")
@@ -44,12 +49,18 @@ impl Account {
         if needed {
             say("this host's cgroups or mounts are not what podman wants: using a private mount namespace");
         }
-        Self::equip(name, None, needed, say)
+        Self::equip(name, None, needed, turn, say)
     }
 
     /// Creates the account `name` on the host whose root directory is `root`, which goes when the account is closed.
     /// Its `uid` must belong to nobody on this machine: both have one kernel.
-    pub(super) fn provide_in(root: PathBuf, name: &str, uid: u32, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
+    pub(super) fn provide_in(
+        root: PathBuf,
+        name: &str,
+        uid: u32,
+        turn: Turn,
+        say: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Self> {
         let mut useradd = Command::new("useradd");
         useradd.arg("--root").arg(&root).args([
             "--uid",
@@ -60,13 +71,22 @@ impl Account {
             name,
         ]);
         useradd.run_text()?;
-        Self::equip(name, Some(root), true, say)
+        Self::equip(name, Some(root), true, turn, say)
     }
 
     /// All that podman needs, for an account that is there.
-    fn equip(name: &str, root: Option<PathBuf>, keeper: bool, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
+    fn equip(
+        name: &str,
+        root: Option<PathBuf>,
+        keeper: bool,
+        turn: Turn,
+        say: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Self> {
         let slash = root.as_deref().unwrap_or(Path::new("/"));
         let (uid, home) = lookup(slash, name)?.with_context(|| format!("account {name} is not there after useradd"))?;
+        if turn.is_outermost() {
+            clear_leftovers(uid)?;
+        }
         for file in ["etc/subuid", "etc/subgid"] {
             subordinate_ids(&slash.join(file), name)?;
         }
@@ -97,6 +117,7 @@ impl Account {
             keeper,
             foreign: true,
             root,
+            turn: Some(turn),
         };
         account.configure_podman()?;
         Ok(account)
@@ -113,6 +134,7 @@ impl Account {
             keeper: None,
             foreign: false,
             root: None,
+            turn: None,
         })
     }
 
@@ -249,6 +271,9 @@ impl Account {
         }
         if let Some(keeper) = self.keeper {
             keeper.stop(&self.name)?;
+        }
+        if self.turn.as_ref().is_some_and(Turn::is_outermost) {
+            clear_leftovers(self.uid)?;
         }
         if let Some(root) = self.root {
             return fs::remove_dir_all(&root).with_context(|| format!("remove {}", root.display()));

@@ -1,6 +1,7 @@
 //! A second host: Debian 13 with its podman 5.4, as the root directory of a mount namespace of its own.
 
 use super::Account;
+use super::turn::Turn;
 use crate::command::CommandExt as _;
 use crate::job_images::HOST;
 use anyhow::Context as _;
@@ -19,6 +20,7 @@ pub fn provide(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Account>
         super::packages::is_root(),
         "another host's root directory takes root to enter"
     );
+    let turn = Turn::take(name, say)?;
     let tar = HOST.rootfs(say)?;
     let root = crate::cache().join("debian13");
     // A run that was killed leaves one.
@@ -42,5 +44,5 @@ pub fn provide(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Account>
         .arg("--directory")
         .arg(&root)
         .run_text()?;
-    Account::provide_in(root, name, UID, say)
+    Account::provide_in(root, name, UID, turn, say)
 }

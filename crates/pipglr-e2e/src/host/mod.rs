@@ -4,10 +4,11 @@ mod account;
 pub mod debian13;
 mod keeper;
 pub mod packages;
+mod turn;
 
 pub use account::Account;
 
-/// The account of stories, quickstart and figures. It is one: only one of them runs at a time.
+/// The account of stories, quickstart and figures. It is one: they wait for each other.
 pub const STAGE_ACCOUNT: &str = "pipglr-stage";
 
 /// Stands before the real command line in commands that run inside an account.
