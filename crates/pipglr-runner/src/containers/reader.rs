@@ -79,25 +79,29 @@ impl Reader {
         // made after it stopped, is the whole story.
         let mut replays_of_stopped = 0;
         while !self.finished {
-            match self.still_running().await {
-                Ok(true) => {}
-                Ok(false) if replays_of_stopped > 0 && (lost.is_none() || replays_of_stopped >= REPLAYS) => break,
-                Ok(false) => replays_of_stopped += 1,
+            let running = match self.still_running().await {
+                Ok(running) => running,
                 Err(last) => {
                     self.send(last).await;
                     return;
                 }
+            };
+            if !running {
+                if replays_of_stopped > 0 && (lost.is_none() || replays_of_stopped >= REPLAYS) {
+                    break;
+                }
+                replays_of_stopped += 1;
             }
             tracing::warn!(
                 container = self.id,
                 reason = lost.as_deref().unwrap_or("end of stream"),
                 "replaying the container's log"
             );
-            lost = self.replay().await;
+            lost = self.replay(running).await;
         }
         if !self.finished {
             self.release_held().await;
-            let last = self.cause_of_death(lost.is_none()).await;
+            let last = self.cause_of_death(lost).await;
             self.send(last).await;
         }
     }
@@ -120,12 +124,13 @@ impl Reader {
         None
     }
 
-    async fn replay(&mut self) -> Option<String> {
+    /// Reads the log again; `follow` waits for more of it, which a stopped container's log never gets.
+    async fn replay(&mut self, follow: bool) -> Option<String> {
         for stream in &mut self.streams {
             stream.skip = stream.seen;
         }
         let options = LogOptions {
-            follow: true,
+            follow,
             stdout: true,
             stderr: true,
             ..LogOptions::default()
@@ -213,19 +218,23 @@ impl Reader {
         }
     }
 
-    /// `complete`: its log was read to the end.
-    async fn cause_of_death(&self, complete: bool) -> SessionEvent {
+    /// `lost`: why its log was not read to the end.
+    async fn cause_of_death(&self, lost: Option<String>) -> SessionEvent {
         SessionEvent::Died(
             match within_limit(self.engine.client.inspect_container(&self.id)).await {
                 Ok(c) if c.state.oom_killed => "the container ran out of memory and was killed".to_owned(),
                 Ok(c) if !c.state.error.is_empty() => format!("the container failed: {}", c.state.error),
                 Ok(c) => {
-                    let reason = format!("the container ended unexpectedly with exit code {}", c.state.exit_code);
-                    // Process 1 says nothing but why it cannot run until it has its whole plan.
-                    if complete && !self.began && c.state.exit_code == CANNOT_RUN {
-                        return SessionEvent::NothingRan(reason);
+                    let code = c.state.exit_code;
+                    let ended = format!("the container ended unexpectedly with exit code {code}");
+                    match lost {
+                        Some(lost) => {
+                            format!("the container ended with exit code {code}, and its output cannot be read: {lost}")
+                        }
+                        // Process 1 says nothing but why it cannot run until it has its whole plan.
+                        None if !self.began && code == CANNOT_RUN => return SessionEvent::NothingRan(ended),
+                        None => ended,
                     }
-                    reason
                 }
                 Err(error) if error.is_not_found() => return self.gone(),
                 Err(error) => format!("the container is lost: {error}"),
