@@ -12,7 +12,7 @@ const MAX_NEEDS: usize = 50;
 const MAX_GUESSES: usize = 20;
 
 /// Reports everything that keeps the jobs from forming a pipeline.
-pub(crate) fn check(problems: &mut Problems<'_>, lowered: &Lowered) {
+pub(crate) fn check(problems: &mut Problems, lowered: &Lowered) {
     let graph = Graph::new(lowered);
     for draft in &lowered.jobs {
         check_stage(problems, &graph, draft);
@@ -78,7 +78,7 @@ impl<'l> Graph<'l> {
     }
 }
 
-fn check_stage(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
+fn check_stage(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     let (Some(stages), Some(stage)) = (&graph.lowered.stages, &draft.stage) else {
         return;
     };
@@ -101,7 +101,7 @@ fn check_stage(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
     }
 }
 
-fn check_needs(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
+fn check_needs(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     let name = &draft.job.name;
     let needs = draft.needs.as_deref().unwrap_or_default();
     if needs.len() > MAX_NEEDS {
@@ -140,13 +140,7 @@ fn check_needs(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
     }
 }
 
-fn undefined(
-    problems: &mut Problems<'_>,
-    graph: &Graph<'_>,
-    span: crate::diagnostics::Span,
-    message: String,
-    name: &str,
-) {
+fn undefined(problems: &mut Problems, graph: &Graph<'_>, span: crate::diagnostics::Span, message: String, name: &str) {
     // Each guess compares the name with all jobs; past a screenful nobody reads them.
     match (problems.count() < MAX_GUESSES)
         .then(|| graph.did_you_mean(name))
@@ -157,7 +151,7 @@ fn undefined(
     }
 }
 
-fn check_dependencies(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Draft) {
+fn check_dependencies(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     let name = &draft.job.name;
     let needs: Vec<&str> = draft
         .needs
@@ -189,7 +183,7 @@ fn check_dependencies(problems: &mut Problems<'_>, graph: &Graph<'_>, draft: &Dr
 }
 
 /// Reports each circle of needs at the job that closes it.
-fn report_cycles(problems: &mut Problems<'_>, graph: &Graph<'_>) {
+fn report_cycles(problems: &mut Problems, graph: &Graph<'_>) {
     let needs: Vec<Vec<usize>> = graph
         .lowered
         .jobs

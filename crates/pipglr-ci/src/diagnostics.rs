@@ -3,6 +3,7 @@
 use crate::SourceFile;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt;
+use std::rc::Rc;
 
 /// How bad it is: a file with an error has no pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,9 +21,14 @@ impl fmt::Display for Severity {
     }
 }
 
+/// A file of an evaluation: its place in [`crate::Evaluation::sources`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub usize);
+
 /// A range of a file, never longer than one line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
+    pub file: FileId,
     /// First byte.
     pub start: usize,
     /// Byte after the last.
@@ -59,7 +65,7 @@ impl fmt::Display for Diagnostic {
 /// Shows diagnostics with the lines they are about, in plain text without colour.
 ///
 /// `sources` are looked up by path; a diagnostic about a file that is not among them is shown without an excerpt.
-pub fn render(diagnostics: &[Diagnostic], sources: &[SourceFile]) -> String {
+pub fn render(diagnostics: &[Diagnostic], sources: &[Rc<SourceFile>]) -> String {
     let renderer = Renderer::plain();
     let mut text = String::new();
     for diagnostic in diagnostics {
@@ -123,36 +129,31 @@ fn excerpt<'s>(diagnostic: &Diagnostic, source: &'s SourceFile) -> Option<Excerp
     })
 }
 
-/// Collects the diagnostics of one file.
-pub(crate) struct Problems<'s> {
-    source: &'s SourceFile,
+/// Collects the diagnostics of an evaluation, and the files they are about.
+#[derive(Default)]
+pub(crate) struct Problems {
+    texts: Vec<Text>,
+    found: Vec<Diagnostic>,
+}
+
+/// A file with what it takes to find lines and columns in it.
+pub(crate) struct Text {
+    id: FileId,
+    source: Rc<SourceFile>,
     /// Byte offsets at which lines start.
     line_starts: Vec<usize>,
     /// Byte offset of each character, when the two counts differ.
     characters: Option<Vec<usize>>,
-    found: Vec<Diagnostic>,
 }
 
-impl<'s> Problems<'s> {
-    pub(crate) fn new(source: &'s SourceFile) -> Self {
-        let text = &source.text;
-        let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
-        let characters = || text.char_indices().map(|(at, _)| at).collect();
-        Self {
-            source,
-            line_starts: std::iter::once(0).chain(newlines).collect(),
-            characters: (!text.is_ascii()).then(characters),
-            found: Vec::new(),
-        }
-    }
-
-    pub(crate) fn text(&self) -> &'s str {
+impl Text {
+    pub(crate) fn as_str(&self) -> &str {
         &self.source.text
     }
 
     /// The byte at which a character starts, counting from the start of the text.
     pub(crate) fn byte_of_character(&self, index: usize) -> usize {
-        let length = self.text().len();
+        let length = self.as_str().len();
         match &self.characters {
             Some(offsets) => offsets.get(index).copied().unwrap_or(length),
             None => index.min(length),
@@ -161,7 +162,7 @@ impl<'s> Problems<'s> {
 
     /// The span of a byte range, cut at the end of its first line. Cheap, whatever the length of the line.
     pub(crate) fn span(&self, start: usize, end: usize) -> Span {
-        let text = self.text();
+        let text = self.as_str();
         let start = floor_boundary(text, start);
         let line = self.line_starts.partition_point(|line_start| *line_start <= start);
         let line_start = self.line_starts[line - 1];
@@ -174,6 +175,7 @@ impl<'s> Problems<'s> {
         let end = floor_boundary(text, end.clamp(start, line_end));
         let column = self.character_at(start) - self.character_at(line_start) + 1;
         Span {
+            file: self.id,
             start,
             end,
             line,
@@ -186,6 +188,36 @@ impl<'s> Problems<'s> {
             Some(offsets) => offsets.partition_point(|offset| *offset < byte),
             None => byte,
         }
+    }
+}
+
+impl Problems {
+    /// Adds a file; the first is the one that is evaluated.
+    pub(crate) fn open(&mut self, source: Rc<SourceFile>) -> FileId {
+        let id = FileId(self.texts.len());
+        let text = &source.text;
+        let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+        let characters = || text.char_indices().map(|(at, _)| at).collect();
+        self.texts.push(Text {
+            id,
+            line_starts: std::iter::once(0).chain(newlines).collect(),
+            characters: (!text.is_ascii()).then(characters),
+            source,
+        });
+        id
+    }
+
+    pub(crate) fn text(&self, file: FileId) -> &Text {
+        &self.texts[file.0]
+    }
+
+    pub(crate) fn source(&self, file: FileId) -> Rc<SourceFile> {
+        Rc::clone(&self.texts[file.0].source)
+    }
+
+    /// The files in the order in which they were opened.
+    pub(crate) fn sources(&self) -> Vec<Rc<SourceFile>> {
+        self.texts.iter().map(|text| Rc::clone(&text.source)).collect()
     }
 
     /// How many problems were found so far.
@@ -201,7 +233,7 @@ impl<'s> Problems<'s> {
         self.push(Severity::Error, Some(span), message.into(), Some(hint.into()));
     }
 
-    /// An error about the file as a whole.
+    /// An error about the evaluated file as a whole.
     pub(crate) fn file_error(&mut self, message: impl Into<String>) {
         self.push(Severity::Error, None, message.into(), None);
     }
@@ -224,7 +256,7 @@ impl<'s> Problems<'s> {
     /// All diagnostics in order of place, each once: a shared anchor is read by every job that uses it.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.found
-            .sort_by_key(|diagnostic| diagnostic.span.map_or((usize::MAX, 0), |span| (span.start, span.end)));
+            .sort_by_key(|diagnostic| diagnostic.span.map_or((true, None), |span| (false, Some(span))));
         let mut seen = std::collections::HashSet::new();
         self.found
             .retain(|diagnostic| seen.insert((diagnostic.span, diagnostic.message.clone())));
@@ -232,11 +264,13 @@ impl<'s> Problems<'s> {
     }
 
     fn push(&mut self, severity: Severity, span: Option<Span>, message: String, hint: Option<String>) {
+        let file = span.map_or_else(FileId::default, |span| span.file);
+        let path = self.texts.get(file.0).map(|text| text.source.path.clone());
         self.found.push(Diagnostic {
             severity,
             message,
             span,
-            path: self.source.path.clone(),
+            path: path.unwrap_or_default(),
             hint,
         });
     }
@@ -250,18 +284,19 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> SourceFile {
-        SourceFile {
+    fn problems(text: &str) -> (Problems, FileId) {
+        let mut problems = Problems::default();
+        let file = problems.open(Rc::new(SourceFile {
             path: "ci.yml".to_owned(),
             text: text.to_owned(),
-        }
+        }));
+        (problems, file)
     }
 
     #[test]
     fn a_diagnostic_is_one_line_as_compilers_print_it() {
-        let source = source("é: x\nbuild: ñ y\n");
-        let mut problems = Problems::new(&source);
-        let span = problems.span(16, 17);
+        let (mut problems, file) = problems("é: x\nbuild: ñ y\n");
+        let span = problems.text(file).span(16, 17);
         problems.error(span, "no");
         problems.file_error("never");
         let lines: Vec<String> = problems.finish().iter().map(Diagnostic::to_string).collect();
@@ -270,9 +305,8 @@ mod tests {
 
     #[test]
     fn without_its_file_a_diagnostic_keeps_its_place() {
-        let source = source("a: x\nb: y\n");
-        let mut problems = Problems::new(&source);
-        let span = problems.span(5, 6);
+        let (mut problems, file) = problems("a: x\nb: y\n");
+        let span = problems.text(file).span(5, 6);
         problems.warning(span, "odd", "do it so");
         let text = render(&problems.finish(), &[]);
         assert_eq!(text, "warning: odd\n--> ci.yml:2:1\n = help: do it so\n\n");
@@ -280,12 +314,12 @@ mod tests {
 
     #[test]
     fn spans_end_with_their_line_and_equal_diagnostics_are_one() {
-        let source = source("ab\r\ncd\n");
-        let mut problems = Problems::new(&source);
-        let span = problems.span(1, 7);
+        let (mut problems, file) = problems("ab\r\ncd\n");
+        let span = problems.text(file).span(1, 7);
         assert_eq!(
             span,
             Span {
+                file,
                 start: 1,
                 end: 2,
                 line: 1,

@@ -11,12 +11,15 @@ mod diagnostics;
 mod keywords;
 mod lower;
 pub mod model;
+mod world;
 mod yaml;
 
-pub use diagnostics::{Diagnostic, Severity, Span, render};
+pub use diagnostics::{Diagnostic, FileId, Severity, Span, render};
+pub use world::{Component, Context, ContextVariables, FetchError, Fetched, Nothing, Origin, RefKind, Setting, World};
 
 use diagnostics::Problems;
 use model::Pipeline;
+use std::rc::Rc;
 
 /// A configuration file: what to call it and what it says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,32 +29,56 @@ pub struct SourceFile {
     pub text: String,
 }
 
+/// What is evaluated, and in which world.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'r> {
+    pub file: &'r SourceFile,
+    /// Values for the file's `spec:inputs`, as JSON.
+    pub inputs: &'r serde_json::Map<String, serde_json::Value>,
+    pub context: &'r Context,
+    pub world: &'r dyn World,
+}
+
 /// What a file evaluates to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation {
     /// `None` exactly when there is an error among the diagnostics.
     pub pipeline: Option<Pipeline>,
-    /// In the order of their places; those about the file as a whole come last.
+    /// In the order of files and places; those about the file as a whole come last.
     pub diagnostics: Vec<Diagnostic>,
+    /// All files that were read, the evaluated one first.
+    pub sources: Vec<Rc<SourceFile>>,
 }
 
-/// Evaluates a `.gitlab-ci.yml`. Never panics, whatever the text.
-pub fn evaluate(source: &SourceFile) -> Evaluation {
-    let mut problems = Problems::new(source);
-    let pipeline = evaluate_into(source, &mut problems);
+/// Evaluates a `.gitlab-ci.yml` with all it includes. Never panics, whatever the text.
+pub fn evaluate(request: &Request<'_>) -> Evaluation {
+    let mut problems = Problems::default();
+    let pipeline = evaluate_into(request, &mut problems);
     let pipeline = pipeline.filter(|_| !problems.has_errors());
     Evaluation {
         pipeline,
+        sources: problems.sources(),
         diagnostics: problems.finish(),
     }
 }
 
-fn evaluate_into(source: &SourceFile, problems: &mut Problems<'_>) -> Option<Pipeline> {
-    if source.text.trim_start_matches('\u{feff}').trim().is_empty() {
+/// Evaluates a file that includes nothing, for a push to a branch.
+pub fn evaluate_alone(file: &SourceFile) -> Evaluation {
+    evaluate(&Request {
+        file,
+        inputs: &serde_json::Map::new(),
+        context: &Context::default(),
+        world: &Nothing,
+    })
+}
+
+fn evaluate_into(request: &Request<'_>, problems: &mut Problems) -> Option<Pipeline> {
+    let file = problems.open(Rc::new(request.file.clone()));
+    if request.file.text.trim_start_matches('\u{feff}').trim().is_empty() {
         problems.file_error("Please provide content of .gitlab-ci.yml");
         return None;
     }
-    let documents = yaml::compose(problems)?;
+    let documents = yaml::compose(problems, file)?;
     let root = lower::content(problems, &documents)?;
     let lowered = lower::lower(problems, root);
     checks::check(problems, &lowered);

@@ -1,6 +1,6 @@
 //! Whatever the text, evaluating and rendering it ends, does not panic, and keeps its promises.
 
-use pipglr_ci::{Severity, SourceFile, evaluate, render};
+use pipglr_ci::{Severity, SourceFile, evaluate_alone, render};
 use proptest::prelude::*;
 
 /// A file that uses most of the language, to be damaged.
@@ -41,7 +41,7 @@ fn keeps_its_promises(text: &str) {
         path: "ci.yml".to_owned(),
         text: text.to_owned(),
     };
-    let evaluation = evaluate(&source);
+    let evaluation = evaluate_alone(&source);
     let failed = evaluation
         .diagnostics
         .iter()
@@ -60,8 +60,7 @@ fn keeps_its_promises(text: &str) {
             assert_eq!(text[..span.start].matches('\n').count() + 1, span.line);
         }
     }
-    let sources = [source];
-    render(&evaluation.diagnostics, &sources);
+    render(&evaluation.diagnostics, &evaluation.sources);
 }
 
 #[test]
@@ -70,7 +69,7 @@ fn the_undamaged_file_is_a_pipeline() {
         path: "ci.yml".to_owned(),
         text: WHOLE.to_owned(),
     };
-    let evaluation = evaluate(&source);
+    let evaluation = evaluate_alone(&source);
     assert_eq!(evaluation.diagnostics, []);
     assert_eq!(evaluation.pipeline.map(|pipeline| pipeline.jobs.len()), Some(3));
 }

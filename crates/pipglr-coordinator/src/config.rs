@@ -2,7 +2,7 @@
 
 use crate::Error;
 use pipglr_ci::model::Pipeline;
-use pipglr_ci::{SourceFile, evaluate, render};
+use pipglr_ci::{SourceFile, evaluate_alone, render};
 
 /// Evaluates the text of `path` into a pipeline.
 pub(crate) fn evaluate_config(path: &str, text: String) -> Result<Pipeline, Error> {
@@ -10,8 +10,8 @@ pub(crate) fn evaluate_config(path: &str, text: String) -> Result<Pipeline, Erro
         path: path.to_owned(),
         text,
     };
-    let evaluation = evaluate(&source);
-    let rendered = || render(&evaluation.diagnostics, std::slice::from_ref(&source));
+    let evaluation = evaluate_alone(&source);
+    let rendered = || render(&evaluation.diagnostics, &evaluation.sources);
     match evaluation.pipeline {
         Some(pipeline) => {
             if !evaluation.diagnostics.is_empty() {

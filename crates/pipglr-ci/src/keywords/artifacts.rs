@@ -24,7 +24,7 @@ const ARTIFACTS: Keywords = Keywords {
 };
 
 /// Files to keep. Null is none.
-pub(crate) fn artifacts(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<Artifacts> {
+pub(crate) fn artifacts(problems: &mut Problems, parent: &str, node: &Node) -> Option<Artifacts> {
     if node.is_null() {
         return None;
     }
@@ -64,7 +64,7 @@ pub(crate) fn artifacts(problems: &mut Problems<'_>, parent: &str, node: &Node) 
 }
 
 /// `access`, or `public`, which says the same in other words.
-fn access(problems: &mut Problems<'_>, at: &str, fields: &Fields<'_>) -> ArtifactsAccess {
+fn access(problems: &mut Problems, at: &str, fields: &Fields<'_>) -> ArtifactsAccess {
     let public = fields
         .get("public")
         .and_then(|node| boolean(problems, node, &of(at, "public")));
@@ -99,7 +99,7 @@ fn access(problems: &mut Problems<'_>, at: &str, fields: &Fields<'_>) -> Artifac
 }
 
 /// A name under which merge requests show the artifacts.
-fn expose_as(problems: &mut Problems<'_>, at: &str, node: &Node, paths: &[String]) -> Option<String> {
+fn expose_as(problems: &mut Problems, at: &str, node: &Node, paths: &[String]) -> Option<String> {
     let name = string(problems, node, &of(at, "expose_as"))?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ');
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
@@ -119,7 +119,7 @@ fn expose_as(problems: &mut Problems<'_>, at: &str, node: &Node, paths: &[String
 }
 
 /// `when` of artifacts and of caches.
-pub(super) fn upload_when(problems: &mut Problems<'_>, at: &str, node: &Node) -> ArtifactsWhen {
+pub(super) fn upload_when(problems: &mut Problems, at: &str, node: &Node) -> ArtifactsWhen {
     match word(node, &["on_success", "on_failure", "always"]) {
         Some("on_failure") => ArtifactsWhen::OnFailure,
         Some("always") => ArtifactsWhen::Always,
@@ -137,7 +137,7 @@ pub(super) fn upload_when(problems: &mut Problems<'_>, at: &str, node: &Node) ->
 }
 
 /// The text as written: the coordinator counts from when the job ends.
-fn expiry(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<String> {
+fn expiry(problems: &mut Problems, at: &str, node: &Node) -> Option<String> {
     let text = node.as_str();
     if text.is_some_and(|text| text == "never" || duration::parse_seconds(text).is_some()) {
         return text.map(str::to_owned);

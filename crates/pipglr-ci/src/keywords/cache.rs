@@ -32,7 +32,7 @@ const FILES_LIMIT: usize = 2;
 const FALLBACK_KEYS_LIMIT: usize = 5;
 
 /// Files to keep between jobs: one mapping or several. Null and what is empty are none.
-pub(crate) fn caches(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Vec<Cache> {
+pub(crate) fn caches(problems: &mut Problems, parent: &str, node: &Node) -> Vec<Cache> {
     if node.is_null() {
         return Vec::new();
     }
@@ -47,7 +47,7 @@ pub(crate) fn caches(problems: &mut Problems<'_>, parent: &str, node: &Node) -> 
     items.iter().filter_map(|item| cache(problems, &at, item)).collect()
 }
 
-fn cache(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<Cache> {
+fn cache(problems: &mut Problems, at: &str, node: &Node) -> Option<Cache> {
     let Some(entries) = node.as_mapping() else {
         wrong_type(problems, node, &format!("{at} config"), "a hash or an array of hashes");
         return None;
@@ -81,7 +81,7 @@ fn cache(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<Cache> {
     Some(cache)
 }
 
-fn key(problems: &mut Problems<'_>, at: &str, node: &Node) -> CacheKey {
+fn key(problems: &mut Problems, at: &str, node: &Node) -> CacheKey {
     let at = below(at, "key");
     if node.is_null() {
         return CacheKey::default();
@@ -117,7 +117,7 @@ fn key(problems: &mut Problems<'_>, at: &str, node: &Node) -> CacheKey {
     }
 }
 
-fn key_files(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> {
+fn key_files(problems: &mut Problems, at: &str, node: &Node) -> Vec<String> {
     let subject = format!("{at} config");
     if node.is_null() {
         wrong_type(problems, node, &subject, STRINGS);
@@ -133,7 +133,7 @@ fn key_files(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> 
 }
 
 /// A key becomes one component of a path.
-fn check_key(problems: &mut Problems<'_>, at: &str, node: &Node, text: &str) {
+fn check_key(problems: &mut Problems, at: &str, node: &Node, text: &str) {
     let decoded = text.replace("%2F", "/").replace("%2f", "/");
     let decoded = decoded.replace("%2E", ".").replace("%2e", ".");
     if decoded.contains('/') {
@@ -143,7 +143,7 @@ fn check_key(problems: &mut Problems<'_>, at: &str, node: &Node, text: &str) {
     }
 }
 
-fn policy(problems: &mut Problems<'_>, at: &str, node: &Node) -> CachePolicy {
+fn policy(problems: &mut Problems, at: &str, node: &Node) -> CachePolicy {
     match node.as_str() {
         Some("pull") => CachePolicy::Pull,
         Some("push") => CachePolicy::Push,
@@ -160,7 +160,7 @@ fn policy(problems: &mut Problems<'_>, at: &str, node: &Node) -> CachePolicy {
     }
 }
 
-fn fallback_keys(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> {
+fn fallback_keys(problems: &mut Problems, at: &str, node: &Node) -> Vec<String> {
     let subject = format!("{at}:fallback_keys config");
     let keys = strings(problems, node, &subject).unwrap_or_default();
     if keys.len() > FALLBACK_KEYS_LIMIT {

@@ -20,7 +20,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
 const TAGS_LIMIT: usize = 50;
 
 /// The stages of the file, flattened and each once. `None` when that was reported.
-pub(crate) fn stages(problems: &mut Problems<'_>, node: &Node) -> Option<Vec<String>> {
+pub(crate) fn stages(problems: &mut Problems, node: &Node) -> Option<Vec<String>> {
     let mut stages = Vec::new();
     let complete = match node.as_sequence() {
         Some(items) => flatten_stages(problems, items, &mut stages),
@@ -33,7 +33,7 @@ pub(crate) fn stages(problems: &mut Problems<'_>, node: &Node) -> Option<Vec<Str
 }
 
 /// Whether every item is a stage.
-fn flatten_stages(problems: &mut Problems<'_>, items: &[Rc<Node>], stages: &mut Vec<String>) -> bool {
+fn flatten_stages(problems: &mut Problems, items: &[Rc<Node>], stages: &mut Vec<String>) -> bool {
     let mut complete = true;
     for item in items {
         match (&item.kind, item.as_str()) {
@@ -50,7 +50,7 @@ fn flatten_stages(problems: &mut Problems<'_>, items: &[Rc<Node>], stages: &mut 
 }
 
 /// The stage of a job; `None` when it was reported.
-pub(crate) fn stage(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<String> {
+pub(crate) fn stage(problems: &mut Problems, at: &str, node: &Node) -> Option<String> {
     if node.is_null() {
         Some("test".to_owned())
     } else {
@@ -59,7 +59,7 @@ pub(crate) fn stage(problems: &mut Problems<'_>, at: &str, node: &Node) -> Optio
 }
 
 /// When a job runs.
-pub(crate) fn when(problems: &mut Problems<'_>, at: &str, node: &Node) -> When {
+pub(crate) fn when(problems: &mut Problems, at: &str, node: &Node) -> When {
     match word(node, &["on_success", "on_failure", "always", "manual", "delayed"]) {
         Some("on_failure") => When::OnFailure,
         Some("always") => When::Always,
@@ -88,7 +88,7 @@ pub(crate) fn when(problems: &mut Problems<'_>, at: &str, node: &Node) -> When {
 }
 
 /// A boolean or exit codes; `None` for null and what was reported.
-pub(crate) fn allow_failure(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<AllowFailure> {
+pub(crate) fn allow_failure(problems: &mut Problems, parent: &str, node: &Node) -> Option<AllowFailure> {
     if node.is_null() {
         return None;
     }
@@ -136,7 +136,7 @@ fn exit_code(node: &Node) -> Option<i32> {
 }
 
 /// How long a job may run.
-pub(crate) fn timeout(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<Duration> {
+pub(crate) fn timeout(problems: &mut Problems, at: &str, node: &Node) -> Option<Duration> {
     if node.is_null() {
         return None;
     }
@@ -157,7 +157,7 @@ pub(crate) fn timeout(problems: &mut Problems<'_>, at: &str, node: &Node) -> Opt
 }
 
 /// The tags a runner must have.
-pub(crate) fn tags(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> {
+pub(crate) fn tags(problems: &mut Problems, at: &str, node: &Node) -> Vec<String> {
     let subject = format!("{} config", below(at, "tags"));
     let tags = strings(problems, node, &subject).unwrap_or_default();
     if tags.len() >= TAGS_LIMIT {

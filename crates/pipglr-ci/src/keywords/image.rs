@@ -19,7 +19,7 @@ const DOCKER: Keywords = Keywords {
 const PULL_POLICIES: [&str; 3] = ["always", "if-not-present", "never"];
 
 /// A name, or a mapping with a name. Null is no image.
-pub(crate) fn image(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<Image> {
+pub(crate) fn image(problems: &mut Problems, parent: &str, node: &Node) -> Option<Image> {
     if node.is_null() {
         return None;
     }
@@ -31,7 +31,7 @@ pub(crate) fn image(problems: &mut Problems<'_>, parent: &str, node: &Node) -> O
 ///
 /// Compat: `Gitlab::Ci::Config::Entry::Imageable`.
 pub(super) fn named<'n>(
-    problems: &mut Problems<'_>,
+    problems: &mut Problems,
     at: &str,
     node: &'n Node,
     keywords: &Keywords,
@@ -76,7 +76,7 @@ pub(super) fn named<'n>(
 }
 
 /// One policy, or a list of different ones to try in order.
-fn pull_policy(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> {
+fn pull_policy(problems: &mut Problems, at: &str, node: &Node) -> Vec<String> {
     let subject = format!("{at}:pull_policy config");
     let items: Vec<&Node> = match node.as_sequence() {
         Some(items) => items.iter().map(|item| &**item).collect(),
@@ -108,7 +108,7 @@ fn pull_policy(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String
 }
 
 /// Platform and user.
-fn docker_options(problems: &mut Problems<'_>, image: &str, node: &Node) -> (Option<String>, Option<String>) {
+fn docker_options(problems: &mut Problems, image: &str, node: &Node) -> (Option<String>, Option<String>) {
     let at = below(image, "docker");
     let Some(entries) = node.as_mapping() else {
         if !node.is_null() {

@@ -34,7 +34,7 @@ pub(crate) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Sorts the entries of a mapping, reporting those that are unsupported or unknown.
-    pub(crate) fn read(problems: &mut Problems<'_>, at: &str, entries: &'n [Entry], keywords: &Keywords) -> Self {
+    pub(crate) fn read(problems: &mut Problems, at: &str, entries: &'n [Entry], keywords: &Keywords) -> Self {
         let mut fields = Fields::default();
         for entry in entries {
             let name = entry.key.as_str();
@@ -80,7 +80,7 @@ pub(crate) fn of(at: &str, name: &str) -> String {
 }
 
 /// Reports a value of the wrong type, unless it was reported already.
-pub(crate) fn wrong_type(problems: &mut Problems<'_>, node: &Node, subject: &str, should: &str) {
+pub(crate) fn wrong_type(problems: &mut Problems, node: &Node, subject: &str, should: &str) {
     if node.is_reported() {
         return;
     }
@@ -116,7 +116,7 @@ pub(crate) const ARRAY: &str = "an array";
 pub(crate) const DURATION: &str = "a duration";
 
 /// A string; null and wrong types give `None`.
-pub(crate) fn string(problems: &mut Problems<'_>, node: &Node, subject: &str) -> Option<String> {
+pub(crate) fn string(problems: &mut Problems, node: &Node, subject: &str) -> Option<String> {
     match node.as_str() {
         Some(text) => Some(text.to_owned()),
         None if node.is_null() => None,
@@ -128,7 +128,7 @@ pub(crate) fn string(problems: &mut Problems<'_>, node: &Node, subject: &str) ->
 }
 
 /// A boolean; null and wrong types give `None`.
-pub(crate) fn boolean(problems: &mut Problems<'_>, node: &Node, subject: &str) -> Option<bool> {
+pub(crate) fn boolean(problems: &mut Problems, node: &Node, subject: &str) -> Option<bool> {
     let value = node.as_bool();
     if value.is_none() && !node.is_null() {
         wrong_type(problems, node, subject, "a boolean value");
@@ -137,7 +137,7 @@ pub(crate) fn boolean(problems: &mut Problems<'_>, node: &Node, subject: &str) -
 }
 
 /// A list of strings; null and wrong types give `None`.
-pub(crate) fn strings(problems: &mut Problems<'_>, node: &Node, subject: &str) -> Option<Vec<String>> {
+pub(crate) fn strings(problems: &mut Problems, node: &Node, subject: &str) -> Option<Vec<String>> {
     if node.is_null() {
         return None;
     }

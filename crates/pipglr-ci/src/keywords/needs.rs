@@ -22,7 +22,7 @@ pub(crate) struct Placed<T> {
 }
 
 /// A list of names or mappings, or one mapping. Null is as if it were not there.
-pub(crate) fn needs(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<Vec<Placed<Need>>> {
+pub(crate) fn needs(problems: &mut Problems, parent: &str, node: &Node) -> Option<Vec<Placed<Need>>> {
     if node.is_null() {
         return None;
     }
@@ -53,12 +53,13 @@ pub(crate) fn needs(problems: &mut Problems<'_>, parent: &str, node: &Node) -> O
     Some(needs)
 }
 
-fn need(problems: &mut Problems<'_>, needs: &str, node: &Node) -> Option<Placed<Need>> {
+fn need(problems: &mut Problems, needs: &str, node: &Node) -> Option<Placed<Need>> {
     let at = format!("{needs}:need");
     let mut need = Need {
         job: String::new(),
         artifacts: true,
         optional: false,
+        pipeline: None,
     };
     if let Some(job) = node.as_str() {
         need.job = job.to_owned();
@@ -105,7 +106,7 @@ fn need(problems: &mut Problems<'_>, needs: &str, node: &Node) -> Option<Placed<
 }
 
 /// A list of job names. Null is as if it were not there.
-pub(crate) fn dependencies(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<Vec<Placed<String>>> {
+pub(crate) fn dependencies(problems: &mut Problems, at: &str, node: &Node) -> Option<Vec<Placed<String>>> {
     let names = strings(problems, node, &of(at, "dependencies"))?;
     let spans = node
         .as_sequence()

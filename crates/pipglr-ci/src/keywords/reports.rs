@@ -47,7 +47,7 @@ const COVERAGE_REPORT: Keywords = Keywords {
 };
 
 /// The reports of a job, in the order of the file. Null is none.
-pub(super) fn reports(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Vec<Report> {
+pub(super) fn reports(problems: &mut Problems, parent: &str, node: &Node) -> Vec<Report> {
     if node.is_null() {
         return Vec::new();
     }
@@ -82,7 +82,7 @@ pub(super) fn reports(problems: &mut Problems<'_>, parent: &str, node: &Node) ->
 }
 
 /// A path or a list of paths.
-fn paths(problems: &mut Problems<'_>, subject: &str, node: &Node) -> Option<Vec<String>> {
+fn paths(problems: &mut Problems, subject: &str, node: &Node) -> Option<Vec<String>> {
     match node.as_str() {
         Some(path) => Some(vec![path.to_owned()]),
         None if node.as_sequence().is_some() => strings(problems, node, subject),
@@ -95,7 +95,7 @@ fn paths(problems: &mut Problems<'_>, subject: &str, node: &Node) -> Option<Vec<
 }
 
 /// A coverage report is uploaded as a report of its format.
-fn coverage(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Option<Report> {
+fn coverage(problems: &mut Problems, parent: &str, node: &Node) -> Option<Report> {
     if node.is_null() {
         return None;
     }

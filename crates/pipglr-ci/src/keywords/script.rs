@@ -11,7 +11,7 @@ const MAX_NESTING: usize = 10;
 const SHAPE: &str = "a string or a nested array of strings up to 10 levels deep";
 
 /// The job's own commands. GitLab refuses a script without any.
-pub(crate) fn script(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<String> {
+pub(crate) fn script(problems: &mut Problems, at: &str, node: &Node) -> Vec<String> {
     let blank = node.is_null()
         || node.as_str().is_some_and(|text| text.trim().is_empty())
         || node.as_sequence().is_some_and(<[_]>::is_empty);
@@ -23,7 +23,7 @@ pub(crate) fn script(problems: &mut Problems<'_>, at: &str, node: &Node) -> Vec<
 }
 
 /// A string or a nested list of strings, flattened. Null is an empty list.
-pub(crate) fn commands(problems: &mut Problems<'_>, at: &str, keyword: &str, node: &Node) -> Vec<String> {
+pub(crate) fn commands(problems: &mut Problems, at: &str, keyword: &str, node: &Node) -> Vec<String> {
     let subject = format!("{} config", below(at, keyword));
     let mut list = Vec::new();
     match node.as_sequence() {
@@ -33,7 +33,7 @@ pub(crate) fn commands(problems: &mut Problems<'_>, at: &str, keyword: &str, nod
     list
 }
 
-fn flatten(problems: &mut Problems<'_>, subject: &str, items: &[Rc<Node>], level: usize, list: &mut Vec<String>) {
+fn flatten(problems: &mut Problems, subject: &str, items: &[Rc<Node>], level: usize, list: &mut Vec<String>) {
     for item in items {
         match item.as_sequence() {
             Some(_) if level == MAX_NESTING => wrong_type(problems, item, subject, SHAPE),
@@ -43,7 +43,7 @@ fn flatten(problems: &mut Problems<'_>, subject: &str, items: &[Rc<Node>], level
     }
 }
 
-fn command(problems: &mut Problems<'_>, subject: &str, node: &Node, list: &mut Vec<String>) {
+fn command(problems: &mut Problems, subject: &str, node: &Node, list: &mut Vec<String>) {
     match node.as_str() {
         Some(text) => list.push(text.to_owned()),
         // Compat: empty elements are dropped.

@@ -22,7 +22,7 @@ const SERVICE: Keywords = Keywords {
 };
 
 /// A list of names and mappings. Null is an empty one.
-pub(crate) fn services(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Vec<Service> {
+pub(crate) fn services(problems: &mut Problems, parent: &str, node: &Node) -> Vec<Service> {
     if node.is_null() {
         return Vec::new();
     }
@@ -36,7 +36,7 @@ pub(crate) fn services(problems: &mut Problems<'_>, parent: &str, node: &Node) -
     items.iter().filter_map(|item| service(problems, &at, item)).collect()
 }
 
-fn service(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<Service> {
+fn service(problems: &mut Problems, at: &str, node: &Node) -> Option<Service> {
     let (image, fields) = named(problems, at, node, &SERVICE)?;
     let mut service = Service {
         image,

@@ -17,7 +17,7 @@ const JOB: Keywords = Keywords {
 };
 
 /// Reads a mapping of names to scalars or `{value, expand, …}`. Null is an empty one.
-pub(crate) fn variables(problems: &mut Problems<'_>, parent: &str, node: &Node) -> Vec<Variable> {
+pub(crate) fn variables(problems: &mut Problems, parent: &str, node: &Node) -> Vec<Variable> {
     let at = below(parent, "variables");
     if node.is_null() {
         return Vec::new();
@@ -61,7 +61,7 @@ pub(crate) fn overlay(global: &[Variable], own: Vec<Variable>) -> Vec<Variable> 
 }
 
 /// GitLab takes any name, but a shell sees only some, and `YES` or `12` are not what they seem.
-fn warn_about_name(problems: &mut Problems<'_>, entry: &Entry) {
+fn warn_about_name(problems: &mut Problems, entry: &Entry) {
     let name = &entry.key;
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if !entry.key_is_string {
@@ -78,7 +78,7 @@ fn warn_about_name(problems: &mut Problems<'_>, entry: &Entry) {
 }
 
 /// Value and whether references in it are expanded.
-fn definition(problems: &mut Problems<'_>, at: &str, global: bool, entry: &Entry) -> Option<(String, bool)> {
+fn definition(problems: &mut Problems, at: &str, global: bool, entry: &Entry) -> Option<(String, bool)> {
     let node = &*entry.value;
     if let Some(scalar) = node.resolve() {
         return Some((scalar.to_text(), true));
@@ -122,7 +122,7 @@ fn definition(problems: &mut Problems<'_>, at: &str, global: bool, entry: &Entry
     Some((value.unwrap_or_default(), expand.unwrap_or(true)))
 }
 
-fn scalar_value(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<String> {
+fn scalar_value(problems: &mut Problems, at: &str, node: &Node) -> Option<String> {
     let value = node.resolve().as_ref().map(Resolved::to_text);
     if value.is_none() {
         wrong_type(problems, node, &format!("{at} config value"), "a string");
@@ -130,7 +130,7 @@ fn scalar_value(problems: &mut Problems<'_>, at: &str, node: &Node) -> Option<St
     value
 }
 
-fn check_options(problems: &mut Problems<'_>, at: &str, node: &Node, value: Option<&str>) {
+fn check_options(problems: &mut Problems, at: &str, node: &Node, value: Option<&str>) {
     let Some(options) = strings(problems, node, &format!("{at} config options")) else {
         return;
     };

@@ -33,7 +33,7 @@ pub(super) struct Inheritable {
 }
 
 impl Inheritable {
-    pub(super) fn read(problems: &mut Problems<'_>, at: &str, fields: &Fields<'_>) -> Self {
+    pub(super) fn read(problems: &mut Problems, at: &str, fields: &Fields<'_>) -> Self {
         Inheritable {
             image: fields.get("image").map(|node| image::image(problems, at, node)),
             services: fields
@@ -70,7 +70,7 @@ impl Inheritable {
 }
 
 /// `default:` together with the deprecated global keywords.
-pub(super) fn read(problems: &mut Problems<'_>, root: &Fields<'_>) -> Inheritable {
+pub(super) fn read(problems: &mut Problems, root: &Fields<'_>) -> Inheritable {
     let global = Inheritable::read(problems, "", root);
     let Some(node) = root.get("default").filter(|node| !node.is_null()) else {
         return global;

@@ -88,7 +88,7 @@ impl Draft {
 }
 
 /// Reads a job; whatever is wrong with it is reported, and the rest is kept.
-pub(super) fn draft(problems: &mut Problems<'_>, entry: &Entry, defaults: &Inheritable, global: &[Variable]) -> Draft {
+pub(super) fn draft(problems: &mut Problems, entry: &Entry, defaults: &Inheritable, global: &[Variable]) -> Draft {
     check_name(problems, entry);
     let at = below("jobs", &entry.key);
     let fields = job_fields(problems, &at, entry);
@@ -149,7 +149,7 @@ pub(super) fn draft(problems: &mut Problems<'_>, entry: &Entry, defaults: &Inher
 }
 
 /// The keywords of a job, reporting what is no job at all.
-fn job_fields<'n>(problems: &mut Problems<'_>, at: &str, entry: &'n Entry) -> Fields<'n> {
+fn job_fields<'n>(problems: &mut Problems, at: &str, entry: &'n Entry) -> Fields<'n> {
     let entries = entry.value.as_mapping().unwrap_or_default();
     let starts = ["script", "run", "trigger", "extends"]
         .iter()
@@ -174,7 +174,7 @@ fn job_fields<'n>(problems: &mut Problems<'_>, at: &str, entry: &'n Entry) -> Fi
     Fields::read(problems, at, entries, &JOB)
 }
 
-fn check_name(problems: &mut Problems<'_>, entry: &Entry) {
+fn check_name(problems: &mut Problems, entry: &Entry) {
     let name = &entry.key;
     if !entry.key_is_string {
         let message = format!("jobs:{name} name should be a string");

@@ -48,12 +48,16 @@ impl Lowered {
             .flatten()
             .filter(|stage| !edge(stage) || jobs.iter().any(|job| job.stage == *stage))
             .collect();
-        Pipeline { stages, jobs }
+        Pipeline {
+            stages,
+            jobs,
+            ..Pipeline::default()
+        }
     }
 }
 
 /// The top-level entries of the document with the jobs.
-pub(crate) fn content<'n>(problems: &mut Problems<'_>, documents: &'n [Rc<Node>]) -> Option<&'n [Entry]> {
+pub(crate) fn content<'n>(problems: &mut Problems, documents: &'n [Rc<Node>]) -> Option<&'n [Entry]> {
     let documents: Vec<&Rc<Node>> = documents.iter().filter(|document| !document.is_null()).collect();
     let header = documents.first().filter(|_| documents.len() > 1);
     let spec = header.and_then(|header| header.as_mapping()?.iter().find(|entry| entry.key == "spec"));
@@ -84,7 +88,7 @@ pub(crate) fn content<'n>(problems: &mut Problems<'_>, documents: &'n [Rc<Node>]
 }
 
 /// Reads the whole file.
-pub(crate) fn lower(problems: &mut Problems<'_>, root: &[Entry]) -> Lowered {
+pub(crate) fn lower(problems: &mut Problems, root: &[Entry]) -> Lowered {
     let (jobs, keywords): (Vec<&Entry>, Vec<&Entry>) = root
         .iter()
         .filter(|entry| !entry.key.starts_with('.'))
@@ -133,7 +137,7 @@ fn has_key(entry: &Entry, key: &str) -> bool {
 }
 
 /// A job under the name of a keyword, reported as what the author meant.
-fn is_reserved_job(problems: &mut Problems<'_>, entry: &Entry) -> bool {
+fn is_reserved_job(problems: &mut Problems, entry: &Entry) -> bool {
     let reserved = entry.key != "variables" && has_key(entry, "script");
     if reserved {
         let message = format!("`{}` is a keyword and cannot be the name of a job", entry.key);

@@ -4,7 +4,7 @@ use super::events::{Event, EventKind, Events, Place, Properties};
 use super::mapping::Building;
 use super::node::{Kind, Node, Scalar};
 use super::scalar::{Resolved, resolve};
-use crate::diagnostics::{Problems, Span};
+use crate::diagnostics::{FileId, Problems, Span, Text};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -19,11 +19,12 @@ const FREE_TEXT: usize = 23;
 pub(super) const TOO_BIG: &str = "The parsed YAML is too big";
 const CORE_TAG: &str = "tag:yaml.org,2002:";
 
-/// Composes every document of the text. `None` when the text cannot be read to its end, which is reported.
-pub(crate) fn compose(problems: &mut Problems<'_>) -> Option<Vec<Rc<Node>>> {
-    let text = problems.text();
+/// Composes every document of a file. `None` when it cannot be read to its end, which is reported.
+pub(crate) fn compose(problems: &mut Problems, file: FileId) -> Option<Vec<Rc<Node>>> {
+    let source = problems.source(file);
     let mut composer = Composer {
-        events: Events::new(text),
+        file,
+        events: Events::new(&source.text),
         anchors: HashMap::new(),
         open: Vec::new(),
         merged: 0,
@@ -45,13 +46,14 @@ pub(super) struct Stop {
 }
 
 pub(super) struct Composer<'t, 'p> {
+    file: FileId,
     events: Events<'t>,
     anchors: HashMap<String, Rc<Node>>,
     /// Anchors of the collections that are being read.
     open: Vec<String>,
     /// Entries that merge keys have copied so far.
     pub(super) merged: usize,
-    pub(super) problems: &'p mut Problems<'t>,
+    pub(super) problems: &'p mut Problems,
 }
 
 impl Composer<'_, '_> {
@@ -81,26 +83,30 @@ impl Composer<'_, '_> {
     fn next(&mut self) -> Result<Event, Stop> {
         self.events.next().map_err(|error| {
             let at = self.byte(error.at);
-            let end = self.problems.text()[at..]
+            let end = self.text().as_str()[at..]
                 .chars()
                 .next()
                 .map_or(at, |c| at + c.len_utf8());
             Stop {
-                span: self.problems.span(at, end),
+                span: self.text().span(at, end),
                 message: error.message,
             }
         })
     }
 
+    fn text(&self) -> &Text {
+        self.problems.text(self.file)
+    }
+
     fn byte(&self, place: Place) -> usize {
         match place {
-            Place::Character(index) => self.problems.byte_of_character(index),
-            Place::Byte(offset) => self.problems.text().floor_char_boundary(offset),
+            Place::Character(index) => self.text().byte_of_character(index),
+            Place::Byte(offset) => self.text().as_str().floor_char_boundary(offset),
         }
     }
 
     fn span(&self, event: &Event) -> Span {
-        self.problems.span(self.byte(event.start), self.byte(event.end))
+        self.text().span(self.byte(event.start), self.byte(event.end))
     }
 
     fn node(&mut self, event: Event, depth: usize) -> Result<Rc<Node>, Stop> {
@@ -228,7 +234,7 @@ impl Composer<'_, '_> {
         if properties.anchor.is_some() {
             self.open.pop();
         }
-        let span = self.problems.span(self.byte(start), self.byte(end));
+        let span = self.text().span(self.byte(start), self.byte(end));
         let own = |tag: &String| tag == "!" || tag.strip_prefix(CORE_TAG) == Some(own_tag);
         if let Some(tag) = properties.tag.filter(|tag| !own(tag)) {
             self.report_tag(&tag, span);

@@ -154,6 +154,7 @@ fn world(kind: RefKind, name: &str, job: Job) -> World {
     let definition = Pipeline {
         stages,
         jobs: vec![build, empty, job],
+        ..Pipeline::default()
     };
     let mut next = 10;
     let identify = || {

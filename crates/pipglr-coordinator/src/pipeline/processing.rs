@@ -58,7 +58,7 @@ fn set_of(jobs: &[JobRun], indices: &[usize]) -> StatusSet {
 fn advance(job: &mut JobRun, previous: JobState, now: Timestamp) {
     let stage_mode = matches!(job.scheduling, Scheduling::Stage);
     let runs = match job.definition.when {
-        When::OnSuccess | When::Manual => {
+        When::OnSuccess | When::Manual | When::Delayed => {
             previous == JobState::Success || (stage_mode && previous == JobState::Skipped)
         }
         When::OnFailure => previous == JobState::Failed,

@@ -38,6 +38,7 @@ fn parse(text: &str) -> Pipeline {
                             .map(|name| Need {
                                 optional: name.ends_with('?'),
                                 artifacts: !name.ends_with('!'),
+                                pipeline: None,
                                 job: name.trim_end_matches(['?', '!']).to_owned(),
                             })
                             .collect(),
@@ -51,6 +52,7 @@ fn parse(text: &str) -> Pipeline {
     Pipeline {
         stages: STAGES.map(str::to_owned).to_vec(),
         jobs: jobs.collect(),
+        ..Pipeline::default()
     }
 }
 

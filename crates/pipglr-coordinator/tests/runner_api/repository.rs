@@ -195,6 +195,7 @@ async fn pipelines_run_for_branches_tags_and_commits() {
         let pipeline = Pipeline {
             stages: vec!["build".to_owned()],
             jobs,
+            ..Pipeline::default()
         };
         world.coordinator.start_pipeline(&revision, &pipeline).await.unwrap();
         let taken = world.take_and_accept().await;
@@ -215,6 +216,7 @@ async fn unknown_revisions_are_named() {
     let pipeline = Pipeline {
         stages: vec!["build".to_owned()],
         jobs: vec![job("build", "a")],
+        ..Pipeline::default()
     };
     for name in ["nowhere", "--all", "refs/heads/gone"] {
         let error = world

@@ -234,6 +234,7 @@ async fn runners_and_numbers_survive_a_restart() {
     let pipeline = pipglr_ci::model::Pipeline {
         stages: vec!["build".to_owned()],
         jobs: vec![job("build", "c")],
+        ..pipglr_ci::model::Pipeline::default()
     };
     let id = again
         .start_pipeline(&pipglr_coordinator::Revision::Head, &pipeline)

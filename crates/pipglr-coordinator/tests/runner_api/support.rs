@@ -94,7 +94,14 @@ impl World {
     pub(crate) async fn create(&self, jobs: Vec<Job>) -> PipelineId {
         let stages = ["build", "test", "deploy"].map(str::to_owned).to_vec();
         self.coordinator
-            .start_pipeline(&Revision::Head, &Pipeline { stages, jobs })
+            .start_pipeline(
+                &Revision::Head,
+                &Pipeline {
+                    stages,
+                    jobs,
+                    ..Pipeline::default()
+                },
+            )
             .await
             .unwrap()
     }

@@ -1,6 +1,8 @@
 //! Runs every folder of `tests/cases/<keyword>/<rule>/`: its `.gitlab-ci.yml` must give exactly its `expected.json` (the
 //! pipeline), its `diagnostics.txt` (as rendered for a user), or both when there are warnings only.
 //!
+//! Other files of a folder are the project's, and `world.json` says what else there is (`world.rs`).
+//!
 //! `UPDATE_CASES=1` writes the expected files; read them before keeping them.
 
 #![expect(clippy::unwrap_used, reason = "a test says what failed by panicking")]
@@ -9,9 +11,12 @@
     reason = "the harness reads its cases; the crate itself does no I/O"
 )]
 
-use pipglr_ci::{SourceFile, evaluate, render};
+mod world;
+
+use pipglr_ci::{Request, SourceFile, evaluate, render};
 use std::fs;
 use std::path::{Path, PathBuf};
+use world::CaseWorld;
 
 #[test]
 fn every_case_evaluates_as_expected() {
@@ -55,12 +60,18 @@ fn check(root: &Path, folder: &Path) -> Option<String> {
         path: ".gitlab-ci.yml".to_owned(),
         text,
     };
-    let evaluation = evaluate(&source);
+    let world = CaseWorld::open(folder);
+    let evaluation = evaluate(&Request {
+        file: &source,
+        inputs: &world.description.inputs,
+        context: &world.context(),
+        world: &world,
+    });
     let pipeline = evaluation
         .pipeline
         .as_ref()
         .map(|pipeline| serde_json::to_string_pretty(pipeline).unwrap() + "\n");
-    let diagnostics = Some(render(&evaluation.diagnostics, &[source])).filter(|text| !text.is_empty());
+    let diagnostics = Some(render(&evaluation.diagnostics, &evaluation.sources)).filter(|text| !text.is_empty());
 
     let mut differences = String::new();
     for (file, actual) in [("expected.json", pipeline), ("diagnostics.txt", diagnostics)] {
