@@ -91,7 +91,7 @@ pub struct Container {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerState {
-    /// `created`, `running`, `exited`, …
+    /// `created`, `initialized` (set up, not started), `running`, `exited`, …
     pub status: String,
     /// Whether the main process runs.
     pub running: bool,
@@ -112,6 +112,14 @@ pub struct ContainerState {
     /// End of the last run, RFC 3339; year 1 when not ended.
     #[serde(default)]
     pub finished_at: String,
+}
+
+impl ContainerState {
+    /// Whether its main process never ran. Attaching sets a container up, which is no start.
+    #[must_use]
+    pub fn never_started(&self) -> bool {
+        matches!(self.status.as_str(), "created" | "initialized")
+    }
 }
 
 /// The part of a container's configuration callers read back.

@@ -222,6 +222,9 @@ impl Reader {
     async fn cause_of_death(&self, lost: Option<String>) -> SessionEvent {
         SessionEvent::Died(
             match within_limit(self.engine.client.inspect_container(&self.id)).await {
+                Ok(c) if c.state.never_started() => {
+                    return SessionEvent::NothingRan("the container was never started".to_owned());
+                }
                 Ok(c) if c.state.oom_killed => "the container ran out of memory and was killed".to_owned(),
                 Ok(c) if !c.state.error.is_empty() => format!("the container failed: {}", c.state.error),
                 Ok(c) => {

@@ -127,7 +127,7 @@ pub(super) async fn finish_again(plan: &JobPlan, engine: &Engine, trace: &Trace)
     let nothing_heard = trace.position() == Position::default();
     let found = engine.despite_outages(|_| engine.client.inspect_container(&name));
     match found.await {
-        Ok(container) if container.state.status == "created" && nothing_heard => {
+        Ok(container) if container.state.never_started() && nothing_heard => {
             discard(engine, &name).await;
             Ok(None)
         }

@@ -60,6 +60,10 @@ pub(super) fn attach(state: &mut State, name: &str) -> Reply {
     if container.status == Status::Exited {
         let _ = sender.send(Piece::Cut);
     } else {
+        // As podman does: the container is set up before anybody can be attached to it.
+        if container.status == Status::Created {
+            container.status = Status::Initialized;
+        }
         container.attached.push(sender);
     }
     Reply::Hijack {
@@ -140,6 +144,7 @@ pub(super) fn inspect(state: &State, name: &str) -> Reply {
 fn word(status: Status) -> &'static str {
     match status {
         Status::Created => "created",
+        Status::Initialized => "initialized",
         Status::Running => "running",
         Status::Exited => "exited",
     }
@@ -172,7 +177,7 @@ pub(super) fn logs(state: &Arc<Watched<State>>, name: &str, request: &HttpReques
                     };
                     match container.log.get(shown) {
                         Some(entry) => Some(Some(entry.clone())),
-                        None if follow && container.status != Status::Exited => None,
+                        None if follow && container.status == Status::Running => None,
                         None => Some(None),
                     }
                 })

@@ -84,6 +84,8 @@ pub(super) struct Container {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Created,
+    /// Set up, its process not started.
+    Initialized,
     Running,
     Exited,
 }
