@@ -197,7 +197,7 @@ fn report_cycles(problems: &mut Problems, graph: &Graph<'_>) {
                 .collect()
         })
         .collect();
-    let stuck = stuck_jobs(&needs);
+    let stuck = stuck(&needs);
     let mut walked = vec![None; needs.len()];
     for start in 0..needs.len() {
         let mut path = Vec::new();
@@ -232,8 +232,8 @@ fn report_cycles(problems: &mut Problems, graph: &Graph<'_>) {
     }
 }
 
-/// Jobs that can never start, because they are in a circle of needs or behind one.
-fn stuck_jobs(needs: &[Vec<usize>]) -> Vec<bool> {
+/// What is in a circle or behind one: jobs by their needs, variables by their references.
+pub(crate) fn stuck(needs: &[Vec<usize>]) -> Vec<bool> {
     let mut open: Vec<usize> = needs.iter().map(Vec::len).collect();
     let mut needed_by = vec![Vec::new(); needs.len()];
     for (job, needs) in needs.iter().enumerate() {

@@ -8,13 +8,19 @@
 
 mod checks;
 mod diagnostics;
+#[expect(dead_code, reason = "the seeding of jobs uses it next")]
 mod keywords;
 mod lower;
 pub mod model;
+#[cfg_attr(not(test), expect(dead_code, reason = "the seeding of jobs uses it next"))]
+mod rules;
+#[expect(dead_code, reason = "the seeding of jobs uses it next")]
+mod variables;
 mod world;
 mod yaml;
 
 pub use diagnostics::{Diagnostic, FileId, Severity, Span, render};
+pub use variables::expansion;
 pub use world::{Component, Context, ContextVariables, FetchError, Fetched, Nothing, Origin, RefKind, Setting, World};
 
 use diagnostics::Problems;

@@ -10,9 +10,11 @@ pub(crate) mod duration;
 pub(crate) mod image;
 pub(crate) mod needs;
 mod reports;
+pub(crate) mod rules;
 pub(crate) mod script;
 pub(crate) mod services;
 pub(crate) mod variables;
+pub(crate) mod workflow;
 
 use crate::diagnostics::Problems;
 use crate::yaml::{Entry, Kind, Node, Resolved};

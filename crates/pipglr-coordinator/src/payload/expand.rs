@@ -2,6 +2,7 @@
 //!
 //! References to undefined, raw and file variables stay for the runner, and so do references in a circle.
 
+use pipglr_ci::expansion::{Part, split};
 use pipglr_protocol::{Secret, payload::Variable};
 use std::collections::HashMap;
 
@@ -45,7 +46,7 @@ impl<'a> Expander<'a> {
         }
         self.visiting.push(index);
         let mut expanded = String::new();
-        for part in split(variable.value.expose()) {
+        for part in split(variable.value.expose(), true) {
             match part {
                 Part::Text(text) => expanded.push_str(text),
                 Part::Reference { text, key } => match self.target(key) {
@@ -65,59 +66,6 @@ impl<'a> Expander<'a> {
         let literal = variable.raw || variable.file || self.visiting.contains(&index);
         (!literal).then_some(index)
     }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Part<'a> {
-    Text(&'a str),
-    /// `text` is the reference as it was written.
-    Reference {
-        text: &'a str,
-        key: &'a str,
-    },
-}
-
-/// Splits at `$NAME`, `${NAME}` and `%NAME%`; `$$` and `%%` are text.
-fn split(value: &str) -> Vec<Part<'_>> {
-    let mut parts = Vec::new();
-    let mut rest = value;
-    while let Some(at) = rest.find(['$', '%']) {
-        let (text, reference) = rest.split_at(at);
-        parts.push(Part::Text(text));
-        let sigil = &reference[..1];
-        let after = &reference[1..];
-        let length = if after.starts_with(sigil) {
-            parts.push(Part::Text(&reference[..2]));
-            2
-        } else if let Some((key, length)) = key_at(sigil, after) {
-            parts.push(Part::Reference {
-                text: &reference[..length],
-                key,
-            });
-            length
-        } else {
-            parts.push(Part::Text(sigil));
-            1
-        };
-        rest = &reference[length..];
-    }
-    parts.push(Part::Text(rest));
-    parts
-}
-
-/// The name behind a sigil and the length of the whole reference.
-fn key_at<'a>(sigil: &str, after: &'a str) -> Option<(&'a str, usize)> {
-    let (text, close, extra) = match (sigil, after.strip_prefix('{')) {
-        ("%", _) => (after, "%", 2),
-        (_, Some(inner)) => (inner, "}", 3),
-        (_, None) => (after, "", 1),
-    };
-    let end = text
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(text.len());
-    let key = &text[..end];
-    let named = !key.is_empty() && !key.starts_with(|c: char| c.is_ascii_digit());
-    (named && text[end..].starts_with(close)).then_some((key, key.len() + extra))
 }
 
 #[cfg(test)]

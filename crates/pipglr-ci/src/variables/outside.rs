@@ -1,0 +1,139 @@
+//! The variables of the context, in layers.
+
+use super::{Given, Layer, Source, Variables};
+use crate::world::{Context, ContextVariables, Setting};
+
+/// What comes from outside the files, without what belongs to an environment.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    /// Weaker than the file's variables.
+    pub(crate) predefined: Layer,
+    /// Compat: `user_variables`, the predefined ones that beat the file's.
+    pub(crate) user: Layer,
+    pub(crate) settings: Layer,
+    pub(crate) pipeline: Layer,
+}
+
+impl Outside {
+    pub(crate) fn new(context: &Context) -> Self {
+        let variables = &context.variables;
+        let predefined = |user: bool| {
+            variables
+                .predefined
+                .iter()
+                .filter(move |variable| variable.key.starts_with("GITLAB_USER_") == user)
+                .map(|variable| Given::of(variable, Source::Predefined))
+                .collect()
+        };
+        Self {
+            predefined: predefined(false),
+            user: predefined(true),
+            settings: settings_layer(variables, None),
+            pipeline: variables
+                .pipeline
+                .iter()
+                .map(|variable| Given::of(variable, Source::Pipeline))
+                .collect(),
+        }
+    }
+
+    /// What is known before the file is read: for `include`.
+    pub(crate) fn variables(&self) -> Variables<'_> {
+        Variables::new(vec![&self.predefined, &self.user, &self.settings, &self.pipeline])
+    }
+}
+
+/// The settings that apply to an environment, or to jobs without one.
+pub(crate) fn settings_layer(variables: &ContextVariables, environment: Option<&str>) -> Layer {
+    variables
+        .settings_for(environment)
+        .into_iter()
+        .map(Given::setting)
+        .collect()
+}
+
+impl ContextVariables {
+    /// The settings that apply to jobs of an environment, weakest first; of one key the closest scope comes last.
+    ///
+    /// Compat: `in_environments_scope`: a name, then longer patterns before shorter ones, then `*`.
+    #[must_use]
+    pub fn settings_for(&self, environment: Option<&str>) -> Vec<&Setting> {
+        let mut settings: Vec<&Setting> = self
+            .settings
+            .iter()
+            .filter(|setting| applies(&setting.environment_scope, environment))
+            .collect();
+        settings.sort_by_key(|setting| closeness(&setting.environment_scope));
+        settings
+    }
+}
+
+fn closeness(scope: &str) -> (bool, usize) {
+    let wild = scope.contains('*');
+    (!wild, if wild { scope.len() } else { 0 })
+}
+
+fn applies(scope: &str, environment: Option<&str>) -> bool {
+    match environment {
+        _ if scope == "*" || scope.is_empty() => true,
+        None => false,
+        Some(name) => wildcard(scope.as_bytes(), name.as_bytes()),
+    }
+}
+
+/// `*` is any text.
+fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if pattern.get(p) == Some(&b'*') {
+            star = Some((p + 1, t));
+            p += 1;
+        } else if pattern.get(p) == Some(&text[t]) {
+            p += 1;
+            t += 1;
+        } else if let Some((after, from)) = star {
+            star = Some((after, from + 1));
+            (p, t) = (after, from + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Variable;
+
+    #[test]
+    fn the_closest_scope_counts() {
+        let setting = |scope: &str| Setting {
+            variable: Variable {
+                key: "A".to_owned(),
+                value: scope.to_owned(),
+                expand: true,
+            },
+            file: false,
+            masked: false,
+            environment_scope: scope.to_owned(),
+        };
+        let variables = ContextVariables {
+            settings: ["review/*", "*", "review/a", "review/a*", "production"]
+                .map(setting)
+                .to_vec(),
+            ..ContextVariables::default()
+        };
+        for (environment, expected) in [
+            (None, "*"),
+            (Some("review/a"), "review/a"),
+            (Some("review/ab"), "review/a*"),
+            (Some("review/b"), "review/*"),
+            (Some("staging"), "*"),
+        ] {
+            let layer = settings_layer(&variables, environment);
+            assert_eq!(Variables::new(vec![&layer]).get("A"), Some(expected), "{environment:?}");
+        }
+    }
+}
