@@ -140,6 +140,8 @@ pub(crate) struct Problems {
 pub(crate) struct Text {
     id: FileId,
     source: Rc<SourceFile>,
+    /// The entry that includes it.
+    by: Option<Span>,
     /// Byte offsets at which lines start.
     line_starts: Vec<usize>,
     /// Byte offset of each character, when the two counts differ.
@@ -149,15 +151,6 @@ pub(crate) struct Text {
 impl Text {
     pub(crate) fn as_str(&self) -> &str {
         &self.source.text
-    }
-
-    /// The byte at which a character starts, counting from the start of the text.
-    pub(crate) fn byte_of_character(&self, index: usize) -> usize {
-        let length = self.as_str().len();
-        match &self.characters {
-            Some(offsets) => offsets.get(index).copied().unwrap_or(length),
-            None => index.min(length),
-        }
     }
 
     /// The span of a byte range, cut at the end of its first line. Cheap, whatever the length of the line.
@@ -192,8 +185,17 @@ impl Text {
 }
 
 impl Problems {
-    /// Adds a file; the first is the one that is evaluated.
+    /// Adds the file that is evaluated, which comes first.
     pub(crate) fn open(&mut self, source: Rc<SourceFile>) -> FileId {
+        self.add(source, None)
+    }
+
+    /// Adds a file that the entry at a place includes.
+    pub(crate) fn open_included(&mut self, source: Rc<SourceFile>, by: Span) -> FileId {
+        self.add(source, Some(by))
+    }
+
+    fn add(&mut self, source: Rc<SourceFile>, by: Option<Span>) -> FileId {
         let id = FileId(self.texts.len());
         let text = &source.text;
         let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
@@ -203,6 +205,7 @@ impl Problems {
             line_starts: std::iter::once(0).chain(newlines).collect(),
             characters: (!text.is_ascii()).then(characters),
             source,
+            by,
         });
         id
     }
@@ -211,13 +214,14 @@ impl Problems {
         &self.texts[file.0]
     }
 
-    pub(crate) fn source(&self, file: FileId) -> Rc<SourceFile> {
-        Rc::clone(&self.texts[file.0].source)
-    }
-
     /// The files in the order in which they were opened.
     pub(crate) fn sources(&self) -> Vec<Rc<SourceFile>> {
         self.texts.iter().map(|text| Rc::clone(&text.source)).collect()
+    }
+
+    /// For each file, in the same order, the entry that included it first.
+    pub(crate) fn includes(&self) -> Vec<Option<Span>> {
+        self.texts.iter().map(|text| text.by).collect()
     }
 
     /// How many problems were found so far.
@@ -248,8 +252,14 @@ impl Problems {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.found
-            .iter()
+        self.has_errors_since(0)
+    }
+
+    /// Whether there is an error beyond the first so many problems.
+    pub(crate) fn has_errors_since(&self, count: usize) -> bool {
+        let found = self.found.iter().skip(count);
+        found
+            .into_iter()
             .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
@@ -286,10 +296,11 @@ mod tests {
 
     fn problems(text: &str) -> (Problems, FileId) {
         let mut problems = Problems::default();
-        let file = problems.open(Rc::new(SourceFile {
+        let source = Rc::new(SourceFile {
             path: "ci.yml".to_owned(),
             text: text.to_owned(),
-        }));
+        });
+        let file = problems.open(source);
         (problems, file)
     }
 

@@ -1,17 +1,21 @@
 //! `.gitlab-ci.yml` to a pipeline and diagnostics. Pure: no I/O.
 //!
-//! [`evaluate`] parses the text as GitLab's parser does (`yaml`), reads each keyword (`keywords`), lays defaults under
-//! the jobs (`lower`) and checks the job graph (`checks`). Nothing stops at the first problem, and a keyword that is
-//! not supported yet is an error, never passed over.
+//! [`evaluate`] turns the file and all it includes into one mapping (`load`), of texts parsed as GitLab's parser does
+//! (`yaml`). Templates are laid under the jobs (`extends`) and references replaced (`reference`). Then it reads each
+//! keyword (`keywords`), lays defaults under the jobs (`lower`) and checks the job graph (`checks`). Nothing stops at
+//! the first problem, and a keyword that is not supported yet is an error, never passed over.
 //!
-//! Not here: variables of the project and of the run, `include`, `rules`; expansion of variables; running anything.
+//! Not here: variables of the project and of the run, `rules`; expansion of variables; running anything.
 
 mod checks;
 mod diagnostics;
+mod extends;
 #[expect(dead_code, reason = "the seeding of jobs uses it next")]
 mod keywords;
+mod load;
 mod lower;
 pub mod model;
+mod reference;
 #[cfg_attr(not(test), expect(dead_code, reason = "the seeding of jobs uses it next"))]
 mod rules;
 #[expect(dead_code, reason = "the seeding of jobs uses it next")]
@@ -54,6 +58,8 @@ pub struct Evaluation {
     pub diagnostics: Vec<Diagnostic>,
     /// All files that were read, the evaluated one first.
     pub sources: Vec<Rc<SourceFile>>,
+    /// For each of the sources the entry that included it first; `None` for the evaluated file.
+    pub includes: Vec<Option<Span>>,
 }
 
 /// Evaluates a `.gitlab-ci.yml` with all it includes. Never panics, whatever the text.
@@ -64,6 +70,7 @@ pub fn evaluate(request: &Request<'_>) -> Evaluation {
     Evaluation {
         pipeline,
         sources: problems.sources(),
+        includes: problems.includes(),
         diagnostics: problems.finish(),
     }
 }
@@ -79,14 +86,8 @@ pub fn evaluate_alone(file: &SourceFile) -> Evaluation {
 }
 
 fn evaluate_into(request: &Request<'_>, problems: &mut Problems) -> Option<Pipeline> {
-    let file = problems.open(Rc::new(request.file.clone()));
-    if request.file.text.trim_start_matches('\u{feff}').trim().is_empty() {
-        problems.file_error("Please provide content of .gitlab-ci.yml");
-        return None;
-    }
-    let documents = yaml::compose(problems, file)?;
-    let root = lower::content(problems, &documents)?;
-    let lowered = lower::lower(problems, root);
+    let root = load::load(problems, request)?;
+    let lowered = lower::lower(problems, &root);
     checks::check(problems, &lowered);
     Some(lowered.into_pipeline())
 }

@@ -18,6 +18,7 @@ const JOB: Keywords = Keywords {
         "before_script",
         "cache",
         "dependencies",
+        "extends",
         "image",
         "needs",
         "script",
@@ -33,7 +34,6 @@ const JOB: Keywords = Keywords {
         "dast_configuration",
         "environment",
         "except",
-        "extends",
         "hooks",
         "id_tokens",
         "identity",
@@ -151,9 +151,7 @@ pub(super) fn draft(problems: &mut Problems, entry: &Entry, defaults: &Inheritab
 /// The keywords of a job, reporting what is no job at all.
 fn job_fields<'n>(problems: &mut Problems, at: &str, entry: &'n Entry) -> Fields<'n> {
     let entries = entry.value.as_mapping().unwrap_or_default();
-    let starts = ["script", "run", "trigger", "extends"]
-        .iter()
-        .any(|key| has_key(entry, key));
+    let starts = ["script", "run", "trigger"].iter().any(|key| has_key(entry, key));
     if !starts && !entry.value.is_reported() {
         let message = format!(
             "jobs {} config should implement the script:, run:, or trigger: keyword",

@@ -9,8 +9,7 @@ use crate::diagnostics::Problems;
 use crate::keywords::variables::variables;
 use crate::keywords::{Fields, Keywords, control};
 use crate::model::{Job, Pipeline};
-use crate::yaml::{Entry, Node};
-use std::rc::Rc;
+use crate::yaml::Entry;
 
 /// Keywords of the top level. Every other key is a job.
 const ROOT: Keywords = Keywords {
@@ -21,11 +20,12 @@ const ROOT: Keywords = Keywords {
         "cache",
         "default",
         "image",
+        "include",
         "services",
         "stages",
         "variables",
     ],
-    unsupported: &["include", "spec", "workflow"],
+    unsupported: &["workflow"],
 };
 
 /// Compat: stages of a file that names none.
@@ -56,37 +56,6 @@ impl Lowered {
     }
 }
 
-/// The top-level entries of the document with the jobs.
-pub(crate) fn content<'n>(problems: &mut Problems, documents: &'n [Rc<Node>]) -> Option<&'n [Entry]> {
-    let documents: Vec<&Rc<Node>> = documents.iter().filter(|document| !document.is_null()).collect();
-    let header = documents.first().filter(|_| documents.len() > 1);
-    let spec = header.and_then(|header| header.as_mapping()?.iter().find(|entry| entry.key == "spec"));
-    let (content, surplus) = match (spec, documents.as_slice()) {
-        (Some(spec), [_, content, surplus @ ..]) => {
-            problems.unsupported(spec.key_span, "spec");
-            (*content, surplus)
-        }
-        (_, [content, surplus @ ..]) => (*content, surplus),
-        (_, []) => {
-            problems.file_error("Invalid configuration format");
-            return None;
-        }
-    };
-    if let Some(surplus) = surplus.first() {
-        let hint = "only a header with `spec` may stand before the one document with the jobs";
-        problems.error_with_hint(surplus.span, "too many documents", hint);
-    }
-    let entries = content.as_mapping();
-    if entries.is_none() && !content.is_reported() {
-        problems.error_with_hint(
-            content.span,
-            "Invalid configuration format",
-            "the top level has to be a mapping of keywords and jobs",
-        );
-    }
-    entries
-}
-
 /// Reads the whole file.
 pub(crate) fn lower(problems: &mut Problems, root: &[Entry]) -> Lowered {
     let (jobs, keywords): (Vec<&Entry>, Vec<&Entry>) = root
@@ -112,8 +81,7 @@ pub(crate) fn lower(problems: &mut Problems, root: &[Entry]) -> Lowered {
         .into_iter()
         .map(|entry| job::draft(problems, entry, &defaults, &global))
         .collect();
-    // An `include`, reported above, may well have brought jobs.
-    if jobs.is_empty() && !root.iter().any(|entry| entry.key == "include") {
+    if jobs.is_empty() {
         problems.file_error("jobs config should contain at least one visible job");
     }
     Lowered {

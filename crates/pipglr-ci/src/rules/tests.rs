@@ -70,7 +70,8 @@ fn applies(rules: &str) -> (bool, Vec<String>) {
         path: "ci.yml".to_owned(),
         text: rules.to_owned(),
     }));
-    let documents = yaml::compose(&mut problems, file).unwrap();
+    let passage = yaml::Passage::whole(&problems, file);
+    let documents = yaml::compose(&mut problems, &passage).unwrap();
     let variable = |key: &str, value: &str| Variable {
         key: key.to_owned(),
         value: value.to_owned(),

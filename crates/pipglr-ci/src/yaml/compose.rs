@@ -3,8 +3,9 @@
 use super::events::{Event, EventKind, Events, Place, Properties};
 use super::mapping::Building;
 use super::node::{Kind, Node, Scalar};
+use super::passage::Passage;
 use super::scalar::{Resolved, resolve};
-use crate::diagnostics::{FileId, Problems, Span, Text};
+use crate::diagnostics::{Problems, Span};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -12,19 +13,15 @@ use std::rc::Rc;
 const MAX_DEPTH: usize = 100;
 /// Estimated bytes of the loaded structure, with aliases counted in full. Compat: GitLab's `max_yaml_size_bytes`.
 const MAX_SIZE: usize = 2 * 1024 * 1024;
-/// Size of a value in GitLab's memory before its text; short texts are free.
-const VALUE_SIZE: usize = 40;
-const FREE_TEXT: usize = 23;
-
-pub(super) const TOO_BIG: &str = "The parsed YAML is too big";
+pub(crate) const TOO_BIG: &str = "The parsed YAML is too big";
 const CORE_TAG: &str = "tag:yaml.org,2002:";
+const REFERENCE: &str = "!reference";
 
-/// Composes every document of a file. `None` when it cannot be read to its end, which is reported.
-pub(crate) fn compose(problems: &mut Problems, file: FileId) -> Option<Vec<Rc<Node>>> {
-    let source = problems.source(file);
+/// Composes every document of a passage. `None` when it cannot be read to its end, which is reported.
+pub(crate) fn compose(problems: &mut Problems, passage: &Passage) -> Option<Vec<Rc<Node>>> {
     let mut composer = Composer {
-        file,
-        events: Events::new(&source.text),
+        passage,
+        events: Events::new(&passage.text),
         anchors: HashMap::new(),
         open: Vec::new(),
         merged: 0,
@@ -46,7 +43,7 @@ pub(super) struct Stop {
 }
 
 pub(super) struct Composer<'t, 'p> {
-    file: FileId,
+    passage: &'t Passage,
     events: Events<'t>,
     anchors: HashMap<String, Rc<Node>>,
     /// Anchors of the collections that are being read.
@@ -82,31 +79,22 @@ impl Composer<'_, '_> {
 
     fn next(&mut self) -> Result<Event, Stop> {
         self.events.next().map_err(|error| {
-            let at = self.byte(error.at);
-            let end = self.text().as_str()[at..]
-                .chars()
-                .next()
-                .map_or(at, |c| at + c.len_utf8());
+            let at = self.passage.byte(error.at);
+            let end = self.passage.text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
             Stop {
-                span: self.text().span(at, end),
+                span: self.place(at, end),
                 message: error.message,
             }
         })
     }
 
-    fn text(&self) -> &Text {
-        self.problems.text(self.file)
-    }
-
-    fn byte(&self, place: Place) -> usize {
-        match place {
-            Place::Character(index) => self.text().byte_of_character(index),
-            Place::Byte(offset) => self.text().as_str().floor_char_boundary(offset),
-        }
+    fn place(&self, start: usize, end: usize) -> Span {
+        let text = self.problems.text(self.passage.file);
+        self.passage.span(text, start, end)
     }
 
     fn span(&self, event: &Event) -> Span {
-        self.text().span(self.byte(event.start), self.byte(event.end))
+        self.place(self.passage.byte(event.start), self.passage.byte(event.end))
     }
 
     fn node(&mut self, event: Event, depth: usize) -> Result<Rc<Node>, Stop> {
@@ -124,17 +112,8 @@ impl Composer<'_, '_> {
                 text,
                 quoted,
             } => {
-                let size = VALUE_SIZE + if text.len() > FREE_TEXT { text.len() } else { 0 };
                 let kind = self.scalar(properties.tag.as_deref(), text, quoted, span);
-                Ok(self.register(
-                    properties.anchor,
-                    Node {
-                        kind,
-                        span,
-                        size,
-                        height: 1,
-                    },
-                ))
+                Ok(self.register(properties.anchor, Node::new(kind, span)))
             }
             EventKind::SequenceStart(properties) => {
                 self.opened(&properties);
@@ -147,12 +126,7 @@ impl Composer<'_, '_> {
                 self.close(properties, kind, "map", (event.start, end), depth)
             }
             // libyaml's grammar gives a node wherever one is asked for.
-            _ => Ok(Rc::new(Node {
-                kind: Kind::Reported,
-                span,
-                size: 0,
-                height: 1,
-            })),
+            _ => Ok(Node::reported(span)),
         }
     }
 
@@ -172,12 +146,7 @@ impl Composer<'_, '_> {
             self.problems
                 .error_with_hint(span, message, "quote the text if it is not meant as an alias");
         }
-        Ok(Rc::new(Node {
-            kind: Kind::Reported,
-            span,
-            size: VALUE_SIZE,
-            height: 1,
-        }))
+        Ok(Node::reported(span))
     }
 
     fn register(&mut self, anchor: Option<String>, node: Node) -> Rc<Node> {
@@ -193,6 +162,10 @@ impl Composer<'_, '_> {
             None => quoted,
             Some("str" | "!") => true,
             Some("int" | "float" | "bool" | "null") => false,
+            Some(REFERENCE) => {
+                self.report_reference(&format!("{text:?}"), span);
+                return Kind::Reported;
+            }
             Some(_) => {
                 self.report_tag(tag.unwrap_or_default(), span);
                 return Kind::Reported;
@@ -208,14 +181,9 @@ impl Composer<'_, '_> {
     }
 
     fn report_tag(&mut self, tag: &str, span: Span) {
-        if tag == "!reference" {
-            self.problems
-                .error(span, "tag `!reference` is not supported yet by pipglr");
-        } else {
-            let hint = "GitLab knows one tag of its own, `!reference`";
-            self.problems
-                .error_with_hint(span, format!("unknown tag `{tag}`"), hint);
-        }
+        let hint = "GitLab knows one tag of its own, `!reference`";
+        self.problems
+            .error_with_hint(span, format!("unknown tag `{tag}`"), hint);
     }
 
     fn opened(&mut self, properties: &Properties) {
@@ -234,36 +202,50 @@ impl Composer<'_, '_> {
         if properties.anchor.is_some() {
             self.open.pop();
         }
-        let span = self.text().span(self.byte(start), self.byte(end));
+        let span = self.place(self.passage.byte(start), self.passage.byte(end));
         let own = |tag: &String| tag == "!" || tag.strip_prefix(CORE_TAG) == Some(own_tag);
-        if let Some(tag) = properties.tag.filter(|tag| !own(tag)) {
-            self.report_tag(&tag, span);
-            kind = Kind::Reported;
+        match properties.tag.filter(|tag| !own(tag)).as_deref() {
+            None => {}
+            Some(REFERENCE) => kind = self.reference(&kind, span),
+            Some(tag) => {
+                self.report_tag(tag, span);
+                kind = Kind::Reported;
+            }
         }
-        let children: Vec<&Rc<Node>> = match &kind {
-            Kind::Sequence(items) => items.iter().collect(),
-            Kind::Mapping(entries) => entries.iter().map(|entry| &entry.value).collect(),
-            Kind::Scalar(_) | Kind::Reported => Vec::new(),
-        };
-        let size = children
-            .iter()
-            .fold(VALUE_SIZE, |size, child| size.saturating_add(child.size));
-        let height = 1 + children.iter().map(|child| child.height).max().unwrap_or(0);
-        if size > MAX_SIZE || depth + height - 1 > MAX_DEPTH {
+        let node = Node::new(kind, span);
+        if node.size > MAX_SIZE || depth + node.height - 1 > MAX_DEPTH {
             return Err(Stop {
                 span,
                 message: TOO_BIG.to_owned(),
             });
         }
-        Ok(self.register(
-            properties.anchor,
-            Node {
-                kind,
-                span,
-                size,
-                height,
-            },
-        ))
+        Ok(self.register(properties.anchor, node))
+    }
+
+    /// Compat: `Yaml::Tags::Reference#valid?`, a sequence of at least one string.
+    fn reference(&mut self, kind: &Kind, span: Span) -> Kind {
+        let items = match kind {
+            Kind::Sequence(items) => items.as_slice(),
+            _ => {
+                self.report_reference("{…}", span);
+                return Kind::Reported;
+            }
+        };
+        let path: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+        match path.filter(|path| !path.is_empty()) {
+            Some(path) => Kind::Reference(path),
+            None => {
+                let shown: Vec<String> = items.iter().map(|item| shown(item)).collect();
+                self.report_reference(&format!("[{}]", shown.join(", ")), span);
+                Kind::Reported
+            }
+        }
+    }
+
+    fn report_reference(&mut self, shown: &str, span: Span) {
+        let hint = "write a list of strings, as in `!reference [.job, script]`";
+        self.problems
+            .error_with_hint(span, format!("!reference {shown} is not valid"), hint);
     }
 
     fn sequence(&mut self, depth: usize) -> Result<(Kind, Place), Stop> {
@@ -289,5 +271,16 @@ impl Composer<'_, '_> {
             let value = self.node(event, depth + 1)?;
             self.entry(&mut building, &key, value)?;
         }
+    }
+}
+
+/// An item of a broken reference, as Ruby would show it.
+fn shown(item: &Node) -> String {
+    match (&item.kind, item.resolve()) {
+        (_, Some(Resolved::String(text))) => format!("{text:?}"),
+        (_, Some(Resolved::Null)) => "nil".to_owned(),
+        (_, Some(resolved)) => resolved.to_text(),
+        (Kind::Mapping(_), None) => "{…}".to_owned(),
+        (_, None) => "[…]".to_owned(),
     }
 }

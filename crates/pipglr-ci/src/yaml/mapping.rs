@@ -89,7 +89,7 @@ fn resolved_merge(key: &Resolved<'_>, value: &Rc<Node>) -> Option<Vec<Rc<Node>>>
             .iter()
             .all(|item| matches!(item.kind, Kind::Mapping(_) | Kind::Reported))
             .then(|| items.clone()),
-        Kind::Scalar(_) => None,
+        Kind::Scalar(_) | Kind::Reference(_) => None,
     }
 }
 

@@ -7,8 +7,11 @@ mod compose;
 mod events;
 mod mapping;
 mod node;
+mod passage;
 mod scalar;
 
+pub(crate) use compose::TOO_BIG;
 pub(crate) use compose::compose;
 pub(crate) use node::{Entry, Kind, Node};
+pub(crate) use passage::Passage;
 pub(crate) use scalar::Resolved;
