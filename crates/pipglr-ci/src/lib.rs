@@ -18,12 +18,14 @@ pub mod model;
 mod reference;
 #[cfg_attr(not(test), expect(dead_code, reason = "the seeding of jobs uses it next"))]
 mod rules;
+mod values;
 #[expect(dead_code, reason = "the seeding of jobs uses it next")]
 mod variables;
 mod world;
 mod yaml;
 
 pub use diagnostics::{Diagnostic, FileId, Severity, Span, render};
+pub use values::read_values;
 pub use variables::expansion;
 pub use world::{Component, Context, ContextVariables, FetchError, Fetched, Nothing, Origin, RefKind, Setting, World};
 

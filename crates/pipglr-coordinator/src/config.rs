@@ -1,27 +1,86 @@
 //! The one place where the configuration is evaluated.
 
-use crate::Error;
+use crate::pipeline::{Recipe, Source};
+use crate::variables::rule_context;
+use crate::world::{Outlook, Repository};
+use crate::{Coordinator, Error};
 use pipglr_ci::model::Pipeline;
-use pipglr_ci::{SourceFile, evaluate_alone, render};
+use pipglr_ci::{Diagnostic, Request, SourceFile, render};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
-/// Evaluates the text of `path` into a pipeline.
-pub(crate) fn evaluate_config(path: &str, text: String) -> Result<Pipeline, Error> {
-    let source = SourceFile {
-        path: path.to_owned(),
-        text,
-    };
-    let evaluation = evaluate_alone(&source);
-    let rendered = || render(&evaluation.diagnostics, &evaluation.sources);
-    match evaluation.pipeline {
-        Some(pipeline) => {
-            if !evaluation.diagnostics.is_empty() {
-                tracing::warn!(diagnostics = rendered(), "{path} has warnings");
+/// What the configuration evaluates to in this repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluated {
+    /// `None` exactly when there is an error among the diagnostics.
+    pub pipeline: Option<Pipeline>,
+    pub diagnostics: Vec<Diagnostic>,
+    /// All files that were read, the configuration first; places of diagnostics count from here.
+    pub sources: Vec<SourceFile>,
+    /// The diagnostics as people read them, with excerpts; empty without any.
+    pub rendered: String,
+}
+
+impl Evaluated {
+    /// The pipeline to start; mistakes are an error now.
+    pub(crate) fn into_recipe(self, path: &str) -> Result<Recipe, Error> {
+        match self.pipeline {
+            Some(pipeline) => {
+                if !self.rendered.is_empty() {
+                    tracing::warn!(diagnostics = self.rendered, "{path} has warnings");
+                }
+                Ok(Recipe {
+                    pipeline,
+                    warnings: self.rendered,
+                    ..Recipe::default()
+                })
             }
-            Ok(pipeline)
+            None => Err(Error::InvalidConfig {
+                path: path.to_owned(),
+                rendered: self.rendered,
+            }),
         }
-        None => Err(Error::InvalidConfig {
-            path: path.to_owned(),
-            rendered: rendered(),
-        }),
     }
+}
+
+/// Evaluates a file for a pipeline of `source`; files of `overlay` are where the repository has none. The world outside is asked on a thread that may block.
+pub(crate) async fn evaluate(
+    coordinator: &Coordinator,
+    source: &Source,
+    file: SourceFile,
+    inputs: Map<String, Value>,
+    overlay: BTreeMap<String, String>,
+) -> Result<Evaluated, Error> {
+    let context = rule_context(coordinator, source, coordinator.next_pipeline());
+    let outlook = Outlook {
+        mirror: coordinator.mirror().path().to_owned(),
+        project: coordinator.project().clone(),
+        checkout: source.checkout.clone(),
+        changes_since: source.changes_since.clone(),
+        overlay,
+        sources: coordinator.options().sources.clone(),
+        cache: coordinator.store().cache_root(),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let evaluating = tokio::task::spawn_blocking(move || {
+        let world = Repository::new(outlook);
+        let evaluation = pipglr_ci::evaluate(&Request {
+            file: &file,
+            inputs: &inputs,
+            context: &context,
+            world: &world,
+        });
+        let rendered = if evaluation.diagnostics.is_empty() {
+            String::new()
+        } else {
+            render(&evaluation.diagnostics, &evaluation.sources)
+        };
+        Evaluated {
+            pipeline: evaluation.pipeline,
+            diagnostics: evaluation.diagnostics,
+            sources: evaluation.sources.iter().map(|file| SourceFile::clone(file)).collect(),
+            rendered,
+        }
+    });
+    evaluating.await.map_err(|error| Error::Evaluation(error.to_string()))
 }

@@ -32,6 +32,22 @@ pub enum Error {
     /// Name an existing pipeline or job.
     #[error("no {what} {id}")]
     NotFound { what: &'static str, id: u64 },
+    /// Name a job or stage of the pipeline.
+    #[error("this pipeline has no {what} {name}; it has {known}")]
+    NotSelected {
+        what: &'static str,
+        name: String,
+        known: String,
+    },
+    /// Correct the file with variables.
+    #[error("{}: {problem}", path.display())]
+    Variables { path: PathBuf, problem: String },
+    /// The system is out of order.
+    #[error("make a key for id tokens: {0}")]
+    Key(String),
+    /// A defect of ours.
+    #[error("the evaluation of the configuration broke off: {0}")]
+    Evaluation(String),
     /// Wait, or choose another job.
     #[error("job {id} cannot be {action} while it is {state}")]
     WrongState {

@@ -14,6 +14,14 @@ pub enum Event {
         job: JobId,
         state: JobState,
     },
+    /// A bridge started a pipeline of its own.
+    PipelineCreated { pipeline: PipelineId, parent: JobId },
+    /// A job that failed is tried again, under a new number.
+    JobRetried {
+        pipeline: PipelineId,
+        old: JobId,
+        new: JobId,
+    },
     /// The stored trace has `size` bytes now. It shrinks to 0 when the runner is asked to resend it.
     TraceChanged { job: JobId, size: u64 },
 }

@@ -17,28 +17,41 @@
 //! | `store` | traces, artifacts and counters on disk |
 
 mod api;
+mod bridges;
 mod cache_keys;
 mod config;
 mod coordinator;
+mod creation;
 mod deadlines;
+mod dotenv;
 mod error;
 mod events;
 mod git;
+mod given;
+mod id_tokens;
 mod options;
 mod payload;
 mod pipeline;
 mod project;
 mod record;
+mod slug;
 mod state;
 mod store;
+mod url;
+mod variable_files;
+mod variables;
+mod world;
 
+pub use config::Evaluated;
 pub use coordinator::Coordinator;
+pub use creation::{MergeRequest, PipelineKind, PipelineOptions, RefName, Selection};
 pub use error::Error;
 pub use events::Event;
-pub use options::ServeOptions;
+pub use given::Given;
+pub use options::{Identity, ServeOptions, Sources, VariableFile, VariableFormat};
 pub use pipeline::{JobState, PipelineId};
 pub use project::Revision;
-pub use record::{ArtifactRecord, JobRecord, JobTimes, PipelineRecord};
+pub use record::{ArtifactRecord, EnvironmentRecord, JobRecord, JobTimes, PipelineRecord};
 
 use std::future::Future;
 use tokio::net::TcpListener;

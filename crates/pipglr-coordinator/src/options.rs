@@ -2,6 +2,7 @@
 
 use crate::Error;
 use pipglr_protocol::{Secret, payload::Credential};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +15,16 @@ pub struct ServeOptions {
     pub data_dir: PathBuf,
     /// How jobs reach this coordinator, for example `http://10.0.2.2:8080`; need not be the listening address.
     pub external_url: String,
-    /// `namespace/project`; by default `local/` and the directory's name.
+    /// `namespace/project`; by default that of the remote if one is looked at, else `local/` and the directory's name.
     pub project_path: Option<String>,
+    /// What jobs are told of their instance, project and marker.
+    pub identity: Identity,
+    /// Whether the pipeline's ref counts as protected.
+    pub protected_ref: bool,
+    /// Every runner gets every job, whatever its tags are. Otherwise it gets those whose tags it has.
+    pub ignore_tags: bool,
+    /// Where included files and variables come from besides the repository.
+    pub sources: Sources,
     /// Path of the configuration inside the repository.
     pub config_path: String,
     /// Authentication tokens of runners; one is generated when there is none.
@@ -38,6 +47,47 @@ pub struct ServeOptions {
     pub registry_credentials: Vec<Credential>,
 }
 
+/// As which project on which instance the repository shows itself to jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The coordinator's own address; nothing of the repository's remotes is looked at.
+    #[default]
+    Coordinator,
+    /// Server and project path of this remote, and `PIPGLR_LOCAL=true`. Without such a remote as `Coordinator`.
+    Remote(String),
+}
+
+/// Where an evaluation may look. Nothing is fetched that is not asked for by the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Forbids every use of the network.
+    pub offline: bool,
+    /// Directories that stand for projects, by `namespace/project`: git working trees or bare repositories.
+    pub projects: BTreeMap<String, PathBuf>,
+    /// A directory with GitLab's templates, laid out as its `lib/gitlab/ci/templates`.
+    pub templates: Option<PathBuf>,
+    /// Files with variables of the project, in the order they count: later ones win.
+    pub variable_files: Vec<VariableFile>,
+}
+
+/// A file with variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableFile {
+    pub path: PathBuf,
+    pub format: VariableFormat,
+}
+
+/// How a file with variables is laid out. A file that is not there is no error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VariableFormat {
+    /// `project`, `group` and `instance`, each with names and values: docs/variables.md.
+    Pipglr,
+    /// `.gitlab-ci-local-variables.yml`: names and values.
+    LocalProject,
+    /// `.gitlab-ci-local/variables.yml` in the home directory: `global`, `group` and `project`.
+    LocalHome,
+}
+
 impl ServeOptions {
     /// Options with GitLab's defaults.
     #[must_use]
@@ -47,6 +97,10 @@ impl ServeOptions {
             data_dir: data_dir.into(),
             external_url: external_url.into(),
             project_path: None,
+            identity: Identity::Coordinator,
+            protected_ref: false,
+            ignore_tags: true,
+            sources: Sources::default(),
             config_path: ".gitlab-ci.yml".to_owned(),
             runner_tokens: Vec::new(),
             registration_token: None,
@@ -66,9 +120,9 @@ impl ServeOptions {
         (interval.as_secs() + u64::from(interval.subsec_nanos() > 0)).max(1)
     }
 
-    /// The project's path: the given one if it is valid, else one made from the directory's name.
-    pub(crate) fn resolve_project_path(&self, top_level: &Path) -> Result<String, Error> {
-        let Some(path) = &self.project_path else {
+    /// The project's path: the given one if it is valid, else the remote's, else one made from the directory's name.
+    pub(crate) fn resolve_project_path(&self, top_level: &Path, of_remote: Option<&str>) -> Result<String, Error> {
+        let Some(path) = self.project_path.as_deref().or(of_remote) else {
             let name = top_level
                 .file_name()
                 .map(|n| n.to_string_lossy().into_owned())
@@ -76,7 +130,7 @@ impl ServeOptions {
             return Ok(format!("local/{}", path_segment(&name)));
         };
         if path.split('/').count() >= 2 && path.split('/').all(|s| !s.is_empty() && path_segment(s) == s) {
-            return Ok(path.clone());
+            return Ok(path.to_owned());
         }
         Err(Error::InvalidOption {
             option: "project path",
@@ -106,83 +160,11 @@ fn path_segment(name: &str) -> String {
     }
 }
 
-/// The parts of the external URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ExternalUrl {
-    /// Without a slash at the end.
-    pub(crate) base: String,
-    /// `http` or `https`.
-    pub(crate) protocol: String,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    /// Host, with the port unless it is the protocol's own.
-    pub(crate) fqdn: String,
-}
-
-impl ExternalUrl {
-    /// Takes the URL apart. Neither credentials nor a path are accepted: the API is served at the root.
-    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let invalid = || Error::InvalidOption {
-            option: "external URL",
-            problem: format!("{url:?} is not http[s]://host[:port]"),
-        };
-        let base = url.trim_end_matches('/');
-        let (protocol, authority) = base.split_once("://").ok_or_else(invalid)?;
-        let default_port = match protocol {
-            "http" => 80,
-            "https" => 443,
-            _ => return Err(invalid()),
-        };
-        if authority.is_empty() || authority.contains(['/', '@', '?', '#', ' ']) {
-            return Err(invalid());
-        }
-        // The colon of a port comes after the bracket of an IPv6 address.
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| invalid())?),
-            _ => (authority, default_port),
-        };
-        if host.is_empty() {
-            return Err(invalid());
-        }
-        let fqdn = if port == default_port {
-            host.to_owned()
-        } else {
-            format!("{host}:{port}")
-        };
-        Ok(Self {
-            base: base.to_owned(),
-            protocol: protocol.to_owned(),
-            host: host.to_owned(),
-            port,
-            fqdn,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ExternalUrl, ServeOptions};
+    use super::ServeOptions;
     use std::path::Path;
     use std::time::Duration;
-
-    #[test]
-    fn external_urls_are_taken_apart() {
-        for (url, expected) in [
-            ("http://10.0.2.2:8080", Some(("10.0.2.2", 8080, "10.0.2.2:8080"))),
-            ("https://ci.test/", Some(("ci.test", 443, "ci.test"))),
-            ("http://[::1]:81", Some(("[::1]", 81, "[::1]:81"))),
-            ("http://[::1]", Some(("[::1]", 80, "[::1]"))),
-            ("http://h/sub", None),
-            ("http://u@h", None),
-            ("ftp://h", None),
-            ("http://:80", None),
-            ("h:80", None),
-        ] {
-            let parsed = ExternalUrl::parse(url).ok();
-            let parts = parsed.as_ref().map(|u| (u.host.as_str(), u.port, u.fqdn.as_str()));
-            assert_eq!(parts, expected, "{url}");
-        }
-    }
 
     #[test]
     fn project_path_comes_from_the_directory_unless_given() {
@@ -194,7 +176,7 @@ mod tests {
             ("/x/.hidden", "local/hidden"),
             ("/", "local/project"),
         ] {
-            assert_eq!(options.resolve_project_path(Path::new(directory)).unwrap(), path);
+            assert_eq!(options.resolve_project_path(Path::new(directory), None).unwrap(), path);
         }
         for (given, ok) in [
             ("g/app", true),
@@ -204,7 +186,11 @@ mod tests {
             ("a/../b", false),
         ] {
             options.project_path = Some(given.to_owned());
-            assert_eq!(options.resolve_project_path(Path::new("/x")).is_ok(), ok, "{given}");
+            assert_eq!(
+                options.resolve_project_path(Path::new("/x"), None).is_ok(),
+                ok,
+                "{given}"
+            );
         }
     }
 

@@ -1,9 +1,14 @@
 //! Read-only copies of pipelines and jobs for callers. They hold no secret.
 
-use crate::pipeline::{JobRun, JobState, PipelineId, PipelineRun};
+use crate::pipeline::{JobState, PipelineId, PipelineRun, Scheduling};
+use crate::slug::environment_slug;
+use crate::state::State;
 use crate::store::Store;
+use crate::variables::expand_text;
 use jiff::Timestamp;
+use pipglr_ci::model::{Environment, EnvironmentAction, When};
 use pipglr_protocol::{payload::JobId, update::FailureReason};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,32 +16,63 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelineRecord {
     pub id: PipelineId,
+    /// `workflow:name`.
+    pub name: Option<String>,
     /// Branch, tag, or eight digits of a detached commit.
     pub ref_name: String,
+    /// The commit the pipeline is for.
     pub sha: String,
+    /// What jobs check out: the commit, or a snapshot of the working tree.
+    pub checkout: String,
+    /// `CI_PIPELINE_SOURCE`.
+    pub source: &'static str,
+    /// The bridge that started it, of another pipeline.
+    pub parent: Option<JobId>,
+    /// Pipelines its bridges started.
+    pub children: Vec<PipelineId>,
     pub state: JobState,
     /// Whether a job failed that is allowed to.
     pub has_warnings: bool,
+    /// Nothing can go on by itself, though not all is over: something waits to be played.
+    pub blocked: bool,
+    /// What the evaluation warned of, as text with the places; empty if nothing.
+    pub config_warnings: String,
     pub created_at: Timestamp,
     /// Set while no job can run any more.
     pub finished_at: Option<Timestamp>,
     pub stages: Vec<String>,
+    /// The last attempt of each job.
     pub jobs: Vec<JobRecord>,
+    /// Attempts that were repeated, oldest first.
+    pub retried: Vec<JobRecord>,
 }
 
 impl PipelineRecord {
-    pub(crate) fn of(run: &PipelineRun, store: &Store) -> Self {
-        let (state, has_warnings) = run.status();
+    pub(crate) fn of(run: &PipelineRun, state: &State, store: &Store) -> Self {
+        let (composite, has_warnings) = run.status();
+        let source = &run.source;
+        let jobs = |retried| {
+            let indices = (0..run.jobs.len()).filter(move |&index| run.jobs[index].retried == retried);
+            indices.map(|index| JobRecord::of(run, index, store)).collect()
+        };
         Self {
             id: run.id,
-            ref_name: run.source.reference.name.clone(),
-            sha: run.source.commit.sha.clone(),
-            state,
+            name: run.name.clone(),
+            ref_name: source.reference.name.clone(),
+            sha: source.commit.sha.clone(),
+            checkout: source.checkout.clone(),
+            source: source.kind.as_str(),
+            parent: source.parent.map(|parent| parent.job),
+            children: state.children(run.id),
+            state: composite,
             has_warnings,
+            blocked: !composite.is_finished() && state.is_at_rest(run.id),
+            config_warnings: run.warnings.clone(),
             created_at: run.created_at,
             finished_at: run.finished_at,
             stages: run.stages.clone(),
-            jobs: run.jobs.iter().map(|j| JobRecord::of(run.id, j, store)).collect(),
+            jobs: jobs(false),
+            retried: jobs(true),
         }
     }
 }
@@ -47,8 +83,33 @@ pub struct JobRecord {
     pub id: JobId,
     pub pipeline: PipelineId,
     pub name: String,
+    /// The name all instances of a parallel job share.
+    pub group: Option<String>,
     pub stage: String,
+    pub when: When,
     pub state: JobState,
+    /// What it waits for: `None` for all jobs of earlier stages, `Some` for these.
+    pub needs: Option<Vec<JobId>>,
+    /// The job that ended last of those it waited for, hence let it go on.
+    pub released_by: Option<JobId>,
+    /// From 1.
+    pub attempt: u32,
+    /// The attempt before this one.
+    pub retry_of: Option<JobId>,
+    /// Did not run: an earlier run's result stands for it.
+    pub reused: bool,
+    /// While scheduled: when it starts.
+    pub starts_at: Option<Timestamp>,
+    /// What a person is asked before a manual job is started.
+    pub manual_confirmation: Option<String>,
+    pub resource_group: Option<String>,
+    pub environment: Option<EnvironmentRecord>,
+    /// The pipeline a bridge started.
+    pub downstream: Option<PipelineId>,
+    /// Whether it is a bridge: a pipeline of its own.
+    pub is_bridge: bool,
+    /// What a person should know about the outcome, beside the reason.
+    pub message: Option<String>,
     /// Whether its failure does not count; with `allow_failure:exit_codes` known only after the job.
     pub allow_failure: bool,
     pub exit_code: Option<i32>,
@@ -63,13 +124,36 @@ pub struct JobRecord {
 }
 
 impl JobRecord {
-    pub(crate) fn of(pipeline: PipelineId, job: &JobRun, store: &Store) -> Self {
+    pub(crate) fn of(run: &PipelineRun, index: usize, store: &Store) -> Self {
+        let job = &run.jobs[index];
+        let definition = &job.definition;
+        let needs = match &job.scheduling {
+            Scheduling::Stage => None,
+            Scheduling::Dag(needs) => Some(needs.iter().map(|&i| run.jobs[i].id).collect()),
+        };
         Self {
             id: job.id,
-            pipeline,
-            name: job.definition.name.clone(),
-            stage: job.definition.stage.clone(),
+            pipeline: run.id,
+            name: definition.name.clone(),
+            group: definition.group.clone(),
+            stage: definition.stage.clone(),
+            when: definition.when,
             state: job.state,
+            needs,
+            released_by: released_by(run, index),
+            attempt: job.attempt,
+            retry_of: job.retry_of,
+            reused: job.reused,
+            starts_at: job.start_at,
+            manual_confirmation: definition.manual_confirmation.clone(),
+            resource_group: definition.resource_group.clone(),
+            environment: definition
+                .environment
+                .as_ref()
+                .map(|environment| EnvironmentRecord::of(environment, &job.dotenv)),
+            downstream: job.downstream,
+            is_bridge: job.is_bridge(),
+            message: job.message.clone(),
             allow_failure: job.allow_failure,
             exit_code: job.exit_code,
             failure_reason: job.failure_reason.clone(),
@@ -91,6 +175,47 @@ impl JobRecord {
     }
 }
 
+/// Of those a job waited for, the one that ended last.
+fn released_by(run: &PipelineRun, index: usize) -> Option<JobId> {
+    run.jobs[index].times.queued_at?;
+    let waited_for = (0..run.jobs.len()).filter(|&other| !run.jobs[other].retried && run.waits_for(index, other));
+    let ended = waited_for.filter_map(|other| Some((run.jobs[other].times.finished_at?, run.jobs[other].id)));
+    ended.max().map(|(_, id)| id)
+}
+
+/// What a job deploys to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentRecord {
+    pub name: String,
+    /// `CI_ENVIRONMENT_SLUG`.
+    pub slug: String,
+    /// With the variables the job reported.
+    pub url: Option<String>,
+    pub action: EnvironmentAction,
+    pub tier: String,
+    /// The job that stops it.
+    pub on_stop: Option<String>,
+}
+
+impl EnvironmentRecord {
+    fn of(environment: &Environment, dotenv: &[(String, String)]) -> Self {
+        let reported = |name: &str| {
+            dotenv
+                .iter()
+                .rfind(|(key, _)| key == name)
+                .map(|(_, value)| value.clone())
+        };
+        Self {
+            name: environment.name.clone(),
+            slug: environment_slug(&environment.name),
+            url: environment.url.as_deref().map(|url| expand_text(url, reported)),
+            action: environment.action,
+            tier: environment.tier.clone(),
+            on_stop: environment.on_stop.clone(),
+        }
+    }
+}
+
 /// When things happened to a job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JobTimes {
@@ -102,7 +227,7 @@ pub struct JobTimes {
 }
 
 /// An uploaded artifact.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactRecord {
     /// `archive`, or a report's type.
     pub artifact_type: String,

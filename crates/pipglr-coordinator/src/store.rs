@@ -1,10 +1,12 @@
 //! What is kept on disk: traces, artifacts, and the saved part of the state.
 
 use crate::Error;
+use crate::pipeline::Earlier;
 use crate::state::Saved;
 use crc32fast::Hasher;
 use pipglr_protocol::payload::JobId;
 use pipglr_protocol::update::Output;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -27,6 +29,11 @@ impl Store {
     /// Where mirrors of repositories live.
     pub(crate) fn git_root(&self) -> PathBuf {
         self.root.join("git")
+    }
+
+    /// Where what was fetched is kept.
+    pub(crate) fn cache_root(&self) -> PathBuf {
+        self.root.join("cache")
     }
 
     fn job_dir(&self, job: JobId) -> PathBuf {
@@ -70,6 +77,46 @@ impl Store {
                 .open(&draft)?;
             serde_json::to_writer(&mut file, saved)?;
             file.sync_all()?;
+            fs::rename(&draft, &path)
+        };
+        write().map_err(Error::io("write", &path))
+    }
+}
+
+/// What the last runs left of each job, by its name.
+impl Store {
+    fn results_path(&self) -> PathBuf {
+        self.root.join("results.json")
+    }
+
+    /// Results of earlier runs; artifacts whose files are gone are left out.
+    pub(crate) fn load_results(&self) -> Result<BTreeMap<String, Earlier>, Error> {
+        let path = self.results_path();
+        let mut results: BTreeMap<String, Earlier> = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| Error::io("read", &path)(e.into()))?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(e) => return Err(Error::io("read", &path)(e)),
+        };
+        for result in results.values_mut() {
+            result.artifacts.retain(|artifact| artifact.path.exists());
+        }
+        Ok(results)
+    }
+
+    /// Keeps results for later runs, beside those of jobs that are not among them.
+    pub(crate) fn save_results(&self, results: BTreeMap<String, Earlier>) -> Result<(), Error> {
+        let mut all = self.load_results()?;
+        all.extend(results);
+        let path = self.results_path();
+        let draft = path.with_extension("json.new");
+        let write = || {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&draft)?;
+            serde_json::to_writer(&mut file, &all)?;
             fs::rename(&draft, &path)
         };
         write().map_err(Error::io("write", &path))

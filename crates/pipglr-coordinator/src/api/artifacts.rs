@@ -4,6 +4,7 @@ use super::auth::{authenticate_running_job, job_token};
 use super::expire::parse_expire_in;
 use super::reply::Refusal;
 use crate::Coordinator;
+use crate::dotenv;
 use crate::pipeline::after;
 use crate::record::ArtifactRecord;
 use axum::Json;
@@ -207,6 +208,13 @@ fn keep(
             "400 Bad Request: artifact_format does not have a valid value",
         ));
     }
+    let reported = match artifact_type {
+        "dotenv" => {
+            let file = std::fs::File::open(&draft.path).map_err(|e| Refusal::internal(&e))?;
+            dotenv::read(file, format == "gzip").map_err(Refusal::BadRequest)?
+        }
+        _ => Vec::new(),
+    };
     let directory = coordinator.store().artifact_dir(id, artifact_type);
     std::fs::create_dir_all(&directory).map_err(|e| Refusal::internal(&e))?;
     coordinator.change(|state| {
@@ -240,7 +248,10 @@ fn keep(
                 .and_then(parse_expire_in)
                 .map(|d| after(now, d)),
         };
-        state.update_job(place, |job| job.artifacts.push(record));
+        state.update_job(place, |job| {
+            job.artifacts.push(record);
+            job.dotenv.extend(reported);
+        });
         Ok(())
     })
 }
@@ -274,7 +285,7 @@ fn find_archive(coordinator: &Coordinator, id: JobId, token: Option<&Secret>) ->
         return Err(Refusal::NotProcessing(downloader_state));
     }
     let place = state.place(id).ok_or(Refusal::NotFound)?;
-    if place.pipeline != downloader.pipeline {
+    if state.root(place.pipeline) != state.root(downloader.pipeline) {
         return Err(Refusal::Forbidden);
     }
     let mut archives = state

@@ -28,7 +28,9 @@ pub(super) fn authenticate_job(state: &State, id: JobId, token: Option<&Secret>)
     match job.state {
         JobState::Pending | JobState::Running | JobState::Canceling => Ok(place),
         JobState::Created
+        | JobState::WaitingForResource
         | JobState::Manual
+        | JobState::Scheduled
         | JobState::Success
         | JobState::Failed
         | JobState::Canceled

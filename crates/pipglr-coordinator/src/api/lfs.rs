@@ -93,12 +93,14 @@ async fn open(coordinator: &Coordinator, oid: &str) -> Result<(File, u64), Refus
     if !is_digest {
         return Err(Refusal::NotFound);
     }
-    let directory = coordinator.mirror().lfs_objects().await;
-    let directory = directory.map_err(|error| Refusal::internal(&error))?;
-    let path = directory.join(&oid[..2]).join(&oid[2..4]).join(oid);
-    let file = File::open(path).await.map_err(|_| Refusal::NotFound)?;
-    let size = file.metadata().await.map_err(|error| Refusal::internal(&error))?.len();
-    Ok((file, size))
+    let directories = coordinator.mirror().lfs_objects().await;
+    for directory in directories.map_err(|error| Refusal::internal(&error))? {
+        let path = directory.join(&oid[..2]).join(&oid[2..4]).join(oid);
+        let Ok(file) = File::open(path).await else { continue };
+        let size = file.metadata().await.map_err(|error| Refusal::internal(&error))?.len();
+        return Ok((file, size));
+    }
+    Err(Refusal::NotFound)
 }
 
 fn told(status: StatusCode, body: &Value) -> Response {

@@ -3,6 +3,7 @@
 mod artifacts;
 mod auth;
 mod expire;
+mod keys;
 mod lfs;
 mod parameters;
 mod reply;
@@ -44,6 +45,8 @@ pub(crate) fn router(coordinator: Coordinator) -> Router {
     Router::new()
         .nest("/api/v4", json.merge(trace).merge(artifacts))
         .route("/", get(overview))
+        .route("/oauth/discovery/keys", get(keys::key_set))
+        .route("/.well-known/openid-configuration", get(keys::configuration))
         .fallback(repository::serve)
         .with_state(coordinator)
 }

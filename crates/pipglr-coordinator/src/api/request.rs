@@ -70,7 +70,12 @@ fn take_job(coordinator: &Coordinator, request: &JobRequest) -> Result<Option<Jo
         let pipeline = &state.pipelines[&place.pipeline];
         let job = &pipeline.jobs[place.index];
         tracing::info!(job_id = job.id.0, runner = runner.id.0, "job handed out");
+        // `assign` checked that they are there.
+        let producers = state.producers(place).unwrap_or_default();
         Ok(Some(payload::build(&PayloadContext {
+            producers: &producers,
+            settings: coordinator.settings(),
+            signer: coordinator.signer(),
             options: coordinator.options(),
             url: coordinator.url(),
             project: coordinator.project(),

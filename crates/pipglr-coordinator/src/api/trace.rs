@@ -84,11 +84,15 @@ fn drop_job(coordinator: &Coordinator, place: JobPlace) -> Refusal {
         exit_code: None,
     };
     coordinator.change(|state| {
-        state.change(place.pipeline, |pipeline| {
+        let now = Timestamp::now();
+        let id = state.job(place).id;
+        state.change(place.pipeline, now, |pipeline| {
             if pipeline.jobs[place.index].state.is_processing() {
-                pipeline.finish(place.index, outcome, Timestamp::now());
+                pipeline.finish(place.index, outcome, now);
             }
         });
+        // A job that is tried again has moved.
+        let place = state.place(id).unwrap_or(place);
         Refusal::NotProcessing(state.job(place).state)
     })
 }

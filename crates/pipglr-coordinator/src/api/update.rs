@@ -40,6 +40,7 @@ pub(super) async fn update_job(
             UpdateState::Success => end(state, place, Outcome::Success, now)?,
             UpdateState::Failed => end(state, place, failure(&update), now)?,
         }
+        let place = state.place(id).unwrap_or(place);
         Ok(state.job(place).state)
     })?;
     Ok(answer(&coordinator, StatusCode::OK, state))
@@ -78,7 +79,7 @@ fn accept(state: &mut Coordination, place: JobPlace, now: Timestamp) -> Result<(
         return Err(Refusal::Conflict(job.state));
     }
     tracing::info!(job_id = job.id.0, "job accepted");
-    state.change(place.pipeline, |pipeline| pipeline.accept(place.index, now));
+    state.change(place.pipeline, now, |pipeline| pipeline.accept(place.index, now));
     Ok(())
 }
 
@@ -90,9 +91,11 @@ fn end(state: &mut Coordination, place: JobPlace, outcome: Outcome, now: Timesta
         return Err(Refusal::Conflict(job.state));
     }
     let id = job.id.0;
-    state.change(place.pipeline, |pipeline| {
+    state.change(place.pipeline, now, |pipeline| {
         pipeline.finish(place.index, outcome, now);
     });
+    // A job that is tried again has moved.
+    let place = state.place(JobId(id)).unwrap_or(place);
     tracing::info!(job_id = id, status = state.job(place).state.as_str(), "job finished");
     Ok(())
 }

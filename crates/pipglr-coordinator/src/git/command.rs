@@ -39,6 +39,11 @@ pub(super) fn command(directory: &Path) -> Command {
     command
 }
 
+/// The same for threads that may block.
+pub(crate) fn plain_command(directory: &Path) -> std::process::Command {
+    command(directory).into_std()
+}
+
 /// Runs git and returns its standard output without the line end.
 pub(crate) async fn git(directory: &Path, args: &[&str]) -> Result<String, Error> {
     run(command(directory), args, None).await
@@ -51,7 +56,7 @@ pub(super) async fn git_with_input(directory: &Path, args: &[&str], input: &str)
     run(command, args, Some(input)).await
 }
 
-async fn run(mut command: Command, args: &[&str], input: Option<&str>) -> Result<String, Error> {
+pub(super) async fn run(mut command: Command, args: &[&str], input: Option<&str>) -> Result<String, Error> {
     let failed = |message: String| Error::Git {
         command: args.join(" "),
         message,

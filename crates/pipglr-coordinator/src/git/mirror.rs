@@ -2,9 +2,10 @@
 //! so that a pipeline's ref never appears in the user's repository.
 
 use super::command::{git, git_with_input};
+use super::snapshot::Snapshots;
 use crate::Error;
 use crate::pipeline::PipelineId;
-use crate::project::{Project, RefKind, Reference};
+use crate::project::{Commit, Project, RefKind, Reference};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -59,11 +60,22 @@ impl Mirror {
         &self.path
     }
 
-    /// Where the user's repository keeps its LFS objects, whether there are any or not.
-    pub(crate) async fn lfs_objects(&self) -> Result<PathBuf, Error> {
+    /// Where LFS objects are, whether there are any or not: the user's, and those of snapshots.
+    pub(crate) async fn lfs_objects(&self) -> Result<[PathBuf; 2], Error> {
         let arguments = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
         let directory = git(&self.source, &arguments).await?;
-        Ok(Path::new(&directory).join("lfs/objects"))
+        Ok([Path::new(&directory).join("lfs/objects"), self.path.join("lfs/objects")])
+    }
+
+    /// The working tree as a commit of this repository.
+    pub(crate) async fn snapshot(&self, head: &Commit) -> Result<String, Error> {
+        let snapshots = Snapshots {
+            source: &self.source,
+            objects: self.path.join("objects"),
+            lfs: self.path.join("lfs"),
+            date: &head.timestamp,
+        };
+        snapshots.take(head).await
     }
 
     async fn borrow_objects(&self) -> Result<(), Error> {
@@ -110,7 +122,12 @@ impl Mirror {
                 wanted.insert(format!("refs/heads/{}", reference.name), sha.to_owned());
             }
             // The tag's ref may name a tag object, which has to stay.
-            RefKind::Tag | RefKind::Detached => {}
+            RefKind::Tag => {
+                wanted
+                    .entry(format!("refs/tags/{}", reference.name))
+                    .or_insert_with(|| sha.to_owned());
+            }
+            RefKind::MergeRequest | RefKind::Detached => {}
         }
         let mut stale = String::new();
         for name in existing.keys().filter(|name| !wanted.contains_key(*name)) {

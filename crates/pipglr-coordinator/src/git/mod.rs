@@ -3,7 +3,8 @@
 mod backend;
 mod command;
 mod mirror;
+mod snapshot;
 
 pub(crate) use backend::{Service, respond};
-pub(crate) use command::git;
+pub(crate) use command::{git, plain_command};
 pub(crate) use mirror::Mirror;

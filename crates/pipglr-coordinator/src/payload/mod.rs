@@ -1,30 +1,32 @@
 //! A job as the runner gets it. Pure: same input, same payload.
 
 mod cache;
-mod expand;
+mod claims;
+mod release;
 pub(crate) mod reports;
-mod slug;
 #[cfg(test)]
 mod tests;
-mod variables;
 
-use crate::options::{ExternalUrl, ServeOptions};
+use crate::creation::PipelineKind;
+use crate::id_tokens::Signer;
+use crate::options::ServeOptions;
 use crate::pipeline::{JobRun, PipelineRun};
 use crate::project::{Project, RefKind};
 use crate::record::ArtifactRecord;
 use crate::state::Runner;
+use crate::url::ExternalUrl;
+use crate::variables::settings::Leveled;
+use crate::variables::{Facts, before_sha, job_variables};
 use jiff::Timestamp;
 use pipglr_ci::model::{self, ArtifactsWhen};
 use pipglr_protocol::Secret;
 use pipglr_protocol::payload::{
-    Artifact, ArtifactsFile, Dependency, GitInfo, Image, JobFeatures, JobInfo, JobPayload, RunnerInfo, Step, Variable,
+    Artifact, ArtifactsFile, Dependency, GitInfo, Hook, Image, JobFeatures, JobInfo, JobPayload, RunnerInfo, Step,
+    Variable,
 };
 
 /// The one project has a fixed number.
 pub(crate) const PROJECT_ID: u64 = 1;
-
-/// No ref of this coordinator is protected.
-const PROTECTED: bool = false;
 
 /// Failure reasons GitLab knows. Runners replace others before they report.
 ///
@@ -87,12 +89,31 @@ pub(crate) struct PayloadContext<'a> {
     pub(crate) pipeline: &'a PipelineRun,
     pub(crate) job: &'a JobRun,
     pub(crate) runner: &'a Runner,
+    /// The jobs it downloads from and whose dotenv variables it gets.
+    pub(crate) producers: &'a [&'a JobRun],
+    /// Variables of instance, group and project, weakest first.
+    pub(crate) settings: &'a [Leveled],
+    pub(crate) signer: &'a Signer,
     pub(crate) now: Timestamp,
 }
 
 impl PayloadContext<'_> {
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        Facts {
+            url: self.url,
+            project: self.project,
+            options: self.options,
+            source: &self.pipeline.source,
+        }
+    }
+
+    /// The instance the job is told of.
+    fn facts_server(&self) -> &ExternalUrl {
+        self.project.server.as_ref().unwrap_or(self.url)
+    }
+
     /// The repository with the job's credentials.
-    fn repo_url(&self) -> Secret {
+    pub(crate) fn repo_url(&self) -> Secret {
         let (protocol, fqdn, path) = (&self.url.protocol, &self.url.fqdn, &self.project.path);
         Secret::new(format!(
             "{protocol}://gitlab-ci-token:{}@{fqdn}/{path}.git",
@@ -111,7 +132,7 @@ impl PayloadContext<'_> {
 
 /// Builds the payload.
 pub(crate) fn build(context: &PayloadContext<'_>) -> JobPayload {
-    let variables = variables::job_variables(context);
+    let variables = job_variables(context);
     let definition = &context.job.definition;
     JobPayload {
         id: context.job.id,
@@ -126,7 +147,7 @@ pub(crate) fn build(context: &PayloadContext<'_>) -> JobPayload {
         image: definition.image.as_ref().map(image).unwrap_or_default(),
         services: definition.services.iter().map(service).collect(),
         artifacts: definition.artifacts.as_ref().map(artifacts).unwrap_or_default(),
-        cache: cache::caches(definition, PROTECTED),
+        cache: cache::caches(definition, context.options.protected_ref),
         credentials: context.options.registry_credentials.clone(),
         dependencies: dependencies(context),
         features: JobFeatures {
@@ -135,8 +156,25 @@ pub(crate) fn build(context: &PayloadContext<'_>) -> JobPayload {
             failure_reasons: FAILURE_REASONS.iter().map(|&r| r.to_owned()).collect(),
         },
         variables,
+        secrets: definition.secrets.clone().into_iter().collect(),
+        hooks: hooks(definition),
+        inputs: definition.inputs.iter().map(input).collect(),
+        run: definition.run.as_ref().map(ToString::to_string).unwrap_or_default(),
         ..JobPayload::default()
     }
+}
+
+fn hooks(definition: &model::Job) -> Vec<Hook> {
+    let script = &definition.pre_get_sources_script;
+    let hook = (!script.is_empty()).then(|| Hook {
+        name: "pre_get_sources_script".to_owned(),
+        script: script.clone(),
+    });
+    hook.into_iter().collect()
+}
+
+fn input(input: &model::JobInput) -> serde_json::Value {
+    serde_json::json!({ "key": input.key, "value": { "content": input.value, "type": input.kind } })
 }
 
 fn job_info(context: &PayloadContext<'_>) -> JobInfo {
@@ -170,9 +208,12 @@ fn git_info(context: &PayloadContext<'_>, variables: &[Variable]) -> GitInfo {
     GitInfo {
         repo_url: context.repo_url(),
         repo_object_format: context.project.object_format.clone(),
-        reference: source.reference.name.clone(),
-        sha: source.commit.sha.clone(),
-        before_sha: variables::before_sha(&source.commit.sha),
+        reference: match &source.kind {
+            PipelineKind::MergeRequest(request) => format!("refs/merge-requests/{}/head", request.iid),
+            _ => source.reference.name.clone(),
+        },
+        sha: source.checkout.clone(),
+        before_sha: before_sha(source),
         ref_type: if source.reference.kind == RefKind::Tag {
             "tag"
         } else {
@@ -181,7 +222,7 @@ fn git_info(context: &PayloadContext<'_>, variables: &[Variable]) -> GitInfo {
         .to_owned(),
         refspecs: refspecs(context.pipeline, depth),
         depth,
-        protected: Some(PROTECTED),
+        protected: Some(context.options.protected_ref),
     }
 }
 
@@ -199,7 +240,8 @@ fn refspecs(pipeline: &PipelineRun, depth: u64) -> Vec<String> {
             specs.push(format!("+refs/heads/{name}:refs/remotes/origin/{name}"));
         }
         (_, RefKind::Tag) => specs.push(format!("+refs/tags/{name}:refs/tags/{name}")),
-        (_, RefKind::Detached) => {}
+        // Nothing but the pipeline's own ref leads to a merge request here.
+        (_, RefKind::MergeRequest | RefKind::Detached) => {}
     }
     specs
 }
@@ -214,7 +256,13 @@ fn steps(context: &PayloadContext<'_>) -> Vec<Step> {
         when: when.to_owned(),
         allow_failure,
     };
-    let mut steps = vec![step("script", &definition.script, "on_success", false)];
+    let mut steps = Vec::new();
+    if definition.run.is_none() {
+        steps.push(step("script", &definition.script, "on_success", false));
+    }
+    if let Some(release) = &definition.release {
+        steps.push(step("release", &release::script(release), "on_success", false));
+    }
     if !definition.after_script.is_empty() {
         steps.push(step("after_script", &definition.after_script, "always", true));
     }
@@ -295,11 +343,7 @@ fn archive(artifacts: &model::Artifacts) -> Option<Artifact> {
 
 /// The archives that are there; jobs without one are left out.
 fn dependencies(context: &PayloadContext<'_>) -> Vec<Dependency> {
-    let jobs = context
-        .job
-        .dependencies
-        .iter()
-        .map(|&index| &context.pipeline.jobs[index]);
+    let jobs = context.producers.iter();
     let archives = jobs.filter_map(|job| {
         let archive = job
             .artifacts

@@ -1,13 +1,20 @@
 //! One whole payload against a file, and the rules around it.
 
 use super::{PayloadContext, build};
-use crate::options::{ExternalUrl, ServeOptions};
-use crate::pipeline::{Assignment, Outcome, PipelineId, PipelineRun, Source};
+use crate::creation::PipelineKind;
+use crate::given::Given;
+use crate::id_tokens::Signer;
+use crate::options::ServeOptions;
+use crate::pipeline::{Assignment, JobRun, Outcome, PipelineId, PipelineRun, Recipe, Source};
 use crate::project::{Commit, Project, RefKind, Reference};
 use crate::record::ArtifactRecord;
 use crate::state::{Runner, RunnerId};
+use crate::url::ExternalUrl;
+use crate::variables::settings::{Level, Leveled};
 use jiff::Timestamp;
-use pipglr_ci::model::{Artifacts, Image, Job, Pipeline, Service, Variable, When};
+use pipglr_ci::model::{
+    Artifacts, Environment, Image, Job, JobInput, ParallelNode, Pipeline, Release, Service, Variable, When,
+};
 use pipglr_protocol::payload::{Credential, JobId, JobPayload};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -20,6 +27,7 @@ struct World {
     project: Project,
     runner: Runner,
     pipeline: PipelineRun,
+    settings: Vec<Leveled>,
 }
 
 fn now() -> Timestamp {
@@ -86,6 +94,9 @@ fn project() -> Project {
         default_branch: "main".to_owned(),
         config_path: ".gitlab-ci.yml".to_owned(),
         object_format: "sha1".to_owned(),
+        server: None,
+        ssh: None,
+        is_local: false,
         user_name: "Ann".to_owned(),
         user_email: "ann@test".to_owned(),
     }
@@ -117,6 +128,13 @@ fn source(kind: RefKind, name: &str) -> Source {
             timestamp: "2026-01-01T00:00:00+01:00".to_owned(),
             message: "Costs $5\n\nbody\n".to_owned(),
         },
+        checkout: SHA.to_owned(),
+        kind: PipelineKind::Push,
+        base: None,
+        changes_since: None,
+        parent: None,
+        variables: Vec::new(),
+        depth: 0,
     }
 }
 
@@ -151,10 +169,13 @@ fn world(kind: RefKind, name: &str, job: Job) -> World {
         ..build.clone()
     };
     let stages = vec!["build".to_owned(), "test".to_owned()];
-    let definition = Pipeline {
-        stages,
-        jobs: vec![build, empty, job],
-        ..Pipeline::default()
+    let definition = Recipe {
+        pipeline: Pipeline {
+            stages,
+            jobs: vec![build, empty, job],
+            ..Pipeline::default()
+        },
+        ..Recipe::default()
     };
     let mut next = 10;
     let identify = || {
@@ -179,11 +200,20 @@ fn world(kind: RefKind, name: &str, job: Job) -> World {
         project: project(),
         runner: runner(),
         pipeline,
+        settings: Vec::new(),
     }
 }
 
 fn payload(world: &World) -> JobPayload {
+    let producers: Vec<&JobRun> = world.pipeline.jobs[2]
+        .dependencies
+        .iter()
+        .map(|&index| &world.pipeline.jobs[index])
+        .collect();
     build(&PayloadContext {
+        producers: &producers,
+        settings: &world.settings,
+        signer: &Signer::generate().unwrap(),
         options: &world.options,
         url: &ExternalUrl::parse(&world.options.external_url).unwrap(),
         project: &world.project,
@@ -336,4 +366,107 @@ fn expired_archives_are_no_dependencies() {
     let mut world = world(RefKind::Branch, "b", job());
     world.pipeline.jobs[0].artifacts[0].expires_at = Some(now());
     assert!(payload(&world).dependencies.is_empty());
+}
+
+#[test]
+fn what_only_the_runner_understands_is_passed_on() {
+    let full = Job {
+        pre_get_sources_script: vec!["echo first".to_owned()],
+        release: Some(Release {
+            tag_name: "v1".to_owned(),
+            description: "one".to_owned(),
+            ..Release::default()
+        }),
+        secrets: serde_json::json!({ "DB": { "vault": {} } })
+            .as_object()
+            .unwrap()
+            .clone(),
+        inputs: vec![JobInput {
+            key: "x".to_owned(),
+            kind: "string".to_owned(),
+            value: "1".into(),
+        }],
+        group: Some("unit".to_owned()),
+        node: Some(ParallelNode { index: 2, total: 3 }),
+        environment: Some(Environment {
+            name: "review/feature-1".to_owned(),
+            url: Some("https://$CI_ENVIRONMENT_SLUG.test".to_owned()),
+            tier: "development".to_owned(),
+            ..Environment::default()
+        }),
+        ..job()
+    };
+    let payload = payload(&world(RefKind::Branch, "main", full.clone()));
+    let steps: Vec<&str> = payload.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(steps, ["script", "release", "after_script"]);
+    assert_eq!(payload.hooks[0].name, "pre_get_sources_script");
+    assert_eq!(payload.hooks[0].script, ["echo first"]);
+    assert!(payload.secrets.contains_key("DB"));
+    let input = serde_json::json!({ "key": "x", "value": { "content": "1", "type": "string" } });
+    assert_eq!(payload.inputs, [input]);
+    for (key, value) in [
+        ("CI_JOB_GROUP_NAME", "unit"),
+        ("CI_NODE_INDEX", "2"),
+        ("CI_NODE_TOTAL", "3"),
+        ("CI_ENVIRONMENT_NAME", "review/feature-1"),
+        ("CI_ENVIRONMENT_ACTION", "start"),
+        ("CI_ENVIRONMENT_TIER", "development"),
+        ("CI_ENVIRONMENT_SLUG", "review-feature-1-1q251u"),
+        ("CI_ENVIRONMENT_URL", "https://review-feature-1-1q251u.test"),
+        ("CI_ENVIRONMENT_ID", "1"),
+    ] {
+        assert_eq!(values(&payload, key).last(), Some(&value), "{key}");
+    }
+    let functions = Job {
+        script: Vec::new(),
+        run: Some(serde_json::json!([{ "name": "a", "script": "ok" }])),
+        ..full
+    };
+    let payload = super::tests::payload(&world(RefKind::Branch, "main", functions));
+    assert_eq!(payload.run, r#"[{"name":"a","script":"ok"}]"#);
+    assert_eq!(payload.steps[0].name, "release");
+}
+
+#[test]
+fn settings_beat_the_file_and_the_run_beats_settings() {
+    let setting = |level, key: &str, value: &str, scope: &str| Leveled {
+        level,
+        variable: Given {
+            environment_scope: scope.to_owned(),
+            ..Given::new(key, value)
+        },
+    };
+    let deploys = Job {
+        environment: Some(Environment {
+            name: "production".to_owned(),
+            ..Environment::default()
+        }),
+        ..job()
+    };
+    let mut world = world(RefKind::Branch, "main", deploys);
+    world.settings = vec![
+        setting(Level::Group, "GREETING", "group", "*"),
+        setting(Level::Group, "RUN", "group", "*"),
+        setting(Level::Project, "SCOPED", "all", "*"),
+        setting(Level::Project, "SCOPED", "prod", "prod*"),
+        setting(Level::Project, "OTHER", "x", "staging"),
+        Leveled {
+            level: Level::Project,
+            variable: Given {
+                protected: true,
+                ..Given::new("PROTECTED", "x")
+            },
+        },
+    ];
+    world.pipeline.source.variables = vec![Given::new("RUN", "run")];
+    let payload = payload(&world);
+    for (key, value) in [
+        ("GREETING", Some("group")),
+        ("RUN", Some("run")),
+        ("SCOPED", Some("prod")),
+        ("OTHER", None),
+        ("PROTECTED", None),
+    ] {
+        assert_eq!(values(&payload, key).last().copied(), value, "{key}");
+    }
 }

@@ -1,6 +1,7 @@
 //! One job of a running pipeline and its single transitions.
 
 use super::status::JobState;
+use super::{PipelineId, after};
 use crate::record::{ArtifactRecord, JobTimes};
 use crate::state::RunnerId;
 use jiff::Timestamp;
@@ -35,6 +36,24 @@ pub(crate) struct JobRun {
     pub(crate) times: JobTimes,
     pub(crate) artifacts: Vec<ArtifactRecord>,
     pub(crate) trace_size: u64,
+    /// From 1; a retry counts on.
+    pub(crate) attempt: u32,
+    /// The attempt before this one.
+    pub(crate) retry_of: Option<JobId>,
+    /// A later attempt has taken its place: nothing waits for it any more.
+    pub(crate) retried: bool,
+    /// Was not run: an earlier pipeline's result stands for it.
+    pub(crate) reused: bool,
+    /// A manual job that is played as soon as its turn comes.
+    pub(crate) auto_play: bool,
+    /// While scheduled: when it starts.
+    pub(crate) start_at: Option<Timestamp>,
+    /// The pipeline a bridge started.
+    pub(crate) downstream: Option<PipelineId>,
+    /// What its dotenv report said, for the jobs that depend on it.
+    pub(crate) dotenv: Vec<(String, String)>,
+    /// What a person should know about the outcome.
+    pub(crate) message: Option<String>,
     /// A 412 was sent once; a second mismatch is accepted.
     pub(crate) resend_requested: bool,
 }
@@ -69,9 +88,61 @@ impl JobRun {
         self.definition.timeout.unwrap_or(Duration::from_hours(1))
     }
 
+    /// A job nothing has happened to yet.
+    pub(super) fn new(definition: Job, id: JobId, token: Secret, stage_index: usize, now: Timestamp) -> Self {
+        Self {
+            id,
+            token,
+            stage_index,
+            scheduling: Scheduling::Stage,
+            dependencies: Vec::new(),
+            state: JobState::Created,
+            allow_failure: definition.allow_failure == AllowFailure::Yes,
+            exit_code: None,
+            failure_reason: None,
+            assignment: None,
+            times: JobTimes {
+                created_at: now,
+                ..JobTimes::default()
+            },
+            artifacts: Vec::new(),
+            trace_size: 0,
+            attempt: 1,
+            retry_of: None,
+            retried: false,
+            reused: false,
+            auto_play: false,
+            start_at: None,
+            downstream: None,
+            dotenv: Vec::new(),
+            message: None,
+            resend_requested: false,
+            definition,
+        }
+    }
+
+    /// Whether it is a pipeline of its own.
+    pub(crate) fn is_bridge(&self) -> bool {
+        self.definition.trigger.is_some()
+    }
+
     /// Whether a runner may be given this job.
     pub(crate) fn is_available(&self) -> bool {
-        self.state == JobState::Pending && self.assignment.is_none()
+        self.state == JobState::Pending && self.assignment.is_none() && !self.is_bridge()
+    }
+
+    /// The archive it uploaded, whether it can still be had or not.
+    pub(crate) fn archive(&self) -> Option<&ArtifactRecord> {
+        self.artifacts
+            .iter()
+            .find(|a| a.artifact_type == ArtifactRecord::ARCHIVE)
+    }
+
+    /// Whether it has its resource group.
+    pub(crate) fn holds_resource(&self) -> bool {
+        self.definition.resource_group.is_some()
+            && !self.retried
+            && matches!(self.state, JobState::Pending | JobState::Running | JobState::Canceling)
     }
 
     /// Whether a runner has it but did not accept it yet.
@@ -79,15 +150,38 @@ impl JobRun {
         self.state == JobState::Pending && self.assignment.is_some()
     }
 
+    /// Its turn has come: it waits for its resource group if it has one, else for a runner.
     pub(super) fn enqueue(&mut self, now: Timestamp) {
+        self.start_at = None;
+        if self.definition.resource_group.is_some() {
+            self.state = JobState::WaitingForResource;
+        } else {
+            self.requeue(now);
+        }
+    }
+
+    /// Waits for a runner.
+    pub(super) fn requeue(&mut self, now: Timestamp) {
         self.state = JobState::Pending;
         self.assignment = None;
         self.times.queued_at = Some(now);
     }
 
+    /// Starts later by itself.
+    pub(super) fn schedule(&mut self, now: Timestamp) {
+        self.state = JobState::Scheduled;
+        self.start_at = Some(after(now, self.definition.start_in.unwrap_or_default()));
+    }
+
     pub(super) fn skip(&mut self, now: Timestamp) {
         self.state = JobState::Skipped;
         self.times.finished_at = Some(now);
+    }
+
+    /// Ends a job that never ran here, with a word about it.
+    pub(super) fn skip_with(&mut self, message: String, now: Timestamp) {
+        self.message = Some(message);
+        self.skip(now);
     }
 
     pub(super) fn reopen(&mut self) {
@@ -125,7 +219,13 @@ impl JobRun {
         let graceful = self.assignment.as_ref().is_some_and(|a| a.cancel_gracefully);
         match self.state {
             JobState::Running if graceful => self.state = JobState::Canceling,
-            JobState::Created | JobState::Manual | JobState::Pending | JobState::Running => {
+            JobState::Created
+            | JobState::WaitingForResource
+            | JobState::Manual
+            | JobState::Scheduled
+            | JobState::Pending
+            | JobState::Running => {
+                self.start_at = None;
                 self.state = JobState::Canceled;
                 self.times.finished_at = Some(now);
             }

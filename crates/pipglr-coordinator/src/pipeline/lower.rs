@@ -2,19 +2,20 @@
 
 use super::job::{JobRun, Scheduling};
 use super::status::JobState;
+use super::{Earlier, Recipe};
 use crate::Error;
-use crate::record::JobTimes;
 use jiff::Timestamp;
-use pipglr_ci::model::{AllowFailure, Job, Pipeline, When};
+use pipglr_ci::model::{Job, When};
 use pipglr_protocol::{Secret, payload::JobId};
 use std::collections::HashMap;
 
 /// Makes the jobs of a pipeline; `identify` gives each its id and token.
 pub(super) fn lower(
-    pipeline: &Pipeline,
+    recipe: &Recipe,
     now: Timestamp,
     mut identify: impl FnMut() -> (JobId, Secret),
 ) -> Result<Vec<JobRun>, Error> {
+    let pipeline = &recipe.pipeline;
     let stages: HashMap<&str, usize> = pipeline
         .stages
         .iter()
@@ -36,31 +37,29 @@ pub(super) fn lower(
             .get(definition.stage.as_str())
             .ok_or_else(|| unknown(definition, "stage", &definition.stage))?;
         let (id, token) = identify();
-        jobs.push(JobRun {
-            id,
-            token,
-            stage_index,
+        let mut job = JobRun {
             scheduling: scheduling(definition, &names)?,
-            dependencies: Vec::new(),
-            state: JobState::Created,
-            allow_failure: definition.allow_failure == AllowFailure::Yes,
-            exit_code: None,
-            failure_reason: None,
-            assignment: None,
-            times: JobTimes {
-                created_at: now,
-                ..JobTimes::default()
-            },
-            artifacts: Vec::new(),
-            trace_size: 0,
-            resend_requested: false,
-            definition: (*definition).clone(),
-        });
+            auto_play: recipe.play.contains(&definition.name),
+            ..JobRun::new((*definition).clone(), id, token, stage_index, now)
+        };
+        if let Some(earlier) = recipe.earlier.get(&definition.name) {
+            reuse(&mut job, earlier);
+        }
+        jobs.push(job);
     }
     for index in 0..jobs.len() {
         jobs[index].dependencies = dependencies(&jobs, index);
     }
     Ok(jobs)
+}
+
+/// An earlier result stands for the job.
+fn reuse(job: &mut JobRun, earlier: &Earlier) {
+    job.state = JobState::Success;
+    job.reused = true;
+    job.artifacts.clone_from(&earlier.artifacts);
+    job.dotenv.clone_from(&earlier.dotenv);
+    job.times.finished_at = Some(job.times.created_at);
 }
 
 fn unknown(job: &Job, what: &'static str, name: &str) -> Error {
@@ -76,7 +75,8 @@ fn scheduling(job: &Job, names: &HashMap<&str, usize>) -> Result<Scheduling, Err
         return Ok(Scheduling::Stage);
     };
     let mut indices = Vec::with_capacity(needs.len());
-    for need in needs {
+    // What another pipeline did is there already, or never will be.
+    for need in needs.iter().filter(|need| need.pipeline.is_none()) {
         match names.get(need.job.as_str()) {
             Some(&index) => indices.push(index),
             None if need.optional => {}
@@ -94,7 +94,9 @@ fn dependencies(jobs: &[JobRun], index: usize) -> Vec<usize> {
         None => true,
     };
     let reachable = |other: &JobRun| match &job.definition.needs {
-        Some(needs) => needs.iter().any(|n| n.artifacts && n.job == other.definition.name),
+        Some(needs) => needs
+            .iter()
+            .any(|n| n.artifacts && n.pipeline.is_none() && n.job == other.definition.name),
         None => other.stage_index < job.stage_index,
     };
     (0..jobs.len())

@@ -1,32 +1,36 @@
 //! The state machine of one pipeline. Pure: the clock, ids and tokens come in as arguments.
 
+mod auto_cancel;
+mod expiry;
 mod job;
 mod lower;
 mod processing;
+mod retry;
+mod selection;
 mod status;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use job::{Assignment, JobRun, Outcome, Scheduling};
+pub(crate) use selection::{Earlier, select};
 pub use status::JobState;
 pub(crate) use status::{Mode, StatusSet};
 
 use crate::Error;
+use crate::creation::PipelineKind;
+use crate::given::Given;
 use crate::project::{Commit, Reference};
 use jiff::Timestamp;
-use pipglr_ci::model::Pipeline;
-use pipglr_protocol::update::FailureReason;
+use pipglr_ci::model::{AutoCancel, Pipeline};
 use pipglr_protocol::{Secret, payload::JobId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// A runner that still has a job this long after the job's timeout is taken for dead.
-const SERVER_TIMEOUT_GRACE: Duration = Duration::from_mins(10);
-/// A runner that said nothing for this long is taken for dead.
-const NO_UPDATES_LIMIT: Duration = Duration::from_hours(1);
-
 /// A pipeline's number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct PipelineId(pub u64);
 
 impl fmt::Display for PipelineId {
@@ -35,11 +39,44 @@ impl fmt::Display for PipelineId {
     }
 }
 
-/// What a pipeline runs on.
+/// What a pipeline runs on, and because of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) reference: Reference,
+    /// The commit the variables tell of.
     pub(crate) commit: Commit,
+    /// What jobs check out: the commit, or a snapshot of the working tree on top of it.
+    pub(crate) checkout: String,
+    pub(crate) kind: PipelineKind,
+    /// The merge base of a merge request, or the commit somebody named to compare to.
+    pub(crate) base: Option<String>,
+    /// What `changes` is compared to; without it every `changes` is true.
+    pub(crate) changes_since: Option<String>,
+    /// The bridge that started it.
+    pub(crate) parent: Option<Parent>,
+    /// Variables of this run: given by hand or by the parent.
+    pub(crate) variables: Vec<Given>,
+    /// How many pipelines are above this one.
+    pub(crate) depth: usize,
+}
+
+/// The bridge job a child pipeline was started by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parent {
+    pub(crate) pipeline: PipelineId,
+    pub(crate) job: JobId,
+}
+
+/// What a pipeline is made of besides its source.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recipe {
+    pub(crate) pipeline: Pipeline,
+    /// Jobs that are not run because an earlier result stands for them, by name.
+    pub(crate) earlier: BTreeMap<String, Earlier>,
+    /// Manual jobs to play as soon as their turn comes.
+    pub(crate) play: Vec<String>,
+    /// What the evaluation warned of, rendered.
+    pub(crate) warnings: String,
 }
 
 /// All jobs of one evaluation of the configuration.
@@ -47,10 +84,16 @@ pub(crate) struct Source {
 pub(crate) struct PipelineRun {
     pub(crate) id: PipelineId,
     pub(crate) source: Source,
+    pub(crate) name: Option<String>,
+    pub(crate) auto_cancel: AutoCancel,
+    pub(crate) warnings: String,
     pub(crate) stages: Vec<String>,
+    /// In file order; attempts that were repeated come after all others.
     pub(crate) jobs: Vec<JobRun>,
     pub(crate) created_at: Timestamp,
     pub(crate) finished_at: Option<Timestamp>,
+    /// Failed jobs that are tried again, before anything else goes on.
+    due_retries: Vec<usize>,
 }
 
 impl PipelineRun {
@@ -58,31 +101,57 @@ impl PipelineRun {
     pub(crate) fn create(
         id: PipelineId,
         source: Source,
-        pipeline: &Pipeline,
+        recipe: &Recipe,
         now: Timestamp,
         identify: impl FnMut() -> (JobId, Secret),
     ) -> Result<Self, Error> {
-        let jobs = lower::lower(pipeline, now, identify)?;
-        let stages = pipeline.stages.clone();
+        let jobs = lower::lower(recipe, now, identify)?;
+        let pipeline = &recipe.pipeline;
         let mut run = Self {
             id,
             source,
-            stages,
+            name: pipeline.name.clone(),
+            auto_cancel: pipeline.auto_cancel,
+            warnings: recipe.warnings.clone(),
+            stages: pipeline.stages.clone(),
             jobs,
             created_at: now,
             finished_at: None,
+            due_retries: Vec::new(),
         };
         run.process(now);
         Ok(run)
     }
 
+    /// Jobs that count: of a job that was repeated the last attempt.
+    pub(crate) fn current_jobs(&self) -> impl Iterator<Item = &JobRun> {
+        self.jobs.iter().filter(|job| !job.retried)
+    }
+
     /// The composite of all jobs, and whether there are warnings.
     pub(crate) fn status(&self) -> (JobState, bool) {
         let mut set = StatusSet::default();
-        for job in &self.jobs {
+        for job in self.current_jobs() {
             set.insert(job.state, job.allow_failure);
         }
         (set.composite(Mode::Stage), set.has_warnings())
+    }
+
+    /// What later runs may use of the jobs that ran.
+    pub(crate) fn results(&self) -> BTreeMap<String, Earlier> {
+        let ran = self.current_jobs().filter(|job| job.times.started_at.is_some());
+        let ended = ran.filter(|job| job.state.is_finished());
+        ended
+            .map(|job| {
+                let allowed = job.state == JobState::Failed && job.allow_failure;
+                let result = Earlier {
+                    succeeded: job.state == JobState::Success || allowed,
+                    artifacts: job.artifacts.clone(),
+                    dotenv: job.dotenv.clone(),
+                };
+                (job.definition.name.clone(), result)
+            })
+            .collect()
     }
 
     fn process(&mut self, now: Timestamp) {
@@ -100,14 +169,37 @@ impl PipelineRun {
         job.assignment = Some(assignment);
     }
 
-    /// The runner accepted the job.
+    /// The runner accepted the job, or a bridge makes its pipeline.
     pub(crate) fn accept(&mut self, index: usize, now: Timestamp) {
         self.jobs[index].run(now);
     }
 
-    /// The runner or the coordinator ends a job that is alive.
+    /// The job has its resource group now.
+    pub(crate) fn grant(&mut self, index: usize, now: Timestamp) {
+        self.jobs[index].requeue(now);
+    }
+
+    /// The runner or the coordinator ends a job that is alive. One that is to be tried again waits in
+    /// [`PipelineRun::take_due_retries`], and nothing goes on before.
     pub(crate) fn finish(&mut self, index: usize, outcome: Outcome, now: Timestamp) {
         self.jobs[index].finish(outcome, now);
+        if self.wants_retry(index) {
+            self.due_retries.push(index);
+            return;
+        }
+        self.cancel_after_failure(index, now);
+        self.process(now);
+    }
+
+    /// Ends a job that cannot be run here, without a failure.
+    pub(crate) fn pass_over(&mut self, index: usize, message: String, now: Timestamp) {
+        self.jobs[index].skip_with(message, now);
+        self.process(now);
+    }
+
+    /// A bridge whose pipeline was canceled is canceled.
+    pub(crate) fn end_as_canceled(&mut self, index: usize, now: Timestamp) {
+        self.jobs[index].cancel(now);
         self.process(now);
     }
 
@@ -126,21 +218,37 @@ impl PipelineRun {
         self.process(now);
     }
 
-    /// Starts a manual job and re-opens the jobs that were skipped because of it.
+    /// Starts a manual or delayed job now and re-opens the jobs that were skipped because of it.
     ///
     /// Compat: GitLab app/services/ci/reset_skipped_jobs_service.rb.
     pub(crate) fn play(&mut self, index: usize, now: Timestamp) -> bool {
-        if self.jobs[index].state != JobState::Manual {
+        if !matches!(self.jobs[index].state, JobState::Manual | JobState::Scheduled) {
             return false;
         }
         self.jobs[index].enqueue(now);
+        self.reopen_dependents(index);
+        self.process(now);
+        true
+    }
+
+    /// Takes a delayed job's time away: it waits to be played.
+    pub(crate) fn unschedule(&mut self, index: usize, now: Timestamp) -> bool {
+        let job = &mut self.jobs[index];
+        if job.state != JobState::Scheduled {
+            return false;
+        }
+        job.state = JobState::Manual;
+        job.start_at = None;
+        self.process(now);
+        true
+    }
+
+    fn reopen_dependents(&mut self, index: usize) {
         for dependent in self.dependents(index) {
             if self.jobs[dependent].state == JobState::Skipped {
                 self.jobs[dependent].reopen();
             }
         }
-        self.process(now);
-        true
     }
 
     /// Jobs that wait for `index`, directly or not.
@@ -150,13 +258,8 @@ impl PipelineRun {
         let mut queue = vec![index];
         let mut order = Vec::new();
         while let Some(current) = queue.pop() {
-            let stage = self.jobs[current].stage_index;
-            for (other, job) in self.jobs.iter().enumerate() {
-                let waits = match &job.scheduling {
-                    Scheduling::Stage => job.stage_index > stage,
-                    Scheduling::Dag(needs) => needs.contains(&current),
-                };
-                if waits && !found[other] {
+            for other in 0..self.jobs.len() {
+                if !self.jobs[other].retried && !found[other] && self.waits_for(other, current) {
                     found[other] = true;
                     queue.push(other);
                     order.push(other);
@@ -166,62 +269,13 @@ impl PipelineRun {
         order
     }
 
-    /// When [`PipelineRun::expire`] has something to do next.
-    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.jobs.iter().filter_map(|j| deadline(j).map(|(at, _)| at)).min()
-    }
-
-    /// Puts unaccepted jobs back into the queue and ends jobs whose runner is gone.
-    pub(crate) fn expire(&mut self, now: Timestamp) {
-        for job in &mut self.jobs {
-            match deadline(job) {
-                Some((at, Expiry::Requeue)) if at <= now => job.enqueue(now),
-                Some((at, Expiry::Drop(reason))) if at <= now => {
-                    let reason = FailureReason::from(reason);
-                    job.finish(
-                        Outcome::Failed {
-                            reason,
-                            exit_code: None,
-                        },
-                        now,
-                    );
-                }
-                _ => {}
-            }
+    /// Whether `index` cannot begin before `other` is over.
+    pub(crate) fn waits_for(&self, index: usize, other: usize) -> bool {
+        match &self.jobs[index].scheduling {
+            Scheduling::Stage => self.jobs[index].stage_index > self.jobs[other].stage_index,
+            Scheduling::Dag(needs) => needs.contains(&other),
         }
-        self.process(now);
     }
-}
-
-enum Expiry {
-    Requeue,
-    Drop(&'static str),
-}
-
-/// The next moment at which the runner's silence has a consequence.
-fn deadline(job: &JobRun) -> Option<(Timestamp, Expiry)> {
-    let assignment = job.assignment.as_ref()?;
-    let (timeout_reason, silence_reason) = match job.state {
-        JobState::Pending => return Some((assignment.accept_by, Expiry::Requeue)),
-        JobState::Running => ("server_timeout_running", "no_updates_running"),
-        JobState::Canceling => ("server_timeout_canceling", "no_updates_canceling"),
-        JobState::Created
-        | JobState::Manual
-        | JobState::Success
-        | JobState::Failed
-        | JobState::Canceled
-        | JobState::Skipped => return None,
-    };
-    let silent = after(assignment.last_contact, NO_UPDATES_LIMIT);
-    let late = after(
-        job.times.started_at?,
-        assignment.timeout.saturating_add(SERVER_TIMEOUT_GRACE),
-    );
-    Some(if late < silent {
-        (late, Expiry::Drop(timeout_reason))
-    } else {
-        (silent, Expiry::Drop(silence_reason))
-    })
 }
 
 /// A moment after another, at most the end of time.

@@ -13,11 +13,11 @@ pub(super) fn process(jobs: &mut [JobRun], now: Timestamp) {
     while pass(jobs, &stages, now) {}
 }
 
-/// Indices of the jobs of each stage.
+/// Indices of the jobs of each stage, without attempts that were repeated.
 fn by_stage(jobs: &[JobRun]) -> Vec<Vec<usize>> {
     let count = jobs.iter().map(|j| j.stage_index + 1).max().unwrap_or(0);
     let mut stages = vec![Vec::new(); count];
-    for (index, job) in jobs.iter().enumerate() {
+    for (index, job) in jobs.iter().enumerate().filter(|(_, job)| !job.retried) {
         stages[job.stage_index].push(index);
     }
     stages
@@ -65,11 +65,10 @@ fn advance(job: &mut JobRun, previous: JobState, now: Timestamp) {
         When::Always => matches!(previous, JobState::Success | JobState::Failed | JobState::Skipped),
         When::Never => false,
     };
-    if !runs {
-        job.skip(now);
-    } else if job.definition.when == When::Manual {
-        job.state = JobState::Manual;
-    } else {
-        job.enqueue(now);
+    match job.definition.when {
+        _ if !runs => job.skip(now),
+        When::Manual if !job.auto_play => job.state = JobState::Manual,
+        When::Delayed => job.schedule(now),
+        _ => job.enqueue(now),
     }
 }

@@ -7,8 +7,12 @@ use std::fmt;
 pub enum JobState {
     /// Waits for other jobs.
     Created,
+    /// Another job has its resource group.
+    WaitingForResource,
     /// Waits for somebody to play it.
     Manual,
+    /// Waits for its time, `start_in`.
+    Scheduled,
     /// Waits for a runner, or for the runner to accept it.
     Pending,
     Running,
@@ -26,7 +30,9 @@ impl JobState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
+            Self::WaitingForResource => "waiting_for_resource",
             Self::Manual => "manual",
+            Self::Scheduled => "scheduled",
             Self::Pending => "pending",
             Self::Running => "running",
             Self::Canceling => "canceling",
@@ -82,6 +88,8 @@ const SKIPPED: u16 = 1 << 8;
 const WARNING: u16 = 1 << 9;
 /// Manual, not played, and optional.
 const IGNORED: u16 = 1 << 10;
+const WAITING: u16 = 1 << 11;
+const SCHEDULED: u16 = 1 << 12;
 
 impl StatusSet {
     /// Adds one job.
@@ -93,6 +101,8 @@ impl StatusSet {
             (JobState::Failed, false) => FAILED,
             (JobState::Canceled, false) => CANCELED,
             (JobState::Created, _) => CREATED,
+            (JobState::WaitingForResource, _) => WAITING,
+            (JobState::Scheduled, _) => SCHEDULED,
             (JobState::Pending, _) => PENDING,
             (JobState::Running, _) => RUNNING,
             (JobState::Canceling, _) => CANCELING,
@@ -139,8 +149,12 @@ impl StatusSet {
             JobState::Pending
         } else if self.any(RUNNING | PENDING) {
             JobState::Running
+        } else if self.any(WAITING) {
+            JobState::WaitingForResource
         } else if self.any(MANUAL) {
             JobState::Manual
+        } else if self.any(SCHEDULED) {
+            JobState::Scheduled
         } else if self.any(CREATED) {
             JobState::Running
         } else {
@@ -201,6 +215,18 @@ mod tests {
                 S::Manual,
             ),
             (&[(S::Manual, false), (S::Failed, false)], S::Manual),
+            (&[(S::Scheduled, false)], S::Scheduled),
+            (&[(S::Scheduled, true), (S::Failed, false)], S::Scheduled),
+            (&[(S::Scheduled, false), (S::Manual, false)], S::Manual),
+            (
+                &[(S::WaitingForResource, false), (S::Scheduled, false)],
+                S::WaitingForResource,
+            ),
+            (&[(S::WaitingForResource, false), (S::Pending, false)], S::Running),
+            (
+                &[(S::Success, false), (S::Scheduled, false), (S::Created, false)],
+                S::Scheduled,
+            ),
         ] {
             check(jobs, stage, S::Pending);
         }

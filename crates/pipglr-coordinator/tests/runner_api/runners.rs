@@ -1,6 +1,7 @@
 //! Registration, verification, unregistration, and what survives a restart.
 
 use crate::support::{REGISTRATION_TOKEN, RUNNER_TOKEN, World, job, job_request};
+use pipglr_ci::model::Job;
 use pipglr_coordinator::{Coordinator, ServeOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -157,6 +158,24 @@ async fn paused_and_tags_only_runners_get_no_untagged_job() {
         let mut ask = job_request(true);
         ask["token"] = body["token"].clone();
         assert_eq!(world.send_json(Method::POST, "jobs/request", &ask).await.status(), 204);
+    }
+}
+
+#[tokio::test]
+async fn a_runner_has_the_tags_of_its_jobs() {
+    let tagged = || Job {
+        tags: vec!["x".to_owned(), "y".to_owned()],
+        ..job("build", "a")
+    };
+    for (ignore_tags, runner_tags, status) in [(true, "", 201), (false, "x", 204), (false, "y,z,x", 201)] {
+        let world = World::start_with(|options| options.ignore_tags = ignore_tags).await;
+        world.create(vec![tagged()]).await;
+        let body = json!({ "token": REGISTRATION_TOKEN, "tag_list": runner_tags, "run_untagged": true });
+        let (_, runner) = post(&world, "runners", body).await;
+        let mut request = job_request(true);
+        request["token"] = runner["token"].clone();
+        let answer = world.send_json(Method::POST, "jobs/request", &request).await;
+        assert_eq!(answer.status(), status, "{ignore_tags} {runner_tags}");
     }
 }
 

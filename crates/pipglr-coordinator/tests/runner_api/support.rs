@@ -1,9 +1,12 @@
 //! A coordinator on a loopback port, a small repository, and a runner's calls.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use pipglr_ci::model::{Job, Pipeline};
 use pipglr_coordinator::{Coordinator, JobState, PipelineId, Revision, ServeOptions};
 use pipglr_protocol::payload::JobId;
 use reqwest::{Client, Method, RequestBuilder, Response};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -122,6 +125,17 @@ impl World {
         taken(response).await
     }
 
+    /// Takes the next job, once there is one.
+    pub(crate) async fn take_when_there(&self) -> Taken {
+        let mut response = self.ask(None).await;
+        while response.status() == 204 {
+            let version = header(&response, "x-gitlab-last-update").to_owned();
+            response = self.ask(Some(&version)).await;
+        }
+        assert_eq!(response.status(), 201);
+        taken(response).await
+    }
+
     /// Takes a job and accepts it.
     pub(crate) async fn take_and_accept(&self) -> Taken {
         let job = self.take().await;
@@ -200,6 +214,22 @@ pub(crate) fn job(stage: &str, name: &str) -> Job {
         script: vec!["true".to_owned()],
         ..Job::default()
     }
+}
+
+/// The claims of a token whose signature fits a key of the set.
+pub(crate) fn verified_claims(token: &str, keys: &Value) -> Value {
+    let decode = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).unwrap();
+    let (text, signature) = token.rsplit_once('.').unwrap();
+    let (header, claims) = text.split_once('.').unwrap();
+    let header: Value = serde_json::from_slice(&decode(header)).unwrap();
+    let key = &keys["keys"][0];
+    assert_eq!((&header["alg"], &header["kid"]), (&key["alg"], &key["kid"]));
+    let mut point = vec![4];
+    point.extend(decode(key["x"].as_str().unwrap()));
+    point.extend(decode(key["y"].as_str().unwrap()));
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+    key.verify(text.as_bytes(), &decode(signature)).unwrap();
+    serde_json::from_slice(&decode(claims)).unwrap()
 }
 
 /// Runs git hermetically and returns its output.

@@ -1,19 +1,21 @@
 //! The handle: everything a caller in the same process can do, and what handlers share.
 
-use crate::cache_keys;
-use crate::config::evaluate_config;
+mod actions;
+mod create;
+
 use crate::deadlines::watch_deadlines;
 use crate::events::Event;
 use crate::git::Mirror;
-use crate::options::{ExternalUrl, ServeOptions};
-use crate::pipeline::{JobState, PipelineId, PipelineRun, Source};
-use crate::project::{Project, Revision, load_file, load_project, load_source};
+use crate::id_tokens::Signer;
+use crate::options::ServeOptions;
+use crate::pipeline::{JobState, PipelineId};
+use crate::project::{Project, load_project};
 use crate::record::{JobRecord, PipelineRecord};
 use crate::state::{State, new_token};
 use crate::store::{Store, TraceFile};
-use crate::{Error, api};
-use jiff::Timestamp;
-use pipglr_ci::model::Pipeline;
+use crate::url::ExternalUrl;
+use crate::variables::settings::Leveled;
+use crate::{Error, api, bridges, variable_files};
 use pipglr_protocol::Secret;
 use pipglr_protocol::job_request::SessionInfo;
 use pipglr_protocol::payload::JobId;
@@ -43,6 +45,9 @@ struct Inner {
     project: Project,
     store: Store,
     mirror: Mirror,
+    /// Variables of instance, group and project, weakest first.
+    settings: Vec<Leveled>,
+    signer: Signer,
     state: Mutex<State>,
     traces: Mutex<HashMap<JobId, Arc<Mutex<TraceFile>>>>,
     events: broadcast::Sender<Event>,
@@ -65,8 +70,10 @@ impl Coordinator {
         let project = load_project(&options).await?;
         let store = Store::open(&options.data_dir)?;
         let mirror = Mirror::create(&store.git_root(), &project).await?;
+        let settings = variable_files::load(&options.sources.variable_files, &project).await?;
         let mut state = State::new(store.load()?);
         state.adopt_runner_tokens(&options.runner_tokens);
+        state.ignore_tags = options.ignore_tags;
         store.save(&state.saved)?;
         let inner = Inner {
             registration_token: options
@@ -78,6 +85,8 @@ impl Coordinator {
             project,
             store,
             mirror,
+            settings,
+            signer: Signer::generate()?,
             state: Mutex::new(state),
             traces: Mutex::default(),
             events: broadcast::channel(EVENT_BACKLOG).0,
@@ -107,48 +116,8 @@ impl Coordinator {
         tokio::select! {
             served = async { server.await } => served.map_err(Error::Serve),
             never = watch_deadlines(self) => match never {},
+            never = bridges::start_pipelines(self) => match never {},
         }
-    }
-
-    /// Evaluates the configuration at `revision` and starts a pipeline for it.
-    ///
-    /// # Errors
-    /// An unknown revision, a missing, invalid or empty configuration, or a failing git.
-    pub async fn create_pipeline(&self, revision: &Revision) -> Result<PipelineId, Error> {
-        let repo = &self.inner.project.repo;
-        let (reference, commit) = load_source(repo, revision).await?;
-        let path = &self.inner.project.config_path;
-        let text = load_file(repo, &commit.sha, path).await?;
-        let text = text.ok_or_else(|| Error::ConfigMissing {
-            path: path.clone(),
-            sha: commit.sha.clone(),
-        })?;
-        let pipeline = evaluate_config(path, text)?;
-        self.start(Source { reference, commit }, &pipeline).await
-    }
-
-    /// Starts a pipeline that was evaluated elsewhere, with the sources of `revision`.
-    ///
-    /// # Errors
-    /// An unknown revision, a pipeline that is empty or refers to what it does not have, or a failing git.
-    pub async fn start_pipeline(&self, revision: &Revision, pipeline: &Pipeline) -> Result<PipelineId, Error> {
-        let (reference, commit) = load_source(&self.inner.project.repo, revision).await?;
-        self.start(Source { reference, commit }, pipeline).await
-    }
-
-    async fn start(&self, source: Source, pipeline: &Pipeline) -> Result<PipelineId, Error> {
-        let id = self.lock().reserve_pipeline();
-        self.inner
-            .mirror
-            .publish(id, &source.reference, &source.commit.sha)
-            .await?;
-        let pipeline = cache_keys::resolve(pipeline, &self.inner.project.repo, &source.commit.sha).await?;
-        self.change(|state| {
-            state.create_pipeline(id, source, &pipeline, Timestamp::now())?;
-            // Numbers must not be used twice: their directories stay.
-            self.inner.store.save(&state.saved)
-        })?;
-        Ok(id)
     }
 
     /// Watches all changes from now on.
@@ -157,7 +126,8 @@ impl Coordinator {
         self.inner.events.subscribe()
     }
 
-    /// Waits until nothing of the pipeline can go on by itself: it is over, or blocked by a manual job.
+    /// Waits until nothing of the pipeline and of those it started can go on by itself: all is over, or waits for
+    /// somebody to play it.
     ///
     /// # Errors
     /// There is no such pipeline.
@@ -165,11 +135,12 @@ impl Coordinator {
         let mut changes = self.inner.changes.subscribe();
         loop {
             changes.mark_unchanged();
+            let rests = self.lock().is_at_rest(id);
             let record = self.pipeline(id).ok_or(Error::NotFound {
                 what: "pipeline",
                 id: id.0,
             })?;
-            if record.state.is_finished() || record.state == JobState::Manual {
+            if rests {
                 return Ok(record);
             }
             // The sender lives as long as self.
@@ -180,20 +151,19 @@ impl Coordinator {
     /// All pipelines, oldest first.
     #[must_use]
     pub fn pipelines(&self) -> Vec<PipelineRecord> {
-        self.lock()
-            .pipelines
-            .values()
-            .map(|p| PipelineRecord::of(p, &self.inner.store))
+        let state = self.lock();
+        let records = state.pipelines.values();
+        records
+            .map(|p| PipelineRecord::of(p, &state, &self.inner.store))
             .collect()
     }
 
     /// One pipeline.
     #[must_use]
     pub fn pipeline(&self, id: PipelineId) -> Option<PipelineRecord> {
-        self.lock()
-            .pipelines
-            .get(&id)
-            .map(|p| PipelineRecord::of(p, &self.inner.store))
+        let state = self.lock();
+        let run = state.pipelines.get(&id)?;
+        Some(PipelineRecord::of(run, &state, &self.inner.store))
     }
 
     /// One job.
@@ -201,7 +171,11 @@ impl Coordinator {
     pub fn job(&self, id: JobId) -> Option<JobRecord> {
         let state = self.lock();
         let place = state.place(id)?;
-        Some(JobRecord::of(place.pipeline, state.job(place), &self.inner.store))
+        Some(JobRecord::of(
+            &state.pipelines[&place.pipeline],
+            place.index,
+            &self.inner.store,
+        ))
     }
 
     /// How the web terminal of a running job is reached; `None` if its runner serves none.
@@ -211,54 +185,6 @@ impl Coordinator {
         let job = state.job(state.place(id)?);
         let runs = matches!(job.state, JobState::Running | JobState::Canceling);
         state.sessions.get(&id).filter(|_| runs).cloned()
-    }
-
-    /// Cancels a job that is not over; a running one is asked to stop and may still run `after_script`.
-    ///
-    /// # Errors
-    /// There is no such job, or it is over or being canceled.
-    pub fn cancel_job(&self, id: JobId) -> Result<(), Error> {
-        self.act_on_job(id, "canceled", PipelineRun::cancel_job)
-    }
-
-    /// Starts a manual job.
-    ///
-    /// # Errors
-    /// There is no such job, or it does not wait to be played.
-    pub fn play_job(&self, id: JobId) -> Result<(), Error> {
-        self.act_on_job(id, "played", PipelineRun::play)
-    }
-
-    fn act_on_job(
-        &self,
-        id: JobId,
-        action: &'static str,
-        act: impl FnOnce(&mut PipelineRun, usize, Timestamp) -> bool,
-    ) -> Result<(), Error> {
-        self.change(|state| {
-            let place = state.place(id).ok_or(Error::NotFound { what: "job", id: id.0 })?;
-            let before = state.job(place).state;
-            match state.change(place.pipeline, |p| act(p, place.index, Timestamp::now())) {
-                Some(true) => Ok(()),
-                _ => Err(Error::WrongState {
-                    id: id.0,
-                    action,
-                    state: before,
-                }),
-            }
-        })
-    }
-
-    /// Cancels everything of a pipeline that is not over.
-    ///
-    /// # Errors
-    /// There is no such pipeline.
-    pub fn cancel_pipeline(&self, id: PipelineId) -> Result<(), Error> {
-        let canceled = self.change(|state| state.change(id, |p| p.cancel_all(Timestamp::now())));
-        canceled.ok_or(Error::NotFound {
-            what: "pipeline",
-            id: id.0,
-        })
     }
 
     /// Authentication tokens of all runners.
@@ -302,6 +228,19 @@ impl Coordinator {
         &self.inner.mirror
     }
 
+    pub(crate) fn settings(&self) -> &[Leveled] {
+        &self.inner.settings
+    }
+
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.inner.signer
+    }
+
+    /// The number the next pipeline will most likely have.
+    pub(crate) fn next_pipeline(&self) -> u64 {
+        self.lock().saved.next_pipeline
+    }
+
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.inner.stop
     }
@@ -330,7 +269,15 @@ impl Coordinator {
     /// Changes the state and tells everybody who watches.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
+        let next_job = state.saved.next_job;
         let result = change(&mut state);
+        if state.saved.next_job != next_job
+            && let Err(error) = self.inner.store.save(&state.saved)
+        {
+            // Only a later run on the same data directory could use a number twice.
+            tracing::error!(%error, "the number of the next job was not saved");
+        }
+        self.keep_results(&state);
         // Sent under the lock, so that all receivers see the order of the changes.
         for event in state.events.drain(..) {
             // Nobody listening is fine.
@@ -341,6 +288,27 @@ impl Coordinator {
             .send_if_modified(|version| std::mem::replace(version, state.queue_version) != *version);
         self.inner.changes.send_modify(|count| *count += 1);
         result
+    }
+
+    /// What a pipeline that came to its end left of its jobs is there for later runs.
+    fn keep_results(&self, state: &State) {
+        for event in &state.events {
+            let Event::PipelineChanged {
+                pipeline,
+                state: composite,
+            } = event
+            else {
+                continue;
+            };
+            let run = &state.pipelines[pipeline];
+            let rests = composite.is_finished() || *composite == JobState::Manual;
+            if rests
+                && run.source.parent.is_none()
+                && let Err(error) = self.inner.store.save_results(run.results())
+            {
+                tracing::error!(%error, "results of jobs were not kept for later runs");
+            }
+        }
     }
 
     /// Announces a change that is not part of the state.

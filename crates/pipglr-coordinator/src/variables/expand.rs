@@ -9,13 +9,28 @@ use std::collections::HashMap;
 /// Expands the values of all variables that are not raw.
 ///
 /// Compat: GitLab lib/gitlab/ci/variables/collection.rb.
-pub(super) fn expand(variables: &mut [Variable]) {
+pub(crate) fn expand(variables: &mut [Variable]) {
     let mut expander = Expander::new(variables);
     // A repeated key refers to the last of its kind, but keeps its own text.
     let values: Vec<String> = (0..variables.len()).map(|index| expander.value(index)).collect();
     for (variable, value) in variables.iter_mut().zip(values) {
         variable.value = Secret::new(value);
     }
+}
+
+/// Expands the references in one text; what `value` does not know stays as it is.
+pub(crate) fn expand_text(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut expanded = String::with_capacity(text.len());
+    for part in split(text) {
+        match part {
+            Part::Text(text) => expanded.push_str(text),
+            Part::Reference { text, key } => match value(key) {
+                Some(value) => expanded.push_str(&value),
+                None => expanded.push_str(text),
+            },
+        }
+    }
+    expanded
 }
 
 struct Expander<'a> {

@@ -1,19 +1,18 @@
 //! All pipelines and runners, and the queue between them. Pure: lives behind one mutex, which is never held across
 //! an `await`.
 
+mod dependencies;
+mod queue;
+mod settle;
+
 use crate::Error;
 use crate::events::Event;
-use crate::payload::reports::format as report_format;
-use crate::pipeline::{Assignment, JobRun, JobState, Outcome, PipelineId, PipelineRun, Source, after};
-use crate::record::ArtifactRecord;
+use crate::pipeline::{JobRun, JobState, PipelineId, PipelineRun, Recipe, Source};
 use jiff::Timestamp;
-use pipglr_ci::model::{AllowFailure, Pipeline};
-use pipglr_protocol::info::Features;
 use pipglr_protocol::job_request::SessionInfo;
-use pipglr_protocol::{Secret, payload::JobId, update::FailureReason};
+use pipglr_protocol::{Secret, payload::JobId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// A runner's number.
@@ -28,7 +27,7 @@ pub(crate) struct Runner {
     pub(crate) token: Secret,
     pub(crate) description: String,
     pub(crate) tags: Vec<String>,
-    /// Whether it takes jobs without tags, which all jobs are.
+    /// Whether it takes jobs without tags.
     pub(crate) run_untagged: bool,
     pub(crate) paused: bool,
     /// Seconds.
@@ -65,6 +64,24 @@ pub(crate) struct JobPlace {
     pub(crate) index: usize,
 }
 
+/// What is compared after a change.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    id: JobId,
+    state: JobState,
+    available: bool,
+}
+
+impl Before {
+    fn of(job: &JobRun) -> Self {
+        Self {
+            id: job.id,
+            state: job.state,
+            available: job.is_available(),
+        }
+    }
+}
+
 /// Everything the coordinator knows while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -75,6 +92,8 @@ pub(crate) struct State {
     pub(crate) queue_version: u64,
     /// Where web terminals of jobs are reached, as their runners said.
     pub(crate) sessions: HashMap<JobId, SessionInfo>,
+    /// Every runner takes every job, whatever its tags are.
+    pub(crate) ignore_tags: bool,
     /// What happened since they were taken the last time.
     pub(crate) events: Vec<Event>,
 }
@@ -87,21 +106,24 @@ impl State {
         }
     }
 
-    /// Adds a pipeline. Jobs without predecessors are available when this returns.
+    /// Adds a pipeline. Jobs without predecessors are available when this returns; older pipelines of the ref are
+    /// canceled as far as they allow it.
     pub(crate) fn create_pipeline(
         &mut self,
         id: PipelineId,
         source: Source,
-        pipeline: &Pipeline,
+        recipe: &Recipe,
         now: Timestamp,
     ) -> Result<(), Error> {
         let next_job = &mut self.saved.next_job;
-        let identify = || {
-            let id = JobId(*next_job);
-            *next_job += 1;
-            (id, new_token("glcbt-"))
-        };
-        let run = PipelineRun::create(id, source, pipeline, now, identify)?;
+        let run = PipelineRun::create(id, source, recipe, now, || identify(next_job))?;
+        let parent = run.source.parent;
+        if let Some(parent) = parent {
+            self.events.push(Event::PipelineCreated {
+                pipeline: id,
+                parent: parent.job,
+            });
+        }
         for (index, job) in run.jobs.iter().enumerate() {
             self.places.insert(job.id, JobPlace { pipeline: id, index });
             self.events.push(Event::JobChanged {
@@ -116,6 +138,11 @@ impl State {
         });
         self.queue_version += 1;
         self.pipelines.insert(id, run);
+        if let Some(parent) = parent.and_then(|parent| self.place(parent.job)) {
+            self.update_job(parent, |job| job.downstream = Some(id));
+        }
+        self.cancel_redundant(id, now);
+        self.settle(id, now);
         Ok(())
     }
 
@@ -154,21 +181,68 @@ impl State {
             .and_then(|j| self.place(j.id))
     }
 
-    /// Changes a pipeline and records what became of its jobs.
-    pub(crate) fn change<R>(&mut self, id: PipelineId, change: impl FnOnce(&mut PipelineRun) -> R) -> Option<R> {
+    /// Changes a pipeline, lets everything that follows from it happen, and records what became of the jobs.
+    pub(crate) fn change<R>(
+        &mut self,
+        id: PipelineId,
+        now: Timestamp,
+        change: impl FnOnce(&mut PipelineRun) -> R,
+    ) -> Option<R> {
+        let result = self.change_alone(id, now, change)?;
+        self.settle(id, now);
+        Some(result)
+    }
+
+    /// Like [`State::change`], without what follows in other pipelines.
+    fn change_alone<R>(
+        &mut self,
+        id: PipelineId,
+        now: Timestamp,
+        change: impl FnOnce(&mut PipelineRun) -> R,
+    ) -> Option<R> {
         let run = self.pipelines.get_mut(&id)?;
-        let before: Vec<(JobState, bool)> = run.jobs.iter().map(|j| (j.state, j.is_available())).collect();
+        let before: Vec<Before> = run.jobs.iter().map(Before::of).collect();
         let state_before = run.status().0;
         let result = change(run);
-        for (job, (state, available)) in run.jobs.iter().zip(before) {
-            if job.state != state {
+        for index in run.take_due_retries() {
+            let (job, token) = identify(&mut self.saved.next_job);
+            run.retry(index, job, token, now);
+        }
+        self.record_changes(id, &before, state_before);
+        Some(result)
+    }
+
+    /// Another attempt at a job that is over; its number, unless the job is not over.
+    pub(crate) fn retry(&mut self, place: JobPlace, now: Timestamp) -> Option<JobId> {
+        let (id, token) = identify(&mut self.saved.next_job);
+        let done = self.change(place.pipeline, now, |run| run.retry(place.index, id, token, now));
+        done.unwrap_or_default().then_some(id)
+    }
+
+    fn record_changes(&mut self, id: PipelineId, before: &[Before], state_before: JobState) {
+        let run = &self.pipelines[&id];
+        for (index, job) in run.jobs.iter().enumerate() {
+            self.places.insert(job.id, JobPlace { pipeline: id, index });
+            let known = before.get(index).filter(|b| b.id == job.id);
+            // An attempt that was repeated is at the end now; its place has the new one.
+            let known = known.or_else(|| before.iter().find(|b| job.retried && b.id == job.id));
+            if known.is_none()
+                && let Some(old) = job.retry_of
+            {
+                self.events.push(Event::JobRetried {
+                    pipeline: id,
+                    old,
+                    new: job.id,
+                });
+            }
+            if known.is_none_or(|b| b.state != job.state) {
                 self.events.push(Event::JobChanged {
                     pipeline: id,
                     job: job.id,
                     state: job.state,
                 });
             }
-            if job.is_available() && !available {
+            if job.is_available() && !known.is_some_and(|b| b.available) {
                 self.queue_version += 1;
             }
         }
@@ -176,7 +250,6 @@ impl State {
         if state != state_before {
             self.events.push(Event::PipelineChanged { pipeline: id, state });
         }
-        Some(result)
     }
 
     /// Changes one job's own fields, not its state.
@@ -226,85 +299,6 @@ impl State {
         }
     }
 
-    /// Hands the oldest available job to the runner. Jobs that cannot run on it, or not at all, are dropped on the way.
-    pub(crate) fn assign(
-        &mut self,
-        runner: RunnerId,
-        features: &Features,
-        acknowledgement_ttl: Duration,
-        now: Timestamp,
-    ) -> Option<JobPlace> {
-        let runner = self.saved.runners.iter().find(|r| r.id == runner)?.clone();
-        if runner.paused || !runner.run_untagged {
-            return None;
-        }
-        while let Some(place) = self.oldest_available() {
-            if let Some(reason) = self.obstacle(place, features, now) {
-                let outcome = Outcome::Failed {
-                    reason: FailureReason::from(reason),
-                    exit_code: None,
-                };
-                self.change(place.pipeline, |p| p.finish(place.index, outcome, now));
-                continue;
-            }
-            let job_timeout = self.job(place).timeout();
-            let assignment = Assignment {
-                runner: runner.id,
-                two_phase: features.two_phase_job_commit,
-                cancel_gracefully: features.cancel_gracefully,
-                timeout: runner
-                    .maximum_timeout
-                    .map_or(job_timeout, |s| job_timeout.min(Duration::from_secs(s))),
-                accept_by: after(now, acknowledgement_ttl),
-                last_contact: now,
-            };
-            self.change(place.pipeline, |p| {
-                // A runner that lost the job must not be taken for the one that has it now.
-                p.jobs[place.index].token = new_token("glcbt-");
-                p.assign(place.index, assignment, now);
-            });
-            return Some(place);
-        }
-        None
-    }
-
-    fn oldest_available(&self) -> Option<JobPlace> {
-        let jobs = self
-            .pipelines
-            .values()
-            .flat_map(|p| p.jobs.iter().enumerate().map(move |(i, j)| (p.id, i, j)));
-        let oldest = jobs.filter(|(_, _, j)| j.is_available()).min_by_key(|(_, _, j)| j.id)?;
-        Some(JobPlace {
-            pipeline: oldest.0,
-            index: oldest.1,
-        })
-    }
-
-    /// Why the job cannot be handed to a runner with these features.
-    ///
-    /// Compat: GitLab app/services/ci/register_job_service.rb.
-    fn obstacle(&self, place: JobPlace, features: &Features, now: Timestamp) -> Option<&'static str> {
-        let run = &self.pipelines[&place.pipeline];
-        let job = &run.jobs[place.index];
-        let mut archives = job
-            .dependencies
-            .iter()
-            .flat_map(|&i| &run.jobs[i].artifacts)
-            .filter(|a| a.artifact_type == ArtifactRecord::ARCHIVE);
-        if archives.any(|a| !a.is_available(now)) {
-            return Some("missing_dependency_failure");
-        }
-        let excludes = job.definition.artifacts.as_ref().is_some_and(|a| !a.exclude.is_empty());
-        let reports = job.definition.artifacts.iter().flat_map(|a| &a.reports);
-        let formats: Vec<&str> = reports.map(|r| report_format(&r.kind)).collect();
-        let several = !formats.is_empty() && !features.upload_multiple_artifacts;
-        let raw = formats.contains(&"raw") && !features.upload_raw_artifacts;
-        let codes = matches!(job.definition.allow_failure, AllowFailure::ExitCodes(_));
-        let unsupported =
-            (excludes && !features.artifacts_exclude) || (codes && !features.return_exit_code) || several || raw;
-        unsupported.then_some("runner_unsupported")
-    }
-
     /// When [`State::expire`] has something to do next.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.pipelines.values().filter_map(PipelineRun::next_deadline).min()
@@ -318,9 +312,16 @@ impl State {
             .filter(|p| p.next_deadline().is_some_and(|at| at <= now));
         let due: Vec<PipelineId> = due.map(|p| p.id).collect();
         for id in due {
-            self.change(id, |p| p.expire(now));
+            self.change(id, now, |p| p.expire(now));
         }
     }
+}
+
+/// The next job's number and a token for it.
+fn identify(next_job: &mut u64) -> (JobId, Secret) {
+    let id = JobId(*next_job);
+    *next_job += 1;
+    (id, new_token("glcbt-"))
 }
 
 /// A fresh token with 122 random bits.

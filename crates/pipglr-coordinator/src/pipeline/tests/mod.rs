@@ -1,6 +1,10 @@
 //! Tables: a pipeline in one line, then actions and the states after each.
 
-use super::{Assignment, JobState, Outcome, PipelineId, PipelineRun, Source};
+mod retrying;
+mod selecting;
+
+use super::{Assignment, JobState, Outcome, PipelineId, PipelineRun, Recipe, Source};
+use crate::creation::PipelineKind;
 use crate::project::{Commit, RefKind, Reference};
 use crate::state::RunnerId;
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +30,14 @@ fn parse(text: &str) -> Pipeline {
                 ("when", "always") => job.when = When::Always,
                 ("when", "manual") => job.when = When::Manual,
                 ("when", "never") => job.when = When::Never,
+                ("start_in", seconds) => {
+                    job.when = When::Delayed;
+                    job.start_in = Some(Duration::from_secs(seconds.parse().unwrap()));
+                }
+                ("retry", max) => job.retry.max = max.parse().unwrap(),
+                ("retry_when", reason) => job.retry.when.push(reason.to_owned()),
+                ("retry_code", code) => job.retry.exit_codes.push(code.parse().unwrap()),
+                ("interruptible", "") => job.interruptible = true,
                 ("allow", "") => job.allow_failure = AllowFailure::Yes,
                 ("allow", codes) => {
                     job.allow_failure = AllowFailure::ExitCodes(codes.split(',').map(|c| c.parse().unwrap()).collect());
@@ -65,6 +77,13 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn try_create(text: &str) -> Result<PipelineRun, crate::Error> {
+    create_with(&Recipe {
+        pipeline: parse(text),
+        ..Recipe::default()
+    })
+}
+
+fn create_with(recipe: &Recipe) -> Result<PipelineRun, crate::Error> {
     let source = Source {
         reference: Reference {
             name: "main".to_owned(),
@@ -72,9 +91,16 @@ fn try_create(text: &str) -> Result<PipelineRun, crate::Error> {
             tag_message: String::new(),
         },
         commit: Commit::default(),
+        checkout: String::new(),
+        kind: PipelineKind::Push,
+        base: None,
+        changes_since: None,
+        parent: None,
+        variables: Vec::new(),
+        depth: 0,
     };
     let mut next = 0;
-    PipelineRun::create(PipelineId(1), source, &parse(text), at(0), || {
+    PipelineRun::create(PipelineId(1), source, recipe, at(0), || {
         next += 1;
         (JobId(next), "token".into())
     })
@@ -108,10 +134,45 @@ fn failed(exit_code: i32) -> Outcome {
 
 fn act(run: &mut PipelineRun, action: &str) {
     let now = at(10);
+    apply(run, action, now);
+    for index in run.take_due_retries() {
+        retry(run, index, now);
+    }
+}
+
+fn retry(run: &mut PipelineRun, index: usize, now: Timestamp) -> bool {
+    let id = JobId(100 + run.jobs.len() as u64);
+    run.retry(index, id, "token".into(), now)
+}
+
+fn apply(run: &mut PipelineRun, action: &str, now: Timestamp) {
     let (verb, name) = action.split_once(' ').unwrap_or((action, ""));
     match verb {
         "" => {}
         "cancel-all" => run.cancel_all(now),
+        "redundant" => assert!(run.cancel_as_redundant(now)),
+        "wait" => run.expire(at(name.parse().unwrap())),
+        "unschedule" => {
+            let job = index(run, name);
+            assert!(run.unschedule(job, now));
+        }
+        "retry" => {
+            let job = index(run, name);
+            assert!(retry(run, job, now));
+        }
+        "drop" => {
+            let (reason, name) = name.split_once(' ').unwrap();
+            let job = index(run, name);
+            let reason = FailureReason::from(reason);
+            run.finish(
+                job,
+                Outcome::Failed {
+                    reason,
+                    exit_code: None,
+                },
+                now,
+            );
+        }
         "run" => {
             let job = index(run, name);
             run.assign(job, assignment(false, true), now);
@@ -146,7 +207,7 @@ fn check(text: &str, steps: &[(&str, &str)]) {
     let mut run = create(text);
     for (action, expected) in steps {
         act(&mut run, action);
-        let jobs: Vec<&str> = run.jobs.iter().map(|j| j.state.as_str()).collect();
+        let jobs: Vec<&str> = run.current_jobs().map(|j| j.state.as_str()).collect();
         let (state, warnings) = run.status();
         let suffix = if warnings { " with warnings" } else { "" };
         let actual = format!("{} | {state}{suffix}", jobs.join(" "));
@@ -471,4 +532,36 @@ fn long_chains_are_processed_in_no_time() {
         act(&mut run, &format!("success j{i}"));
     }
     assert_eq!(run.status().0, JobState::Success);
+}
+
+#[test]
+fn delayed_jobs_wait_for_their_time() {
+    check(
+        "build a; test b start_in:60; deploy c",
+        &[
+            ("success a", "success scheduled created | scheduled"),
+            ("wait 69", "success scheduled created | scheduled"),
+            ("wait 70", "success pending created | running"),
+            ("success b", "success success pending | running"),
+        ],
+    );
+    check(
+        "build a start_in:60; test b",
+        &[
+            ("", "scheduled created | scheduled"),
+            ("play a", "pending created | pending"),
+        ],
+    );
+    check(
+        "build a start_in:60; test b",
+        &[
+            ("unschedule a", "manual created | manual"),
+            ("play a", "pending created | pending"),
+        ],
+    );
+    check("build a; test b start_in:60", &[("fail a", "failed skipped | failed")]);
+    check(
+        "build a start_in:60; test b needs:a",
+        &[("cancel-all", "canceled canceled | canceled")],
+    );
 }
