@@ -1,4 +1,4 @@
-//! What verifiers of id tokens fetch. Compat: OpenID Connect discovery, at GitLab's paths.
+//! What verifiers of id tokens fetch. Compat: `OpenID` Connect discovery, at GitLab's paths.
 
 use crate::Coordinator;
 use axum::Json;

@@ -118,11 +118,11 @@ fn add_inputs(entry: &mut Map<String, Value>, inputs: &Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::{Root, only_local, root_of};
-    use serde_json::{Map, Value, json};
+    use serde_json::{Map, json};
 
     #[test]
     fn triggers_become_includes() {
-        let inputs = Map::from_iter([("a".to_owned(), Value::from(1))]);
+        let inputs = json!({ "a": 1 }).as_object().unwrap().clone();
         for (entry, expected) in [
             (
                 json!("child.yml"),
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_all_of_the_child_is_evaluated_itself() {
-        let inputs = Map::from_iter([("a".to_owned(), Value::from(1))]);
+        let inputs = json!({ "a": 1 }).as_object().unwrap().clone();
         let config = root_of("deploy", vec![text("child.yml")], &inputs);
         assert_eq!(
             (config.file.path.as_str(), config.file.text.as_str()),

@@ -16,8 +16,9 @@ pub(super) fn script(release: &Release) -> Vec<String> {
     let mut cli = format!("release-cli create --tag-name {}", quote(&release.tag_name));
     let mut glab = format!("glab release create {}", quote(&release.tag_name));
     let mut both = |old: &str, new: &str, value: &str| {
-        cli.push_str(&format!(" {old} {}", quote(value)));
-        glab.push_str(&format!(" {new} {}", quote(value)));
+        let value = quote(value);
+        cli.extend([" ", old, " ", value.as_str()]);
+        glab.extend([" ", new, " ", value.as_str()]);
     };
     both("--description", "--notes", &release.description);
     for (key, old, new) in [
@@ -34,10 +35,10 @@ pub(super) fn script(release: &Release) -> Vec<String> {
         both("--milestone", "--milestone", milestone);
     }
     for link in &links {
-        cli.push_str(&format!(" --assets-link {}", quote(&link.to_string())));
+        cli.extend([" --assets-link ", quote(&link.to_string()).as_str()]);
     }
     if !links.is_empty() {
-        glab.push_str(&format!(" --assets-links {}", quote(&Value::from(links).to_string())));
+        glab.extend([" --assets-links ", quote(&Value::from(links).to_string()).as_str()]);
     }
     vec![format!(
         "if command -v glab > /dev/null 2>&1; then {glab}; else {cli}; fi"

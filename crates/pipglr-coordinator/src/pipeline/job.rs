@@ -20,6 +20,7 @@ pub(crate) enum Scheduling {
 
 /// A job as the coordinator keeps it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(crate) struct JobRun {
     pub(crate) id: JobId,
     pub(crate) definition: Job,

@@ -6,6 +6,7 @@ use super::{JobId, PipelineRun};
 use jiff::Timestamp;
 use pipglr_ci::model::AllowFailure;
 use pipglr_protocol::Secret;
+use pipglr_protocol::update::FailureReason;
 
 /// Failures another attempt cannot mend.
 ///
@@ -45,7 +46,7 @@ impl PipelineRun {
         if job.state != JobState::Failed || job.retried || job.is_bridge() {
             return false;
         }
-        let reason = job.failure_reason.as_ref().map_or("", |r| r.as_str());
+        let reason = job.failure_reason.as_ref().map_or("", FailureReason::as_str);
         let retries = job.attempt - 1;
         if NEVER.contains(&reason) {
             return false;

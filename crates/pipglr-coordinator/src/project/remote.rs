@@ -16,18 +16,15 @@ impl Remote {
     /// and for what has no namespace.
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let url = url.trim();
-        let (scheme, authority, path) = match url.split_once("://") {
-            Some((scheme, rest)) => {
-                let (authority, path) = rest.split_once('/')?;
-                (scheme, authority, path)
+        let (scheme, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
+            let (authority, path) = rest.split_once('/')?;
+            (scheme, authority, path)
+        } else {
+            let (authority, path) = url.split_once(':')?;
+            if authority.contains('/') || path.starts_with('/') && !authority.contains('@') {
+                return None;
             }
-            None => {
-                let (authority, path) = url.split_once(':')?;
-                if authority.contains('/') || path.starts_with('/') && !authority.contains('@') {
-                    return None;
-                }
-                ("ssh", authority, path)
-            }
+            ("ssh", authority, path)
         };
         let path = path.trim_matches('/');
         let path = path.strip_suffix(".git").unwrap_or(path);

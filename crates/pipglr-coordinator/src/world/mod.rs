@@ -12,8 +12,10 @@ use crate::options::Sources;
 use crate::project::Project;
 use objects::Objects;
 use pipglr_ci::{Component, FetchError, Origin, World};
+use sha2::{Digest as _, Sha256};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use tokio::runtime::Handle;
@@ -94,6 +96,16 @@ impl Repository {
             .ok_or(FetchError::Missing)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+/// What is kept of an address is in a file of this name.
+fn name_of(address: &str) -> String {
+    let digest = Sha256::digest(address.as_bytes());
+    digest.iter().take(16).fold(String::new(), |mut name, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
 }
 
 fn unavailable(why: impl Into<String>) -> FetchError {

@@ -2,7 +2,6 @@
 
 use super::{Repository, unavailable};
 use pipglr_ci::FetchError;
-use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,12 +46,11 @@ impl Repository {
                 unavailable(root_cause(&error))
             }
         };
-        let client = match self.client.get() {
-            Some(client) => client.clone(),
-            None => {
-                let made = client()?;
-                self.client.get_or_init(|| made).clone()
-            }
+        let client = if let Some(client) = self.client.get() {
+            client.clone()
+        } else {
+            let made = client()?;
+            self.client.get_or_init(|| made).clone()
         };
         let mut response = client.get(url).send().await.map_err(failed)?;
         if !response.status().is_success() {
@@ -69,9 +67,7 @@ impl Repository {
     }
 
     fn kept(&self, url: &str) -> PathBuf {
-        let digest = Sha256::digest(url.as_bytes());
-        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        self.outlook.cache.join("files").join(name)
+        self.outlook.cache.join("files").join(super::name_of(url))
     }
 
     /// A template of GitLab: of the directory that has them, else downloaded.

@@ -2,7 +2,6 @@
 
 use super::{Repository, unavailable};
 use pipglr_ci::{FetchError, Origin};
-use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -124,8 +123,7 @@ impl Repository {
     }
 
     pub(super) fn cached_repository(&self, address: &str) -> Result<PathBuf, FetchError> {
-        let digest = Sha256::digest(address.as_bytes());
-        let name: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let name = super::name_of(address);
         let directory = self.outlook.cache.join("projects").join(format!("{name}.git"));
         if directory.join("HEAD").exists() {
             return Ok(directory);

@@ -29,9 +29,12 @@ fn check(selection: &Selection, earlier: &[(&str, bool)], expected: &str) {
         })
         .collect();
     select(&mut recipe, selection, &earlier).unwrap();
-    let shown = |name: &String| match recipe.earlier.contains_key(name) {
-        true => format!("({name})"),
-        false => name.clone(),
+    let shown = |name: &String| {
+        if recipe.earlier.contains_key(name) {
+            format!("({name})")
+        } else {
+            name.clone()
+        }
     };
     let left: Vec<String> = recipe.pipeline.jobs.iter().map(|job| shown(&job.name)).collect();
     assert_eq!(left.join(" "), expected, "{selection:?}");
