@@ -50,11 +50,8 @@ impl Snapshots<'_> {
         self.git(index, &["add", "--all", "--", ":/"]).await?;
         // A repository that merely lies in the working tree is no submodule: nobody could fetch it.
         for stray in self.submodules(index).await?.difference(&modules) {
-            self.git(
-                index,
-                &["rm", "--cached", "--quiet", "--", &format!(":(top,literal){stray}")],
-            )
-            .await?;
+            self.git(index, &["update-index", "--force-remove", "--", stray])
+                .await?;
         }
         let tree = self.git(index, &["write-tree"]).await?;
         if tree == git(self.source, &["rev-parse", &format!("{}^{{tree}}", head.sha)]).await? {

@@ -160,13 +160,15 @@ mod tests {
                 format!("{} {} {} {}", v.key, v.environment_scope, v.value.expose(), v.file)
             })
             .collect();
+        let mut shown = shown;
+        shown.sort();
         assert_eq!(
             shown,
             [
-                "URL * all false",
-                "URL prod* one false",
                 "KEY * content true",
                 "PREFIX * /nonexistent/api false",
+                "URL * all false",
+                "URL prod* one false",
             ]
         );
     }

@@ -163,8 +163,8 @@ async fn parameters_may_be_fields_of_the_form() {
     world.create(vec![job("build", "a")]).await;
     let job = world.take_and_accept().await;
     let form = Form::new()
-        .text("artifact_type", "dotenv")
-        .part("file", Part::bytes(b"x".to_vec()).file_name(".env.gz"))
+        .text("artifact_type", "junit")
+        .part("file", Part::bytes(b"x".to_vec()).file_name("junit.xml.gz"))
         .text("artifact_format", "gzip")
         .text("expire_in", "1 day");
     let path = format!("jobs/{}/artifacts", job.id);
@@ -177,7 +177,7 @@ async fn parameters_may_be_fields_of_the_form() {
     let artifact = world.coordinator.job(JobId(job.id)).unwrap().artifacts.remove(0);
     assert_eq!(
         (artifact.artifact_type.as_str(), artifact.format.as_str()),
-        ("dotenv", "gzip")
+        ("junit", "gzip")
     );
     let lifetime = artifact.expires_at.unwrap().duration_since(jiff::Timestamp::now());
     assert_eq!(lifetime.as_hours(), 23);

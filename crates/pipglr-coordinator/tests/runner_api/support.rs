@@ -186,7 +186,7 @@ pub(crate) fn job_request(two_phase: bool) -> Value {
         "system_id": "s_0123456789ab",
         "info": { "features": {
             "two_phase_job_commit": two_phase, "cancel_gracefully": true,
-            "artifacts_exclude": true, "return_exit_code": true,
+            "artifacts_exclude": true, "return_exit_code": true, "fallback_cache_keys": true,
         } },
     })
 }
