@@ -1,15 +1,19 @@
 //! An embedded GitLab: pipeline state and the runner API over HTTP.
 //!
 //! It serves one git working tree as one project to any runner that speaks GitLab's runner API (`gitlab-runner` or
-//! ours). It runs no job itself, keeps no users and no web pages, and forgets running pipelines when it stops; traces
-//! and artifacts stay in the data directory.
+//! ours). It runs no job itself, keeps no users and no web pages, and forgets running pipelines when it stops; traces,
+//! artifacts and the results of jobs stay in the data directory.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `options` | everything the caller decides |
-//! | `coordinator` | the handle: start, watch, cancel, play |
-//! | `pipeline` | the state machine of jobs; pure |
-//! | `state` | all pipelines and runners, the queue; pure |
+//! | `creation` | what a caller says about one pipeline |
+//! | `coordinator` | the handle: start, watch, cancel, play, retry |
+//! | `config`, `world` | the evaluation, and what it sees outside the file: other files, projects, the network |
+//! | `variables`, `variable_files` | what GitLab predefines, what its settings would say, and their order |
+//! | `pipeline` | the state machine of jobs, and which of them run; pure |
+//! | `state` | all pipelines and runners, the queue, what one pipeline means for others; pure |
+//! | `bridges` | child pipelines |
 //! | `payload` | a job as the runner gets it; pure |
 //! | `api` | thin handlers of the runner API |
 //! | `git` | the mirror of the repository and its smart HTTP transport |

@@ -7,6 +7,8 @@ mod component;
 mod network;
 mod objects;
 mod projects;
+#[cfg(test)]
+mod tests;
 
 use crate::options::Sources;
 use crate::project::Project;

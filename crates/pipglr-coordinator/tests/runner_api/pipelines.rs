@@ -4,8 +4,8 @@ use crate::support::{Taken, World, git, header, job, job_request};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pipglr_ci::model::{
-    Artifacts, AutoCancel, ChildInclude, IdToken, Job, Need, OnNewCommit, Pipeline, Report, Retry, Trigger,
-    TriggerTarget, Variable, When,
+    Artifacts, AutoCancel, ChildInclude, Environment, IdToken, Job, Need, OnNewCommit, Pipeline, Report, Retry,
+    Trigger, TriggerTarget, Variable, When,
 };
 use pipglr_coordinator::{Error, Event, Given, JobState, PipelineId, PipelineOptions, RefName, Revision, Selection};
 use pipglr_protocol::payload::JobId;
@@ -188,6 +188,11 @@ async fn dotenv_variables_reach_the_jobs_that_depend_on_the_reporter() {
             }],
             ..Artifacts::default()
         }),
+        environment: Some(Environment {
+            name: "review".to_owned(),
+            url: Some("https://x.test/$B".to_owned()),
+            ..Environment::default()
+        }),
         ..job("build", "a")
     };
     let apart = Job {
@@ -211,6 +216,8 @@ async fn dotenv_variables_reach_the_jobs_that_depend_on_the_reporter() {
     let c = world.take_and_accept().await;
     assert_eq!(variable(&c.payload, "URL"), None);
     world.put(&a, "success").await;
+    let environment = world.coordinator.job(JobId(a.id)).unwrap().environment.unwrap();
+    assert_eq!(environment.url.as_deref(), Some("https://x.test/2"));
     let b = world.take().await;
     assert_eq!(variable(&b.payload, "URL"), Some("$HOME/x"));
     assert_eq!(variable(&b.payload, "B"), Some("2"));
