@@ -269,7 +269,7 @@ fn changes_are_compared_to_where_the_branches_part() {
     git(&stage.repo, &["switch", "--quiet", "main"]);
     commit(&stage.repo, &[("main.yml", "x")]);
     git(&stage.repo, &["switch", "--quiet", "topic"]);
-    let changes = |since: Option<&str>, compare_to: Option<&str>| {
+    let changes = |since: Option<&str>, compare_to: Option<&str>| -> Result<Option<String>, FetchError> {
         let world = stage.world(|outlook| outlook.changes_since = since.map(str::to_owned));
         let changed = world.changed_paths(compare_to)?;
         Ok(changed.map(|paths| paths.to_vec().join(" ")))
