@@ -135,13 +135,11 @@ impl Coordinator {
         let mut changes = self.inner.changes.subscribe();
         loop {
             changes.mark_unchanged();
-            let rests = self.lock().is_at_rest(id);
-            let record = self.pipeline(id).ok_or(Error::NotFound {
-                what: "pipeline",
-                id: id.0,
-            })?;
-            if rests {
-                return Ok(record);
+            if self.lock().is_at_rest(id) {
+                return self.pipeline(id).ok_or(Error::NotFound {
+                    what: "pipeline",
+                    id: id.0,
+                });
             }
             // The sender lives as long as self.
             changes.changed().await.expect("the coordinator is alive");

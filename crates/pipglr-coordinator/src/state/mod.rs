@@ -222,8 +222,10 @@ impl State {
     fn record_changes(&mut self, id: PipelineId, before: &[Before], state_before: JobState) {
         let run = &self.pipelines[&id];
         for (index, job) in run.jobs.iter().enumerate() {
-            self.places.insert(job.id, JobPlace { pipeline: id, index });
             let known = before.get(index).filter(|b| b.id == job.id);
+            if known.is_none() {
+                self.places.insert(job.id, JobPlace { pipeline: id, index });
+            }
             // An attempt that was repeated is at the end now; its place has the new one.
             let known = known.or_else(|| before.iter().find(|b| job.retried && b.id == job.id));
             if known.is_none()
