@@ -46,6 +46,9 @@ mod variable_files;
 mod variables;
 mod world;
 
+/// The evaluator: what [`Evaluated`] is made of.
+pub use pipglr_ci as ci;
+
 pub use config::Evaluated;
 pub use coordinator::Coordinator;
 pub use creation::{MergeRequest, PipelineKind, PipelineOptions, RefName, Selection};

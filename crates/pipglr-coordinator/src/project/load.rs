@@ -24,7 +24,7 @@ pub(crate) async fn load_project(options: &ServeOptions) -> Result<Project, Erro
         is_local: options.identity != Identity::Coordinator,
         server,
         ssh: remote.and_then(|remote| remote.ssh),
-        default_branch: load_default_branch(&repo).await?,
+        default_branch: load_default_branch(&repo, remote_name(options)).await?,
         config_path: options.config_path.clone(),
         object_format: git(&repo, &["rev-parse", "--show-object-format"]).await?,
         user_name: load_setting(&repo, "user.name").await,
@@ -39,18 +39,26 @@ async fn load_remote(repo: &Path, name: &str) -> Option<Remote> {
     Remote::parse(&url)
 }
 
+fn remote_name(options: &ServeOptions) -> &str {
+    match &options.identity {
+        Identity::Coordinator => "origin",
+        Identity::Remote(name) => name,
+    }
+}
+
 /// A value of git's configuration; git fails for one that is not set.
 async fn load_setting(repo: &Path, key: &str) -> String {
     git(repo, &["config", "--get", key]).await.unwrap_or_default()
 }
 
-async fn load_default_branch(repo: &Path) -> Result<String, Error> {
+async fn load_default_branch(repo: &Path, remote: &str) -> Result<String, Error> {
+    let of_remote = format!("refs/remotes/{remote}/");
     let heads = git(
         repo,
         &[
             "for-each-ref",
             "--format=%(refname) %(symref)",
-            "refs/remotes/origin/HEAD",
+            &format!("{of_remote}HEAD"),
             "refs/heads/main",
             "refs/heads/master",
         ],
@@ -58,7 +66,7 @@ async fn load_default_branch(repo: &Path) -> Result<String, Error> {
     .await?;
     let remote = heads
         .lines()
-        .find_map(|line| line.split_once(' ')?.1.strip_prefix("refs/remotes/origin/"));
+        .find_map(|line| line.split_once(' ')?.1.strip_prefix(&of_remote));
     let local = heads
         .lines()
         .find_map(|line| line.split_once(' ')?.0.strip_prefix("refs/heads/"));

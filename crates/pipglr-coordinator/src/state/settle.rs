@@ -1,7 +1,7 @@
 //! What a change in one pipeline means for others: resource groups, parents and children, older pipelines of a ref.
 
 use super::{JobPlace, State};
-use crate::pipeline::{JobState, Outcome, PipelineId};
+use crate::pipeline::{JobRun, JobState, Outcome, PipelineId};
 use jiff::Timestamp;
 use pipglr_protocol::update::FailureReason;
 use std::collections::BTreeSet;
@@ -12,9 +12,23 @@ impl State {
         let mut next = Some(id);
         while let Some(id) = next {
             self.grant_resources(now);
+            self.cancel_orphans(id, now);
             next = self.tell_parent(id, now);
         }
         self.grant_resources(now);
+    }
+
+    /// A bridge that was canceled takes its pipeline along.
+    fn cancel_orphans(&mut self, id: PipelineId, now: Timestamp) {
+        for child in self.children(id) {
+            let run = &self.pipelines[&child];
+            let bridge = run.source.parent.and_then(|parent| self.place(parent.job));
+            let canceled = bridge.is_some_and(|place| self.job(place).state == JobState::Canceled);
+            let alive = |job: &JobRun| !job.state.is_finished() && job.state != JobState::Canceling;
+            if canceled && run.current_jobs().any(alive) {
+                self.change(child, now, |run| run.cancel_all(now));
+            }
+        }
     }
 
     /// Gives every free resource group to the job that waits longest for it, of whatever pipeline.
@@ -25,7 +39,7 @@ impl State {
         if !jobs().any(|job| job.state == JobState::WaitingForResource) {
             return;
         }
-        let group = |job: &crate::pipeline::JobRun| job.definition.resource_group.clone().unwrap_or_default();
+        let group = |job: &JobRun| job.definition.resource_group.clone().unwrap_or_default();
         let mut taken: BTreeSet<String> = jobs().filter(|job| job.holds_resource()).map(group).collect();
         let mut waiting: Vec<_> = jobs()
             .filter(|job| job.state == JobState::WaitingForResource)

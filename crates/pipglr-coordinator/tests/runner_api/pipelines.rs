@@ -297,6 +297,17 @@ async fn a_child_is_canceled_with_its_parent() {
     world.coordinator.cancel_pipeline(parent).unwrap();
     assert_eq!(world.state(&inner), JobState::Canceling);
     assert_eq!(states(&world, parent), "canceled | canceled");
+    let include = ChildInclude::Include(json!("child.yml"));
+    let parent = world.create(vec![bridge("b", true, include)]).await;
+    let inner = world.take_when_there().await;
+    world.put(&inner, "running").await;
+    let bridge = world.coordinator.pipeline(parent).unwrap().jobs[0].id;
+    world.coordinator.cancel_job(bridge).unwrap();
+    assert_eq!(
+        world.state(&inner),
+        JobState::Canceling,
+        "the bridge alone was canceled"
+    );
 }
 
 #[tokio::test]
