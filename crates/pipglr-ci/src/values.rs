@@ -1,7 +1,7 @@
 //! Other YAML files: their values, whatever they mean.
 
 use crate::diagnostics::{Problems, render};
-use crate::yaml::{Kind, Node, compose};
+use crate::yaml::{Kind, Node, Passage, compose};
 use crate::{Severity, SourceFile};
 use serde_json::{Map, Value};
 use std::rc::Rc;
@@ -13,7 +13,8 @@ use std::rc::Rc;
 pub fn read_values(file: &SourceFile) -> Result<Value, String> {
     let mut problems = Problems::default();
     let id = problems.open(Rc::new(file.clone()));
-    let documents = compose(&mut problems, id);
+    let passage = Passage::whole(&problems, id);
+    let documents = compose(&mut problems, &passage);
     let value = documents
         .as_deref()
         .unwrap_or_default()
