@@ -5,7 +5,7 @@ use crate::variables::rule_context;
 use crate::world::{Outlook, Repository};
 use crate::{Coordinator, Error};
 use pipglr_ci::model::Pipeline;
-use pipglr_ci::{Diagnostic, Request, SourceFile, render};
+use pipglr_ci::{Diagnostic, Request, SourceFile, Span, render};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -17,6 +17,8 @@ pub struct Evaluated {
     pub diagnostics: Vec<Diagnostic>,
     /// All files that were read, the configuration first; places of diagnostics count from here.
     pub sources: Vec<SourceFile>,
+    /// For each of the sources the entry that included it first; `None` for the configuration itself.
+    pub includes: Vec<Option<Span>>,
     /// The diagnostics as people read them, with excerpts; empty without any.
     pub rendered: String,
 }
@@ -78,6 +80,7 @@ pub(crate) async fn evaluate(
         Evaluated {
             pipeline: evaluation.pipeline,
             diagnostics: evaluation.diagnostics,
+            includes: evaluation.includes,
             sources: evaluation.sources.iter().map(|file| SourceFile::clone(file)).collect(),
             rendered,
         }

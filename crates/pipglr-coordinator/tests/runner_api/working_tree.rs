@@ -141,3 +141,25 @@ async fn submodules_stay_what_they_are() {
     assert!(listing.contains("160000 lib"), "{listing}");
     assert!(listing.contains("100644 .gitmodules"), "{listing}");
 }
+
+#[tokio::test]
+async fn included_files_are_those_of_the_working_tree() {
+    let world = World::start().await;
+    std::fs::create_dir(world.repo.join("ci")).unwrap();
+    std::fs::write(world.repo.join(".gitlab-ci.yml"), "include: /ci/*.yml\n").unwrap();
+    std::fs::write(world.repo.join("ci/one.yml"), "one:\n  script: ok\n").unwrap();
+    std::fs::write(world.repo.join("ci/two.yml"), "two:\n  script: ok\n").unwrap();
+    let evaluated = world.coordinator.evaluate(&options()).await.unwrap();
+    let names: Vec<&str> = evaluated.sources.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(
+        names,
+        [".gitlab-ci.yml", "ci/one.yml", "ci/two.yml"],
+        "{}",
+        evaluated.rendered
+    );
+    assert_eq!(evaluated.pipeline.unwrap().jobs.len(), 2);
+    assert!(world.coordinator.pipelines().is_empty());
+    std::fs::write(world.repo.join("ci/two.yml"), "two:\n  scrip: ok\n").unwrap();
+    let error = world.coordinator.create(&options()).await.unwrap_err();
+    assert!(error.to_string().contains("ci/two.yml:2"), "{error}");
+}
