@@ -40,6 +40,9 @@ pub(crate) struct Outlook {
     pub(crate) runtime: Handle,
 }
 
+/// What was found of projects at references, or why not.
+type Resolved = HashMap<(String, Option<String>), Result<Origin, FetchError>>;
+
 /// The world of one evaluation.
 #[derive(Debug)]
 pub(crate) struct Repository {
@@ -50,7 +53,7 @@ pub(crate) struct Repository {
     directories: RefCell<HashMap<String, PathBuf>>,
     objects: RefCell<HashMap<PathBuf, Objects>>,
     paths: RefCell<HashMap<Origin, Rc<[String]>>>,
-    resolved: RefCell<HashMap<(String, Option<String>), Result<Origin, FetchError>>>,
+    resolved: RefCell<Resolved>,
 }
 
 impl Repository {

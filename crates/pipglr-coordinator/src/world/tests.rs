@@ -102,7 +102,7 @@ impl Stage {
         self.runtime.spawn(async move {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut request = [0; 4096];
-            let _ = socket.read(&mut request).await.unwrap();
+            assert_ne!(socket.read(&mut request).await.unwrap(), 0);
             socket.write_all(answer.as_bytes()).await.unwrap();
         });
         format!("http://{address}/file.yml")
