@@ -21,7 +21,7 @@ pub(crate) fn expand(variables: &mut [Variable]) {
 /// Expands the references in one text; what `value` does not know stays as it is.
 pub(crate) fn expand_text(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut expanded = String::with_capacity(text.len());
-    for part in split(text) {
+    for part in split(text, true) {
         match part {
             Part::Text(text) => expanded.push_str(text),
             Part::Reference { text, key } => match value(key) {
