@@ -92,7 +92,7 @@ async fn start(coordinator: &Coordinator, place: JobPlace) {
             Ok(waits) if waits => {}
             Ok(_) => {
                 state.change(place.pipeline, now, |run| {
-                    run.finish(place.index, Outcome::Success, now)
+                    run.finish(place.index, Outcome::Success, now);
                 });
             }
             Err(Obstacle::NotHere(message)) => {

@@ -258,9 +258,9 @@ impl PipelineRun {
         let mut queue = vec![index];
         let mut order = Vec::new();
         while let Some(current) = queue.pop() {
-            for other in 0..self.jobs.len() {
-                if !self.jobs[other].retried && !found[other] && self.waits_for(other, current) {
-                    found[other] = true;
+            for (other, is_found) in found.iter_mut().enumerate() {
+                if !self.jobs[other].retried && !*is_found && self.waits_for(other, current) {
+                    *is_found = true;
                     queue.push(other);
                     order.push(other);
                 }

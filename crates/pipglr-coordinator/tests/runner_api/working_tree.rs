@@ -31,7 +31,7 @@ fn untouched(world: &World) -> Vec<String> {
     ]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_new_files_deletions_and_modes_are_in_the_checkout() {
     let world = World::start().await;
     let file = |path: &str| world.repo.join(path);
