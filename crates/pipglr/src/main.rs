@@ -5,6 +5,7 @@ mod commands;
 mod error;
 mod observability;
 mod output;
+mod report;
 mod signals;
 
 use std::process::ExitCode;

@@ -118,7 +118,7 @@ pub(crate) struct ServeArgs {
     /// Run the pipeline once and exit with its outcome
     #[arg(long)]
     pub(crate) once: bool,
-    /// Write the outcome of each job and the path of its log to this file as JSON
+    /// Write the outcome to this file: a page with time-line and logs if it ends with .html, else JSON
     #[arg(long, requires = "once")]
     pub(crate) report: Option<PathBuf>,
 }

@@ -1,13 +1,12 @@
 //! `pipglr serve`: a git working tree as a GitLab project that runners can work for.
 
 mod progress;
-mod report;
 mod summary;
 
 use super::Outcome;
 use crate::cli::ServeArgs;
 use crate::error::CliError;
-use crate::output;
+use crate::{output, report};
 use anyhow::Context as _;
 use pipglr_coordinator::{Coordinator, Error, JobState, PipelineRecord, Revision, ServeOptions};
 use std::io::Write as _;
@@ -47,7 +46,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
         summary::print(&record, args.once)?;
         if args.once {
             if let Some(path) = &args.report {
-                report::write(&record, path)?;
+                report::write(coordinator.project_path(), &record, path)?;
             }
             stop.cancel();
             return Ok(exit_code(&record));

@@ -3,12 +3,11 @@
 use anyhow::Context as _;
 use pipglr_coordinator::{JobRecord, PipelineRecord};
 use serde_json::{Value, json};
-use std::path::Path;
 
-/// Writes `{"state", "jobs": [{"name", "stage", "state", "allow_failure", "exit_code", "failure_reason", "log"}]}`.
-pub(super) fn write(pipeline: &PipelineRecord, path: &Path) -> anyhow::Result<()> {
+/// `{"state", "jobs": [{"name", "stage", "state", "allow_failure", "exit_code", "failure_reason", "log"}]}`.
+pub(super) fn render(pipeline: &PipelineRecord) -> anyhow::Result<String> {
     let text = serde_json::to_string_pretty(&report(pipeline)).context("render the report")?;
-    std::fs::write(path, text + "\n").with_context(|| format!("write {}", path.display()))
+    Ok(text + "\n")
 }
 
 fn report(pipeline: &PipelineRecord) -> Value {
