@@ -1,8 +1,10 @@
 //! What jobs say of each other: stages, needs and dependencies that exist and lead to an order.
 
-use crate::diagnostics::Problems;
+use crate::diagnostics::{Problems, Span};
 use crate::keywords::closest_of;
 use crate::lower::{Draft, Lowered};
+use crate::model::EnvironmentAction;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 /// Compat: GitLab's instance setting `ci_needs_size_limit`.
@@ -18,6 +20,8 @@ pub(crate) fn check(problems: &mut Problems, lowered: &Lowered) {
         check_stage(problems, &graph, draft);
         check_needs(problems, &graph, draft);
         check_dependencies(problems, &graph, draft);
+        check_producers(problems, &graph, draft);
+        check_on_stop(problems, &graph, draft);
     }
     report_cycles(problems, &graph);
     let edge = |draft: &Draft| {
@@ -38,6 +42,8 @@ struct Graph<'l> {
     lowered: &'l Lowered,
     jobs: HashMap<&'l str, usize>,
     stages: HashMap<&'l str, usize>,
+    /// What was said of which place: instances of a job are written once, and so is what is wrong with them.
+    said: RefCell<HashSet<(Span, String)>>,
 }
 
 impl<'l> Graph<'l> {
@@ -55,7 +61,17 @@ impl<'l> Graph<'l> {
             .enumerate()
             .map(|(place, stage)| (stage.as_str(), place))
             .collect();
-        Self { lowered, jobs, stages }
+        Self {
+            lowered,
+            jobs,
+            stages,
+            said: RefCell::default(),
+        }
+    }
+
+    /// Whether nothing was said yet about `subject` at a place.
+    fn is_news(&self, span: Span, subject: &str) -> bool {
+        self.said.borrow_mut().insert((span, subject.to_owned()))
     }
 
     fn draft(&self, name: &str) -> Option<&'l Draft> {
@@ -73,6 +89,23 @@ impl<'l> Graph<'l> {
     }
 
     fn did_you_mean(&self, name: &str) -> Option<String> {
+        self.instances_hint(name).or_else(|| self.nearest(name))
+    }
+
+    /// What instances there are, for a name that looks like one of a matrix.
+    fn instances_hint(&self, name: &str) -> Option<String> {
+        let (job, _) = name.split_once(": [")?;
+        let start = format!("{job}: [");
+        let names = self.lowered.jobs.iter().map(|draft| draft.job.name.as_str());
+        let mut instances = names.filter(|name| name.starts_with(&start));
+        let first = instances.next()?;
+        let more = if instances.next().is_some() { " and others" } else { "" };
+        Some(format!(
+            "there is `{first}`{more}: a selector has every key of the matrix, in its order"
+        ))
+    }
+
+    fn nearest(&self, name: &str) -> Option<String> {
         closest_of(name, self.lowered.jobs.iter().map(|draft| draft.job.name.as_str()))
             .map(|known| format!("did you mean `{known}`?"))
     }
@@ -82,7 +115,7 @@ fn check_stage(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     let (Some(stages), Some(stage)) = (&graph.lowered.stages, &draft.stage) else {
         return;
     };
-    if stages.contains(&stage.value) {
+    if graph.stages.contains_key(stage.value.as_str()) || !graph.is_news(stage.span, "stage") {
         return;
     }
     let message = format!(
@@ -104,7 +137,7 @@ fn check_stage(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
 fn check_needs(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     let name = &draft.job.name;
     let needs = draft.needs.as_deref().unwrap_or_default();
-    if needs.len() > MAX_NEEDS {
+    if needs.len() > MAX_NEEDS && graph.is_news(draft.name_span, "number of needs") {
         let message = format!(
             "{name}: one job can only need {MAX_NEEDS} others, but you have listed {}. \
              See needs keyword documentation for more details",
@@ -113,13 +146,13 @@ fn check_needs(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
         problems.error(draft.name_span, message);
     }
     let mut seen = HashSet::new();
-    for need in needs {
+    for need in needs.iter().filter(|need| need.value.pipeline.is_none()) {
         let needed = need.value.job.as_str();
         if !seen.insert(needed) {
-            problems.error(
-                need.span,
-                format!("{name} has the following needs duplicated: {needed}."),
-            );
+            if graph.is_news(need.span, "duplicate") {
+                let message = format!("{name} has the following needs duplicated: {needed}.");
+                problems.error(need.span, message);
+            }
             continue;
         }
         match graph.draft(needed) {
@@ -132,15 +165,20 @@ fn check_needs(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
                 needed,
             ),
             Some(other) if graph.is_later(other, draft) => {
-                let message = format!("{name} job: need {needed} is not defined in current or prior stages");
-                problems.error(need.span, message);
+                if graph.is_news(need.span, "later") {
+                    let message = format!("{name} job: need {needed} is not defined in current or prior stages");
+                    problems.error(need.span, message);
+                }
             }
             Some(_) => {}
         }
     }
 }
 
-fn undefined(problems: &mut Problems, graph: &Graph<'_>, span: crate::diagnostics::Span, message: String, name: &str) {
+fn undefined(problems: &mut Problems, graph: &Graph<'_>, span: Span, message: String, name: &str) {
+    if !graph.is_news(span, name) {
+        return;
+    }
     // Each guess compares the name with all jobs; past a screenful nobody reads them.
     match (problems.count() < MAX_GUESSES)
         .then(|| graph.did_you_mean(name))
@@ -153,10 +191,11 @@ fn undefined(problems: &mut Problems, graph: &Graph<'_>, span: crate::diagnostic
 
 fn check_dependencies(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     let name = &draft.job.name;
-    let needs: Vec<&str> = draft
+    let needs: HashSet<&str> = draft
         .needs
         .iter()
         .flatten()
+        .filter(|need| need.value.pipeline.is_none())
         .map(|need| need.value.job.as_str())
         .collect();
     for dependency in draft.dependencies.iter().flatten() {
@@ -166,19 +205,93 @@ fn check_dependencies(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft)
             undefined(problems, graph, dependency.span, message, wanted);
             continue;
         };
-        let needed = needs.contains(&wanted);
-        if graph.is_later(other, draft) {
+        let needed = needs.contains(wanted);
+        if !graph.is_later(other, draft) {
+            warn_about_same_stage(problems, graph, draft, other, dependency.span, needed);
+        } else if graph.is_news(dependency.span, "later") {
             let message = format!("{name} job: dependency {wanted} is not defined in current or prior stages");
             problems.error(dependency.span, message);
-        } else if !needs.is_empty() && !needed {
-            let message = format!("jobs:{name} dependencies the {wanted} should be part of needs");
-            problems.error(dependency.span, message);
-        } else if !needed && graph.stage(other).is_some() && graph.stage(other) == graph.stage(draft) {
-            // Compat: GitLab's linter lets this pass, and hands out artifacts of earlier stages only.
-            let message =
-                format!("{name} job: dependency {wanted} is in the same stage, so its artifacts are not there");
-            problems.warning(dependency.span, message, "put it in `needs` or in an earlier stage");
         }
+    }
+}
+
+/// Compat: GitLab's linter lets a dependency of the same stage pass, and hands out artifacts of earlier stages only.
+fn warn_about_same_stage(
+    problems: &mut Problems,
+    graph: &Graph<'_>,
+    draft: &Draft,
+    other: &Draft,
+    span: Span,
+    needed: bool,
+) {
+    let same = graph.stage(other).is_some() && graph.stage(other) == graph.stage(draft);
+    if same && !needed && graph.is_news(span, "same stage") {
+        let message = format!(
+            "{} job: dependency {} is in the same stage, so its artifacts are not there",
+            draft.job.name, other.job.name
+        );
+        problems.warning(span, message, "put it in `needs` or in an earlier stage");
+    }
+}
+
+/// Jobs whose artifacts are files of a child pipeline have to be there before it.
+///
+/// Compat: `Gitlab::Ci::YamlProcessor#validate_dynamic_child_pipeline_dependencies!`.
+fn check_producers(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
+    let name = &draft.job.name;
+    for producer in draft.producers.iter() {
+        let wanted = producer.value.as_str();
+        match graph.draft(wanted) {
+            None => {
+                let message = format!("{name} job: undefined dependency: {wanted}");
+                undefined(problems, graph, producer.span, message, wanted);
+            }
+            Some(other) if graph.is_later(other, draft) => {
+                if graph.is_news(producer.span, "later") {
+                    let message = format!("{name} job: dependency {wanted} is not defined in current or prior stages");
+                    problems.error(producer.span, message);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// The job that stops an environment has to be there, and to do so.
+///
+/// Compat: `Gitlab::Ci::YamlProcessor#validate_on_stop_job!`.
+fn check_on_stop(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
+    let (Some(on_stop), Some(environment)) = (&draft.on_stop, &draft.job.environment) else {
+        return;
+    };
+    let start = format!("{} job: on_stop job {}", draft.job.name, on_stop.value);
+    let Some(stop) = graph.draft(&on_stop.value) else {
+        undefined(
+            problems,
+            graph,
+            on_stop.span,
+            format!("{start} is not defined"),
+            &on_stop.value,
+        );
+        return;
+    };
+    let (message, hint) = match &stop.job.environment {
+        None => (
+            "does not have environment defined",
+            format!("add `environment: {{name: {}, action: stop}}`", environment.name),
+        ),
+        Some(other) if other.name != environment.name => (
+            "have different environment name",
+            format!("it has `{}`, this job has `{}`", other.name, environment.name),
+        ),
+        Some(other) if other.action != EnvironmentAction::Stop => (
+            "needs to have action stop defined",
+            "add `action: stop` to its `environment`".to_owned(),
+        ),
+        Some(_) => return,
+    };
+    if graph.is_news(on_stop.span, message) {
+        problems.error_with_hint(on_stop.span, format!("{start} {message}"), hint);
     }
 }
 
@@ -193,6 +306,7 @@ fn report_cycles(problems: &mut Problems, graph: &Graph<'_>) {
                 .needs
                 .iter()
                 .flatten()
+                .filter(|need| need.value.pipeline.is_none())
                 .filter_map(|need| graph.jobs.get(need.value.job.as_str()).copied())
                 .collect()
         })

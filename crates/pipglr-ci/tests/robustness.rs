@@ -9,6 +9,9 @@ stages: [build, test, deploy]
 default:
   image: {name: 'alpine:3', entrypoint: [''], pull_policy: [always], docker: {user: '1000'}}
   tags: [a, b]
+  retry: {max: 2, when: [api_failure], exit_codes: 3}
+  id_tokens: {TOKEN: {aud: [x, y]}}
+  hooks: {pre_get_sources_script: [a]}
   services: [redis, {name: db, alias: 'a b', command: [x], variables: {C: 1}}]
 variables:
   A: 1
@@ -29,11 +32,33 @@ test:
     make
     make test
   allow_failure: {exit_codes: [1, 2]}
+  parallel: {matrix: [{OS: [a, b], ARCH: c}, {OS: d}]}
+  coverage: '/(\\d+)%/'
+  secrets: {S: {vault: a/b@c, file: false}, T: {aws_secrets_manager: d#e}}
+  inputs: {level: {type: number, default: 3, options: [3, 4]}}
+again:
+  inherit: {default: [image], variables: false}
+  needs: [{job: test, parallel: {matrix: [{OS: '$[[ matrix.OS ]]'}]}}, {pipeline: $UP, job: x}]
+  parallel: {matrix: [{OS: [d]}]}
+  run: [{name: a, script: b, env: {C: d}}, {name: e, step: {git: {url: f, rev: g}}}]
+child:
+  trigger: {include: [{local: a.yml}, {artifact: b.yml, job: build}], strategy: depend, forward: {yaml_variables: no}}
 deploy:
   stage: deploy
   dependencies: [build]
-  when: manual
+  when: delayed
+  start_in: 1 day
   script: *setup
+  environment: {name: review/$X, url: 'https://x', on_stop: stop, auto_stop_in: 1 day, deployment_tier: other}
+  release: {tag_name: v1, description: d, assets: {links: [{name: a, url: b}]}}
+  pages: {publish: out, expire_in: 1 week}
+  resource_group: r
+stop:
+  stage: deploy
+  script: x
+  when: manual
+  manual_confirmation: sure?
+  environment: {name: review/$X, action: stop}
 ";
 
 fn keeps_its_promises(text: &str) {
@@ -70,8 +95,67 @@ fn the_undamaged_file_is_a_pipeline() {
         text: WHOLE.to_owned(),
     };
     let evaluation = evaluate_alone(&source);
-    assert_eq!(evaluation.diagnostics, []);
-    assert_eq!(evaluation.pipeline.map(|pipeline| pipeline.jobs.len()), Some(3));
+    let messages: Vec<String> = evaluation.diagnostics.iter().map(ToString::to_string).collect();
+    assert!(
+        messages.iter().all(|message| message.contains("publishes a site")),
+        "{messages:?}"
+    );
+    assert_eq!(evaluation.pipeline.map(|pipeline| pipeline.jobs.len()), Some(8));
+}
+
+#[test]
+fn thousands_of_jobs_of_matrices_are_made() {
+    let values = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let mut text = "default: {image: alpine, before_script: [a, b, c]}\nvariables: {A: a, B: b, C: c}\n".to_owned();
+    for job in 0..25 {
+        text += &format!(
+            "job-{job}:\n  stage: build\n  script: [x, y, z]\n  parallel: {{matrix: [{{P: [{}], Q: [{}]}}]}}\n",
+            values(10),
+            values(20)
+        );
+        text += &format!(
+            "after-{job}:\n  script: x\n  parallel: {{matrix: [{{P: [{}]}}]}}\n  needs:\n  - job: job-{job}\n    \
+             parallel: {{matrix: [{{P: '$[[ matrix.P ]]', Q: [{}]}}]}}\n",
+            values(10),
+            values(20)
+        );
+    }
+    let source = SourceFile {
+        path: "ci.yml".to_owned(),
+        text,
+    };
+    let evaluation = evaluate_alone(&source);
+    let jobs = evaluation.pipeline.map(|pipeline| pipeline.jobs).unwrap_or_default();
+    assert_eq!((evaluation.diagnostics, jobs.len()), (Vec::new(), 5250));
+    let last = jobs
+        .last()
+        .map(|job| (job.name.clone(), job.needs.as_ref().map(Vec::len)));
+    assert_eq!(last, Some(("after-24: [9]".to_owned(), Some(20))));
+}
+
+#[test]
+fn a_file_that_comes_to_too_much_is_refused() {
+    let many: String = (0..100)
+        .map(|n| format!("b{n}: {{script: x, stage: build, parallel: 200}}\n"))
+        .collect();
+    let names: Vec<String> = (0..100).map(|n| format!("b{n}")).collect();
+    let text = format!(
+        "{many}t: {{script: x, parallel: 200, dependencies: [{}]}}\n",
+        names.join(", ")
+    );
+    let source = SourceFile {
+        path: "ci.yml".to_owned(),
+        text,
+    };
+    let messages: Vec<String> = evaluate_alone(&source)
+        .diagnostics
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        messages,
+        ["ci.yml:101:1: error: the jobs of this file have too many instances, needs and dependencies to hold"]
+    );
 }
 
 #[test]
@@ -140,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_for_any_keyword(keyword in "(script|stage|image|variables|artifacts|needs|dependencies|when|allow_failure|timeout|tags|stages|default|services)", value in "(~|x|1|1.5|yes|2024-01-01|\\[\\]|\\{\\}|\\[x\\]|\\[\\[x\\]\\]|\\[1, ~\\]|\\{a: b\\}|\\{name: x\\}|\\{job: a\\}|\\{exit_codes: 1\\}|!reference \\[a, b\\]|'')") {
+    fn any_value_for_any_keyword(keyword in "(script|stage|image|variables|artifacts|needs|dependencies|when|allow_failure|timeout|tags|stages|default|services|retry|hooks|id_tokens|identity|secrets|interruptible|resource_group|environment|trigger|release|pages|publish|coverage|run|manual_confirmation|start_in|dast_configuration|inputs|parallel|inherit|cache)", value in "(~|x|1|1.5|yes|2024-01-01|\\[\\]|\\{\\}|\\[x\\]|\\[\\[x\\]\\]|\\[1, ~\\]|\\{a: b\\}|\\{name: x\\}|\\{job: a\\}|\\{exit_codes: 1\\}|\\{matrix: \\[\\{a: b\\}\\]\\}|\\{include: x\\}|\\{a: \\{aud: b\\}\\}|\\{a: \\{vault: b/c\\}\\}|!reference \\[a, b\\]|'')") {
         keeps_its_promises(&format!("{keyword}: {value}\na:\n  script: x\n  {keyword}: {value}\n"));
     }
 }

@@ -99,22 +99,30 @@ fn access(problems: &mut Problems, at: &str, fields: &Fields<'_>) -> ArtifactsAc
 }
 
 /// A name under which merge requests show the artifacts.
+///
+/// Compat: `Gitlab::Ci::Config::Entry::Artifacts::EXPOSE_AS_ERROR_MESSAGE`.
 fn expose_as(problems: &mut Problems, at: &str, node: &Node, paths: &[String]) -> Option<String> {
     let name = string(problems, node, &of(at, "expose_as"))?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ');
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    let complaint = if name.chars().count() > 100 {
-        "expose as is too long (maximum is 100 characters)"
+    let (complaint, hint) = if name.chars().count() > 100 {
+        ("expose as is too long (maximum is 100 characters)", "")
     } else if !starts_well || !name.chars().all(allowed) {
-        "expose as can contain only letters, digits, '-', '_' and spaces, and has to start with a letter, digit or '_'"
+        let message = "expose as can contain only letters, digits, '-', '_' and spaces";
+        (message, "it starts with a letter, a digit or `_`")
     } else if paths.is_empty() {
-        "expose as needs `paths`"
+        ("paths can't be blank", "`expose_as` shows what is in `paths`")
     } else if paths.iter().any(|p| p.contains('*')) {
-        "expose as cannot be used with `*` in `paths`"
+        let message = "paths can't contain '*' when used with 'expose_as'";
+        (message, "name the files, or a directory with a slash at its end")
     } else {
         return Some(name);
     };
-    problems.error(node.span, format!("{at} {complaint}"));
+    if hint.is_empty() {
+        problems.error(node.span, format!("{at} {complaint}"));
+    } else {
+        problems.error_with_hint(node.span, format!("{at} {complaint}"), hint);
+    }
     None
 }
 

@@ -1,7 +1,8 @@
-//! `stage`, `stages`, `when`, `allow_failure`, `timeout`, `tags`.
+//! `stage`, `stages`, `when`, `start_in`, `allow_failure`, `timeout`, `tags`, `interruptible`, `resource_group`.
 
-use super::{DURATION, Fields, Keywords, STRINGS, below, duration, of, string, strings, word, wrong_type};
-use crate::diagnostics::Problems;
+use super::needs::Holder;
+use super::{DURATION, Fields, Keywords, STRINGS, below, boolean, duration, of, string, strings, word, wrong_type};
+use crate::diagnostics::{Problems, Span};
 use crate::model::{AllowFailure, When};
 use crate::yaml::{Kind, Node, Resolved};
 use std::rc::Rc;
@@ -15,6 +16,9 @@ const ALLOW_FAILURE: Keywords = Keywords {
 
 /// Compat: `Project::MAX_BUILD_TIMEOUT`, one month, as its durations count months.
 const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
+
+/// Compat: `Gitlab::Ci::Config::Entry::Job`, the limit of `start_in`.
+const MAX_START_IN: Duration = Duration::from_secs(7 * 86_400);
 
 /// Compat: `Gitlab::Ci::Config::Entry::Tags::TAGS_LIMIT`.
 const TAGS_LIMIT: usize = 50;
@@ -59,27 +63,30 @@ pub(crate) fn stage(problems: &mut Problems, at: &str, node: &Node) -> Option<St
 }
 
 /// When a job runs.
-pub(crate) fn when(problems: &mut Problems, at: &str, node: &Node) -> When {
-    match word(node, &["on_success", "on_failure", "always", "manual", "delayed"]) {
+pub(crate) fn when(problems: &mut Problems, at: &str, node: &Node, holder: Holder) -> When {
+    let known = match holder {
+        Holder::Job => &["on_success", "on_failure", "always", "manual", "delayed"][..],
+        Holder::Trigger => &["on_success", "on_failure", "always", "manual"],
+    };
+    match word(node, known) {
         Some("on_failure") => When::OnFailure,
         Some("always") => When::Always,
         Some("manual") => When::Manual,
-        Some("delayed") => {
-            problems.unsupported(node.span, "when: delayed");
-            When::OnSuccess
-        }
+        Some("delayed") => When::Delayed,
         Some(_) => When::OnSuccess,
         None => {
             if !node.is_null() && !node.is_reported() {
-                let message = format!("{at} when should be one of: on_success, on_failure, always, manual, delayed");
-                if node.as_str() == Some("never") {
-                    problems.error_with_hint(
+                let message = format!("{at} when should be one of: {}", known.join(", "));
+                match node.as_str() {
+                    Some("never") => problems.error_with_hint(
                         node.span,
                         message,
                         "GitLab takes `never` only in `rules`; to switch a job off, put a `.` before its name",
-                    );
-                } else {
-                    problems.error(node.span, message);
+                    ),
+                    Some("delayed") => {
+                        problems.error_with_hint(node.span, message, "only jobs with a script can be delayed");
+                    }
+                    _ => problems.error(node.span, message),
                 }
             }
             When::OnSuccess
@@ -87,13 +94,42 @@ pub(crate) fn when(problems: &mut Problems, at: &str, node: &Node) -> When {
     }
 }
 
-/// A boolean or exit codes; `None` for null and what was reported.
-pub(crate) fn allow_failure(problems: &mut Problems, parent: &str, node: &Node) -> Option<AllowFailure> {
+/// How long a delayed job waits. `place` is what is marked when nothing is said.
+pub(crate) fn start_in(problems: &mut Problems, at: &str, node: Option<&Node>, place: Span) -> Option<Duration> {
+    let subject = of(at, "start_in");
+    let Some(node) = node.filter(|node| !node.is_null()) else {
+        let hint = "`when: delayed` needs it: `start_in: 30 minutes`";
+        problems.error_with_hint(place, format!("{subject} should be {DURATION}"), hint);
+        return None;
+    };
+    let Some(seconds) = node.as_str().and_then(duration::parse_seconds) else {
+        wrong_type(problems, node, &subject, DURATION);
+        return None;
+    };
+    if seconds > MAX_START_IN.as_secs_f64() {
+        let message = format!("{subject} should not exceed the limit");
+        problems.error_with_hint(node.span, message, "the limit is 1 week");
+        return None;
+    }
+    node.as_str().and_then(duration::parse)
+}
+
+/// A boolean or exit codes; `None` for null and what was reported. Triggers take a boolean only.
+pub(crate) fn allow_failure(
+    problems: &mut Problems,
+    parent: &str,
+    node: &Node,
+    holder: Holder,
+) -> Option<AllowFailure> {
     if node.is_null() {
         return None;
     }
     if let Some(allowed) = node.as_bool() {
         return Some(if allowed { AllowFailure::Yes } else { AllowFailure::No });
+    }
+    if holder == Holder::Trigger {
+        wrong_type(problems, node, &of(parent, "allow_failure"), "a boolean value");
+        return None;
     }
     let at = below(parent, "allow_failure");
     let Some(entries) = node.as_mapping() else {
@@ -109,23 +145,27 @@ pub(crate) fn allow_failure(problems: &mut Problems, parent: &str, node: &Node) 
         }
         return None;
     };
-    let items: Vec<&Node> = match codes.as_sequence() {
+    Some(AllowFailure::ExitCodes(exit_codes(
+        problems,
+        &of(&at, "exit_codes"),
+        codes,
+    )))
+}
+
+/// One exit code or several.
+pub(super) fn exit_codes(problems: &mut Problems, subject: &str, node: &Node) -> Vec<i32> {
+    let items: Vec<&Node> = match node.as_sequence() {
         Some(items) => items.iter().map(|item| &**item).collect(),
-        None => vec![codes],
+        None => vec![node],
     };
-    let mut exit_codes = Vec::new();
+    let mut codes = Vec::new();
     for item in items {
         match exit_code(item) {
-            Some(code) => exit_codes.push(code),
-            None => wrong_type(
-                problems,
-                item,
-                &of(&at, "exit_codes"),
-                "an array of integers or an integer",
-            ),
+            Some(code) => codes.push(code),
+            None => wrong_type(problems, item, subject, "an array of integers or an integer"),
         }
     }
-    Some(AllowFailure::ExitCodes(exit_codes))
+    codes
 }
 
 fn exit_code(node: &Node) -> Option<i32> {
@@ -140,7 +180,7 @@ pub(crate) fn timeout(problems: &mut Problems, at: &str, node: &Node) -> Option<
     if node.is_null() {
         return None;
     }
-    let subject = of(at, "timeout");
+    let subject = format!("{} config", below(at, "timeout"));
     let Some(seconds) = node.as_str().and_then(duration::parse_seconds) else {
         wrong_type(problems, node, &subject, DURATION);
         return None;
@@ -167,4 +207,21 @@ pub(crate) fn tags(problems: &mut Problems, at: &str, node: &Node) -> Vec<String
         );
     }
     tags
+}
+
+/// Whether a newer pipeline may end the job.
+pub(crate) fn interruptible(problems: &mut Problems, at: &str, node: &Node) -> bool {
+    let subject = format!("{} config", below(at, "interruptible"));
+    boolean(problems, node, &subject).unwrap_or(false)
+}
+
+/// The group of which one job runs at a time.
+pub(crate) fn resource_group(problems: &mut Problems, at: &str, node: &Node) -> Option<String> {
+    let subject = of(at, "resource_group");
+    let group = string(problems, node, &subject)?;
+    if group.trim().is_empty() {
+        problems.error(node.span, format!("{subject} can't be blank"));
+        return None;
+    }
+    Some(group)
 }

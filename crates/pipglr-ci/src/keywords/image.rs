@@ -3,17 +3,22 @@
 use super::{Fields, Keywords, below, closest, of, string, strings, wrong_type};
 use crate::diagnostics::Problems;
 use crate::model::Image;
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node, Resolved};
 
 const IMAGE: Keywords = Keywords {
     family: "image",
-    supported: &["name", "entrypoint", "pull_policy", "docker"],
-    unsupported: &["kubernetes", "ports"],
+    supported: &["name", "entrypoint", "pull_policy", "docker", "kubernetes", "ports"],
+    unsupported: &[],
 };
 /// Of images and services alike.
 const DOCKER: Keywords = Keywords {
     family: "docker",
     supported: &["platform", "user"],
+    unsupported: &[],
+};
+const KUBERNETES: Keywords = Keywords {
+    family: "kubernetes",
+    supported: &["user"],
     unsupported: &[],
 };
 const PULL_POLICIES: [&str; 3] = ["always", "if-not-present", "never"];
@@ -72,6 +77,14 @@ pub(super) fn named<'n>(
     if let Some(docker) = fields.get("docker") {
         (image.platform, image.user) = docker_options(problems, at, docker);
     }
+    if let Some(kubernetes) = fields.entry("kubernetes") {
+        check_kubernetes(problems, at, kubernetes);
+    }
+    if let Some(ports) = fields.entry("ports") {
+        // Compat: only the web terminal's own file may have it.
+        let message = format!("{at} config contains disallowed keys: ports");
+        problems.error_with_hint(ports.key_span, message, "remove it: services are reached without it");
+    }
     Some((image, fields))
 }
 
@@ -123,4 +136,28 @@ fn docker_options(problems: &mut Problems, image: &str, node: &Node) -> (Option<
             .and_then(|value| string(problems, value, &of(&at, name)))
     };
     (option("platform"), option("user"))
+}
+
+/// A user, by name or number, that only a runner on Kubernetes asks for.
+fn check_kubernetes(problems: &mut Problems, image: &str, entry: &Entry) {
+    let node = &*entry.value;
+    if node.is_null() {
+        return;
+    }
+    let at = below(image, "kubernetes");
+    let Some(entries) = node.as_mapping() else {
+        wrong_type(problems, node, &format!("{at} config"), "a hash");
+        return;
+    };
+    let fields = Fields::read(problems, &at, entries, &KUBERNETES);
+    if let Some(user) = fields.get("user").filter(|user| !user.is_null())
+        && !matches!(user.resolve(), Some(Resolved::String(_) | Resolved::Integer(_)))
+    {
+        wrong_type(problems, user, &of(&at, "user"), "a string or an integer");
+    }
+    problems.warning(
+        entry.key_span,
+        "`kubernetes` has no effect in pipglr: jobs run in podman",
+        "name the user under `docker`",
+    );
 }

@@ -6,13 +6,26 @@
 pub(crate) mod artifacts;
 pub(crate) mod cache;
 pub(crate) mod control;
+pub(crate) mod coverage;
 pub(crate) mod duration;
+pub(crate) mod environment;
 pub(crate) mod image;
+pub(crate) mod inherit;
+pub(crate) mod job_inputs;
+pub(crate) mod json;
 pub(crate) mod needs;
+pub(crate) mod pages;
+pub(crate) mod parallel;
+pub(crate) mod release;
 mod reports;
+pub(crate) mod retry;
 pub(crate) mod rules;
+pub(crate) mod run;
 pub(crate) mod script;
+pub(crate) mod secrets;
 pub(crate) mod services;
+pub(crate) mod tokens;
+pub(crate) mod trigger;
 pub(crate) mod variables;
 pub(crate) mod workflow;
 

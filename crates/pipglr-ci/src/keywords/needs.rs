@@ -1,18 +1,27 @@
 //! `needs` and `dependencies`: what one job says of others. Whether those exist is checked elsewhere.
 
+use super::parallel::{Allowed, Parallel, Row, parallel};
 use super::{Fields, Keywords, boolean, of, string, strings};
 use crate::diagnostics::{Problems, Span};
 use crate::model::Need;
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 
-const NEED: Keywords = Keywords {
+const JOB: Keywords = Keywords {
     family: "needs",
-    supported: &["job", "artifacts", "optional"],
-    unsupported: &["parallel", "pipeline", "project", "ref"],
+    supported: &["job", "artifacts", "optional", "parallel"],
+    unsupported: &[],
+};
+const PIPELINE: Keywords = Keywords {
+    family: "needs",
+    supported: &["pipeline", "job", "artifacts", "optional"],
+    unsupported: &[],
 };
 
 /// Compat: `Ci::BuildNeed::MAX_JOB_NAME_LENGTH`.
 const MAX_NAME: usize = 128;
+
+/// Compat: `Gitlab::Ci::Config::Entry::Needs::NEEDS_CROSS_PIPELINE_DEPENDENCIES_LIMIT`.
+const MAX_CROSS_PIPELINE: usize = 5;
 
 /// A value with the place it was written at.
 #[derive(Debug, Clone)]
@@ -21,8 +30,24 @@ pub(crate) struct Placed<T> {
     pub(crate) span: Span,
 }
 
+/// A need as written: its job may be many, once `parallel` is expanded.
+#[derive(Debug, Clone)]
+pub(crate) struct WrittenNeed {
+    pub(crate) need: Need,
+    /// Which instances of the job; all of them when it is `None`.
+    pub(crate) selector: Option<Vec<Row>>,
+    pub(crate) span: Span,
+}
+
+/// Whose `needs` they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Job,
+    Trigger,
+}
+
 /// A list of names or mappings, or one mapping. Null is as if it were not there.
-pub(crate) fn needs(problems: &mut Problems, parent: &str, node: &Node) -> Option<Vec<Placed<Need>>> {
+pub(crate) fn needs(problems: &mut Problems, parent: &str, node: &Node, holder: Holder) -> Option<Vec<WrittenNeed>> {
     if node.is_null() {
         return None;
     }
@@ -34,12 +59,12 @@ pub(crate) fn needs(problems: &mut Problems, parent: &str, node: &Node) -> Optio
             let flat = items
                 .iter()
                 .flat_map(|item| item.as_sequence().unwrap_or(std::slice::from_ref(item)));
-            needs.extend(flat.filter_map(|item| need(problems, &at, item)));
+            needs.extend(flat.filter_map(|item| need(problems, &at, item, holder)));
         }
         (None, Some([])) => {
             problems.error(node.span, format!("{at} config can not be an empty hash"));
         }
-        (None, Some(_)) => needs.extend(need(problems, &at, node)),
+        (None, Some(_)) => needs.extend(need(problems, &at, node, holder)),
         (None, None) => {
             if !node.is_reported() {
                 problems.error_with_hint(
@@ -50,44 +75,50 @@ pub(crate) fn needs(problems: &mut Problems, parent: &str, node: &Node) -> Optio
             }
         }
     }
+    let crossing = needs.iter().filter(|need| need.need.pipeline.is_some()).count();
+    if crossing > MAX_CROSS_PIPELINE {
+        let message = format!("{at} config must be less than or equal to {MAX_CROSS_PIPELINE}");
+        problems.error_with_hint(node.span, message, format!("{crossing} needs are of other pipelines"));
+    }
     Some(needs)
 }
 
-fn need(problems: &mut Problems, needs: &str, node: &Node) -> Option<Placed<Need>> {
+fn need(problems: &mut Problems, needs: &str, node: &Node, holder: Holder) -> Option<WrittenNeed> {
     let at = format!("{needs}:need");
-    let mut need = Need {
-        job: String::new(),
-        artifacts: true,
-        optional: false,
-        pipeline: None,
+    let has = |key: &str| {
+        let entries = node.as_mapping().unwrap_or_default();
+        entries.iter().any(|entry: &Entry| entry.key == key)
     };
-    if let Some(job) = node.as_str() {
-        need.job = job.to_owned();
-    } else if let Some(entries) = node.as_mapping() {
-        let fields = Fields::read(problems, &at, entries, &NEED);
-        let other_kind = entries
-            .iter()
-            .any(|entry| ["pipeline", "project"].contains(&entry.key.as_str()));
-        if let Some(job) = fields.get("job").filter(|job| !job.is_null()) {
-            need.job = string(problems, job, &of(&at, "job"))?;
-        } else if other_kind {
+    let (need, selector) = if let Some(job) = node.as_str() {
+        let need = Need {
+            job: job.to_owned(),
+            artifacts: true,
+            ..Need::default()
+        };
+        (need, None)
+    } else if has("project") || (has("ref") && has("job")) {
+        of_another_project(problems, &at, node);
+        return None;
+    } else if has("pipeline") && !has("job") {
+        mirrored_pipeline(problems, needs, node, holder);
+        return None;
+    } else if has("pipeline") {
+        if holder == Holder::Trigger {
+            problems.error(
+                node.span,
+                format!("{needs} config uses invalid types: cross_dependency"),
+            );
             return None;
         }
-        if let Some(artifacts) = fields.get("artifacts") {
-            need.artifacts = boolean(problems, artifacts, &of(&at, "artifacts")).unwrap_or(true);
-        }
-        if let Some(optional) = fields.get("optional") {
-            need.optional = boolean(problems, optional, &of(&at, "optional")).unwrap_or(false);
-        }
-        if other_kind {
-            return None;
-        }
+        (in_pipeline(problems, &at, node)?, None)
+    } else if has("job") {
+        in_this_pipeline(problems, &at, node)?
     } else {
         if !node.is_reported() {
             problems.error(node.span, format!("{at} has an unsupported type"));
         }
         return None;
-    }
+    };
     if need.job.trim().is_empty() {
         problems.error(node.span, format!("{at} job can't be blank"));
         return None;
@@ -99,10 +130,78 @@ fn need(problems: &mut Problems, needs: &str, node: &Node) -> Option<Placed<Need
         );
         return None;
     }
-    Some(Placed {
-        value: need,
+    Some(WrittenNeed {
+        need,
+        selector,
         span: node.span,
     })
+}
+
+fn in_this_pipeline(problems: &mut Problems, at: &str, node: &Node) -> Option<(Need, Option<Vec<Row>>)> {
+    let fields = Fields::read(problems, at, node.as_mapping().unwrap_or_default(), &JOB);
+    let need = common(problems, at, &fields)?;
+    let selector = match fields.get("parallel").filter(|node| !node.is_null()) {
+        None => None,
+        Some(node) => match parallel(problems, at, node, Allowed::MatrixOnly)? {
+            Parallel::Matrix(rows) => Some(rows),
+            Parallel::Number(_) => None,
+        },
+    };
+    Some((need, selector))
+}
+
+/// Compat: `Gitlab::Ci::Config::Entry::Need::CrossPipelineDependency`.
+fn in_pipeline(problems: &mut Problems, at: &str, node: &Node) -> Option<Need> {
+    let fields = Fields::read(problems, at, node.as_mapping().unwrap_or_default(), &PIPELINE);
+    let need = common(problems, at, &fields)?;
+    let written = fields.get("pipeline").filter(|pipeline| !pipeline.is_null());
+    let pipeline = match written {
+        Some(node) => string(problems, node, &of(at, "pipeline"))?,
+        None => String::new(),
+    };
+    if pipeline.trim().is_empty() {
+        problems.error(node.span, format!("{at} pipeline can't be blank"));
+        return None;
+    }
+    Some(Need {
+        pipeline: Some(pipeline),
+        ..need
+    })
+}
+
+/// What all needs with a job have. A job that is not there is left blank.
+fn common(problems: &mut Problems, at: &str, fields: &Fields<'_>) -> Option<Need> {
+    let job = match fields.get("job").filter(|job| !job.is_null()) {
+        Some(job) => string(problems, job, &of(at, "job"))?,
+        None => String::new(),
+    };
+    let mut flag = |key: &str| fields.get(key).and_then(|node| boolean(problems, node, &of(at, key)));
+    Some(Need {
+        job,
+        artifacts: flag("artifacts").unwrap_or(true),
+        optional: flag("optional").unwrap_or(false),
+        pipeline: None,
+    })
+}
+
+fn of_another_project(problems: &mut Problems, at: &str, node: &Node) {
+    let message = format!("{at} takes artifacts of another project, which pipglr does not have");
+    let hint = "fetch them in `script`, and leave the need away";
+    problems.error_with_hint(node.span, message, hint);
+}
+
+/// `needs: {pipeline: GROUP/PROJECT}`: the state of the newest pipeline there.
+fn mirrored_pipeline(problems: &mut Problems, needs: &str, node: &Node, holder: Holder) {
+    match holder {
+        Holder::Job => {
+            let message = format!("{needs} config uses invalid types: bridge");
+            problems.error_with_hint(node.span, message, "name the job whose artifacts are needed with `job`");
+        }
+        Holder::Trigger => {
+            let message = format!("{needs} config mirrors a pipeline of another project, which pipglr does not have");
+            problems.error_with_hint(node.span, message, "leave the need away");
+        }
+    }
 }
 
 /// A list of job names. Null is as if it were not there.
@@ -121,4 +220,32 @@ pub(crate) fn dependencies(problems: &mut Problems, at: &str, node: &Node) -> Op
             .map(|(value, span)| Placed { value, span })
             .collect(),
     )
+}
+
+/// Reports dependencies that are not among the needs, if there are both. They are compared as written.
+///
+/// Compat: `Gitlab::Ci::Config::Entry::Job`, which looks before `parallel` is expanded.
+pub(crate) fn check_dependencies(
+    problems: &mut Problems,
+    at: &str,
+    needs: &[WrittenNeed],
+    dependencies: &[Placed<String>],
+) {
+    let (Some(first), false) = (dependencies.first(), needs.is_empty()) else {
+        return;
+    };
+    if needs.iter().all(|need| need.need.pipeline.is_some()) {
+        let message = format!("{at} needs corresponding to dependencies must be from the same pipeline");
+        problems.error(first.span, message);
+        return;
+    }
+    for dependency in dependencies {
+        let needed = needs
+            .iter()
+            .any(|need| need.need.pipeline.is_none() && need.need.job == dependency.value);
+        if !needed {
+            let message = format!("{at} dependencies the {} should be part of needs", dependency.value);
+            problems.error(dependency.span, message);
+        }
+    }
 }

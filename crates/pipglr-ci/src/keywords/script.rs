@@ -1,6 +1,6 @@
-//! `script`, `before_script`, `after_script`.
+//! `script`, `before_script`, `after_script`, `hooks`.
 
-use super::{below, wrong_type};
+use super::{Fields, Keywords, below, wrong_type};
 use crate::diagnostics::Problems;
 use crate::yaml::Node;
 use std::rc::Rc;
@@ -9,6 +9,31 @@ use std::rc::Rc;
 const MAX_NESTING: usize = 10;
 
 const SHAPE: &str = "a string or a nested array of strings up to 10 levels deep";
+
+const HOOKS: Keywords = Keywords {
+    family: "hooks",
+    supported: &["pre_get_sources_script"],
+    unsupported: &[],
+};
+
+/// `hooks:pre_get_sources_script`. Null is none.
+///
+/// Compat: `Gitlab::Ci::Config::Entry::Hooks`.
+pub(crate) fn hooks(problems: &mut Problems, parent: &str, node: &Node) -> Vec<String> {
+    if node.is_null() {
+        return Vec::new();
+    }
+    let at = below(parent, "hooks");
+    let Some(entries) = node.as_mapping() else {
+        wrong_type(problems, node, &format!("{at} config"), "a hash");
+        return Vec::new();
+    };
+    let fields = Fields::read(problems, &at, entries, &HOOKS);
+    fields
+        .get("pre_get_sources_script")
+        .map(|node| commands(problems, &at, "pre_get_sources_script", node))
+        .unwrap_or_default()
+}
 
 /// The job's own commands. GitLab refuses a script without any.
 pub(crate) fn script(problems: &mut Problems, at: &str, node: &Node) -> Vec<String> {

@@ -17,8 +17,10 @@ const SERVICE: Keywords = Keywords {
         "variables",
         "pull_policy",
         "docker",
+        "kubernetes",
+        "ports",
     ],
-    unsupported: &["kubernetes", "ports"],
+    unsupported: &[],
 };
 
 /// A list of names and mappings. Null is an empty one.

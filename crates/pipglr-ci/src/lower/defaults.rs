@@ -1,72 +1,90 @@
 //! `default:` and the global keywords that do the same: what a job takes when it does not say it itself.
 
 use crate::diagnostics::Problems;
-use crate::keywords::{Fields, Keywords, artifacts, cache, control, image, script, services, wrong_type};
-use crate::model::{Artifacts, Cache, Image, Service};
+use crate::keywords::inherit::Selection;
+use crate::keywords::{
+    Fields, Keywords, artifacts, cache, control, image, retry, script, services, tokens, wrong_type,
+};
+use crate::model::{Artifacts, Cache, IdToken, Image, Retry, Service};
 use std::time::Duration;
+
+/// Compat: `Gitlab::Ci::Config::Entry::Default::ALLOWED_KEYS`.
+pub(crate) const INHERITABLE: [&str; 13] = [
+    "after_script",
+    "artifacts",
+    "before_script",
+    "cache",
+    "hooks",
+    "id_tokens",
+    "identity",
+    "image",
+    "interruptible",
+    "retry",
+    "services",
+    "tags",
+    "timeout",
+];
 
 const DEFAULT: Keywords = Keywords {
     family: "default",
-    supported: &[
-        "after_script",
-        "artifacts",
-        "before_script",
-        "cache",
-        "image",
-        "services",
-        "tags",
-        "timeout",
-    ],
-    unsupported: &["hooks", "id_tokens", "identity", "interruptible", "retry"],
+    supported: &INHERITABLE,
+    unsupported: &[],
 };
 
-/// What jobs may take from `default:`; `None` is absent, which null is not.
-pub(super) struct Inheritable {
-    pub(super) image: Option<Option<Image>>,
-    pub(super) services: Option<Vec<Service>>,
-    pub(super) before_script: Option<Vec<String>>,
-    pub(super) after_script: Option<Vec<String>>,
-    pub(super) artifacts: Option<Option<Artifacts>>,
-    pub(super) caches: Option<Vec<Cache>>,
-    pub(super) timeout: Option<Option<Duration>>,
-    pub(super) tags: Option<Vec<String>>,
+/// The deprecated keywords of the top level.
+const GLOBAL: [&str; 5] = ["image", "services", "before_script", "after_script", "cache"];
+
+/// Makes [`Inheritable`]: a field for each keyword, absent or read, which null is too.
+macro_rules! inheritable {
+    ($($keyword:ident: $value:ty = $read:path,)*) => {
+        /// What jobs may take from `default:`; `None` is absent, which null is not.
+        #[derive(Default)]
+        pub(super) struct Inheritable {
+            $(pub(super) $keyword: Option<$value>,)*
+        }
+
+        impl Inheritable {
+            pub(super) fn read(problems: &mut Problems, at: &str, fields: &Fields<'_>) -> Self {
+                Inheritable {
+                    $($keyword: fields.get(stringify!($keyword)).map(|node| $read(problems, at, node)),)*
+                }
+            }
+
+            /// Takes each keyword that is absent here and selected from `other`, whole: nothing is merged.
+            pub(super) fn or(self, other: &Inheritable, selection: &Selection) -> Self {
+                Inheritable {
+                    $($keyword: self.$keyword.or_else(|| {
+                        let wanted = selection.takes(stringify!($keyword));
+                        other.$keyword.as_ref().filter(|_| wanted).cloned()
+                    }),)*
+                }
+            }
+        }
+    };
 }
 
-impl Inheritable {
-    pub(super) fn read(problems: &mut Problems, at: &str, fields: &Fields<'_>) -> Self {
-        Inheritable {
-            image: fields.get("image").map(|node| image::image(problems, at, node)),
-            services: fields
-                .get("services")
-                .map(|node| services::services(problems, at, node)),
-            before_script: fields
-                .get("before_script")
-                .map(|node| script::commands(problems, at, "before_script", node)),
-            after_script: fields
-                .get("after_script")
-                .map(|node| script::commands(problems, at, "after_script", node)),
-            artifacts: fields
-                .get("artifacts")
-                .map(|node| artifacts::artifacts(problems, at, node)),
-            caches: fields.get("cache").map(|node| cache::caches(problems, at, node)),
-            timeout: fields.get("timeout").map(|node| control::timeout(problems, at, node)),
-            tags: fields.get("tags").map(|node| control::tags(problems, at, node)),
-        }
-    }
+inheritable! {
+    image: Option<Image> = image::image,
+    services: Vec<Service> = services::services,
+    before_script: Vec<String> = before_script,
+    after_script: Vec<String> = after_script,
+    hooks: Vec<String> = script::hooks,
+    artifacts: Option<Artifacts> = artifacts::artifacts,
+    cache: Vec<Cache> = cache::caches,
+    timeout: Option<Duration> = control::timeout,
+    tags: Vec<String> = control::tags,
+    retry: Retry = retry::retry,
+    interruptible: bool = control::interruptible,
+    id_tokens: Vec<IdToken> = tokens::id_tokens,
+    identity: () = tokens::identity,
+}
 
-    /// Takes each keyword that is absent here from `other`, whole: nothing is merged.
-    pub(super) fn or(self, other: &Inheritable) -> Self {
-        Inheritable {
-            image: self.image.or_else(|| other.image.clone()),
-            services: self.services.or_else(|| other.services.clone()),
-            before_script: self.before_script.or_else(|| other.before_script.clone()),
-            after_script: self.after_script.or_else(|| other.after_script.clone()),
-            artifacts: self.artifacts.or_else(|| other.artifacts.clone()),
-            caches: self.caches.or_else(|| other.caches.clone()),
-            timeout: self.timeout.or(other.timeout),
-            tags: self.tags.or_else(|| other.tags.clone()),
-        }
-    }
+fn before_script(problems: &mut Problems, at: &str, node: &crate::yaml::Node) -> Vec<String> {
+    script::commands(problems, at, "before_script", node)
+}
+
+fn after_script(problems: &mut Problems, at: &str, node: &crate::yaml::Node) -> Vec<String> {
+    script::commands(problems, at, "after_script", node)
 }
 
 /// `default:` together with the deprecated global keywords.
@@ -80,11 +98,11 @@ pub(super) fn read(problems: &mut Problems, root: &Fields<'_>) -> Inheritable {
         return global;
     };
     let fields = Fields::read(problems, "default", entries, &DEFAULT);
-    for keyword in ["image", "services", "before_script", "after_script", "cache"] {
+    for keyword in GLOBAL {
         if let (Some(twice), Some(_)) = (root.entry(keyword), fields.entry(keyword)) {
             let message = format!("{keyword} is defined in top-level and `default:` entry");
             problems.error_with_hint(twice.key_span, message, "keep the one under `default:`");
         }
     }
-    Inheritable::read(problems, "default", &fields).or(&global)
+    Inheritable::read(problems, "default", &fields).or(&global, &Selection::All)
 }

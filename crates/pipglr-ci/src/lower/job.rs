@@ -1,13 +1,21 @@
-//! One job: its keywords over the defaults, and what its name may be.
+//! One job: its keywords over the defaults.
 
 use super::defaults::Inheritable;
-use super::{ROOT, has_key};
+use super::parallel::{Expansions, Instance};
+use super::trigger_job::trigger_job;
+use super::{ROOT, has_key, name};
 use crate::diagnostics::{Problems, Span};
-use crate::keywords::needs::{Placed, dependencies, needs};
+use crate::keywords::environment::{self, guess_tier};
+use crate::keywords::inherit::{Inherit, Selection, inherit};
+use crate::keywords::needs::{Holder, Placed, WrittenNeed, check_dependencies, dependencies, needs};
+use crate::keywords::secrets::{Secret, payloads, secrets};
 use crate::keywords::variables::{overlay, variables};
-use crate::keywords::{Fields, Keywords, below, closest, control, script};
+use crate::keywords::{
+    Fields, Keywords, below, closest, control, coverage, job_inputs, pages, release, run, script, string,
+};
 use crate::model::{AllowFailure, Job, Need, Variable, When};
 use crate::yaml::Entry;
+use std::rc::Rc;
 
 const JOB: Keywords = Keywords {
     family: "",
@@ -17,64 +25,73 @@ const JOB: Keywords = Keywords {
         "artifacts",
         "before_script",
         "cache",
-        "dependencies",
-        "extends",
-        "image",
-        "needs",
-        "script",
-        "services",
-        "stage",
-        "tags",
-        "timeout",
-        "variables",
-        "when",
-    ],
-    unsupported: &[
         "coverage",
         "dast_configuration",
+        "dependencies",
         "environment",
-        "except",
+        "extends",
         "hooks",
         "id_tokens",
         "identity",
+        "image",
         "inherit",
         "inputs",
         "interruptible",
         "manual_confirmation",
-        "only",
+        "needs",
         "pages",
         "parallel",
         "publish",
         "release",
         "resource_group",
         "retry",
-        "rules",
         "run",
+        "script",
         "secrets",
+        "services",
+        "stage",
         "start_in",
+        "tags",
+        "timeout",
         "trigger",
+        "variables",
+        "when",
     ],
+    unsupported: &["except", "only", "rules"],
 };
 
-/// Words that GitLab's documentation forbids as names of jobs, beside the keywords of the top level.
-const RESERVED: [&str; 4] = ["nil", "true", "false", "pages:deploy"];
-
-/// Compat: `Gitlab::Ci::Config::Entry::Processable`, the length of `ci_builds.name`.
-const MAX_JOB_NAME: usize = 255;
-
 /// A job with what can only be judged together with the others.
+#[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) name_span: Span,
     /// `None` when it was reported.
     pub(crate) stage: Option<Placed<String>>,
     pub(crate) needs: Option<Vec<Placed<Need>>>,
     pub(crate) dependencies: Option<Vec<Placed<String>>>,
+    /// The job that stops the environment.
+    pub(crate) on_stop: Option<Placed<String>>,
+    /// Jobs whose artifacts are files of the child pipeline.
+    pub(crate) producers: Rc<[Placed<String>]>,
+    /// Values of this instance of a matrix. Rules see them, and they beat the job's variables.
+    pub(crate) matrix: Vec<Variable>,
+    /// Which variables of the top level the job takes.
+    #[expect(dead_code, reason = "read where variables of workflow rules are laid under the jobs")]
+    pub(crate) inherit_variables: Selection,
+    pub(crate) secrets: Rc<[Secret]>,
     pub(crate) job: Job,
 }
 
 impl Draft {
     pub(super) fn into_job(self) -> Job {
+        let variables = overlay(&self.job.variables, self.matrix);
+        let known = |name: &str| variables.iter().any(|variable| variable.key == name);
+        let secrets = payloads(&self.secrets, &self.job.id_tokens, &known);
+        let mut environment = self.job.environment;
+        if let Some(environment) = environment.as_mut().filter(|e| e.tier.is_empty()) {
+            guess_tier(&environment.name).clone_into(&mut environment.tier);
+        }
         Job {
+            group: name::group(&self.job.name),
             stage: self.stage.map(|stage| stage.value).unwrap_or_default(),
             needs: self
                 .needs
@@ -82,17 +99,77 @@ impl Draft {
             dependencies: self
                 .dependencies
                 .map(|names| names.into_iter().map(|name| name.value).collect()),
+            variables,
+            secrets,
+            environment,
             ..self.job
         }
     }
+
+    /// One of the jobs that this one is, by `parallel`.
+    fn instance(&self, instance: &Instance) -> Draft {
+        let mut draft = self.clone();
+        draft.job.name.clone_from(&instance.name);
+        draft.job.node = Some(instance.node);
+        draft.matrix.clone_from(&instance.variables);
+        draft
+    }
 }
 
-/// Reads a job; whatever is wrong with it is reported, and the rest is kept.
-pub(super) fn draft(problems: &mut Problems, entry: &Entry, defaults: &Inheritable, global: &[Variable]) -> Draft {
-    check_name(problems, entry);
+/// What all jobs are read with.
+pub(super) struct Surroundings<'s> {
+    pub(super) defaults: &'s Inheritable,
+    pub(super) variables: &'s [Variable],
+    pub(super) expansions: &'s Expansions,
+}
+
+/// What is read of a job before `parallel` makes it many.
+pub(super) struct Written {
+    pub(super) draft: Draft,
+    pub(super) needs: Option<Vec<WrittenNeed>>,
+    pub(super) dependencies: Option<Vec<Placed<String>>>,
+}
+
+/// Reads a job and makes what `parallel` says of it; whatever is wrong is reported, and the rest is kept.
+pub(super) fn drafts(problems: &mut Problems, entry: &Entry, around: &Surroundings<'_>) -> Vec<Draft> {
+    name::check(problems, entry);
+    let written = if has_key(entry, "trigger") && !has_key(entry, "script") && !has_key(entry, "run") {
+        trigger_job(problems, entry, around)
+    } else {
+        job(problems, entry, around)
+    };
+    let expansions = around.expansions;
+    let mut draft = written.draft;
+    draft.dependencies = written.dependencies.map(|names| expansions.names(&names));
+    let instances = match expansions.instances(&entry.key) {
+        Some(instances) if !affords(expansions, instances, &draft) => vec![draft],
+        Some(instances) => instances.iter().map(|instance| draft.instance(instance)).collect(),
+        None => vec![draft],
+    };
+    let Some(needs) = written.needs else {
+        return instances;
+    };
+    instances
+        .into_iter()
+        .map(|draft| Draft {
+            needs: Some(expansions.needs(problems, &entry.key, &needs, &draft.matrix)),
+            ..draft
+        })
+        .collect()
+}
+
+/// Whether there may be so many copies of a job with its dependencies.
+fn affords(expansions: &Expansions, instances: &[Instance], draft: &Draft) -> bool {
+    let names = draft.dependencies.as_ref().map_or(0, Vec::len);
+    expansions.affords(instances.len().saturating_mul(1 + names))
+}
+
+/// A job with a script or with steps.
+fn job(problems: &mut Problems, entry: &Entry, around: &Surroundings<'_>) -> Written {
     let at = below("jobs", &entry.key);
     let fields = job_fields(problems, &at, entry);
-    let own = Inheritable::read(problems, &at, &fields).or(defaults);
+    let inherit = read_inherit(problems, &at, &fields);
+    let own = Inheritable::read(problems, &at, &fields).or(around.defaults, &inherit.default);
     let mut commands = own.before_script.unwrap_or_default();
     commands.extend(
         fields
@@ -100,38 +177,140 @@ pub(super) fn draft(problems: &mut Problems, entry: &Entry, defaults: &Inheritab
             .map(|node| script::script(problems, &at, node))
             .unwrap_or_default(),
     );
-    let when = fields
-        .get("when")
-        .map_or(When::OnSuccess, |node| control::when(problems, &at, node));
-    let allow_failure = fields
-        .get("allow_failure")
-        .and_then(|node| control::allow_failure(problems, &at, node));
-    let variables = fields
-        .get("variables")
-        .map(|node| variables(problems, &at, node))
-        .unwrap_or_default();
-    let job = Job {
-        name: entry.key.clone(),
+    let pages = pages::pages(problems, &at, entry, &fields);
+    let mut artifacts = own.artifacts.flatten();
+    if let Some(pages) = &pages {
+        artifacts = Some(pages::keep_site(pages, artifacts));
+    }
+    let mut draft = draft(problems, &at, entry, &fields, inherit, around, Holder::Job);
+    draft.job = Job {
         script: commands,
         after_script: own.after_script.unwrap_or_default(),
+        pre_get_sources_script: own.hooks.unwrap_or_default(),
+        run: fields.get("run").and_then(|node| run::run(problems, &at, node)),
         image: own.image.flatten(),
         services: own.services.unwrap_or_default(),
-        variables: overlay(global, variables),
+        artifacts,
+        caches: own.cache.unwrap_or_default(),
+        timeout: own.timeout.flatten(),
+        tags: own.tags.unwrap_or_default(),
+        retry: own.retry.unwrap_or_default(),
+        interruptible: own.interruptible.unwrap_or_default(),
+        id_tokens: own.id_tokens.unwrap_or_default(),
+        pages,
+        ..draft.job
+    };
+    job_only(problems, &at, &fields, &mut draft);
+    let needs = fields
+        .get("needs")
+        .and_then(|node| needs(problems, &at, node, Holder::Job));
+    let dependencies = fields
+        .get("dependencies")
+        .and_then(|node| dependencies(problems, &at, node));
+    if let (Some(needs), Some(dependencies)) = (&needs, &dependencies) {
+        check_dependencies(problems, &at, needs, dependencies);
+    }
+    Written {
+        draft,
+        needs,
+        dependencies,
+    }
+}
+
+/// What only jobs with a script have, and `default:` has not.
+fn job_only(problems: &mut Problems, at: &str, fields: &Fields<'_>, draft: &mut Draft) {
+    let job = &mut draft.job;
+    if let Some(node) = fields.get("coverage") {
+        job.coverage = coverage::coverage(problems, at, node);
+    }
+    if let Some(node) = fields.get("release") {
+        job.release = release::release(problems, at, node);
+    }
+    if let Some(node) = fields.get("inputs") {
+        job.inputs = job_inputs::inputs(problems, at, node);
+    }
+    if let Some(node) = fields.get("manual_confirmation") {
+        job.manual_confirmation = string(problems, node, &format!("{at} manual confirmation"));
+    }
+    if let Some(node) = fields.get("secrets") {
+        draft.secrets = secrets(problems, at, node).into();
+    }
+    if let (Some(secret), true) = (draft.secrets.first(), job.id_tokens.is_empty())
+        && let Some(entry) = fields.entry("secrets")
+        && !secret.has_token()
+    {
+        let message = format!("{at} secrets {} has no token to log in with", secret.name);
+        problems.warning(entry.key_span, message, "add `id_tokens`, or `token` to the secret");
+    }
+    if let Some(entry) = fields
+        .entry("dast_configuration")
+        .filter(|entry| !entry.value.is_null())
+    {
+        problems.warning(
+            entry.key_span,
+            "`dast_configuration` has no effect in pipglr: its profiles are kept in GitLab",
+            "give the scanner its settings as variables",
+        );
+    }
+}
+
+pub(super) fn read_inherit(problems: &mut Problems, at: &str, fields: &Fields<'_>) -> Inherit {
+    fields
+        .get("inherit")
+        .map(|node| inherit(problems, at, node))
+        .unwrap_or_default()
+}
+
+/// What jobs and triggers have in common.
+pub(super) fn draft(
+    problems: &mut Problems,
+    at: &str,
+    entry: &Entry,
+    fields: &Fields<'_>,
+    inherit: Inherit,
+    around: &Surroundings<'_>,
+    holder: Holder,
+) -> Draft {
+    let when = fields
+        .get("when")
+        .map_or(When::OnSuccess, |node| control::when(problems, at, node, holder));
+    let allow_failure = fields
+        .get("allow_failure")
+        .and_then(|node| control::allow_failure(problems, at, node, holder));
+    let own = fields
+        .get("variables")
+        .map(|node| variables(problems, at, node))
+        .unwrap_or_default();
+    let global = around
+        .variables
+        .iter()
+        .filter(|variable| inherit.variables.takes(&variable.key));
+    let environment = fields
+        .get("environment")
+        .and_then(|node| environment::environment(problems, at, node));
+    let (environment, on_stop) = match environment {
+        Some(read) => (Some(read.environment), read.on_stop),
+        None => (None, None),
+    };
+    let job = Job {
+        name: entry.key.clone(),
+        variables: overlay(&global.cloned().collect::<Vec<_>>(), own),
         when,
+        start_in: start_in(problems, at, fields, when),
         // Compat: a manual job that says nothing about failing blocks nobody.
         allow_failure: allow_failure.unwrap_or(if when == When::Manual {
             AllowFailure::Yes
         } else {
             AllowFailure::No
         }),
-        artifacts: own.artifacts.flatten(),
-        caches: own.caches.unwrap_or_default(),
-        timeout: own.timeout.flatten(),
-        tags: own.tags.unwrap_or_default(),
+        resource_group: fields
+            .get("resource_group")
+            .and_then(|node| control::resource_group(problems, at, node)),
+        environment,
         ..Job::default()
     };
     let stage = match fields.get("stage") {
-        Some(node) => control::stage(problems, &at, node).map(|value| Placed { value, span: node.span }),
+        Some(node) => control::stage(problems, at, node).map(|value| Placed { value, span: node.span }),
         None => Some(Placed {
             value: "test".to_owned(),
             span: entry.key_span,
@@ -140,12 +319,30 @@ pub(super) fn draft(problems: &mut Problems, entry: &Entry, defaults: &Inheritab
     Draft {
         name_span: entry.key_span,
         stage,
-        needs: fields.get("needs").and_then(|node| needs(problems, &at, node)),
-        dependencies: fields
-            .get("dependencies")
-            .and_then(|node| dependencies(problems, &at, node)),
+        needs: None,
+        dependencies: None,
+        on_stop,
+        producers: Rc::from([]),
+        matrix: Vec::new(),
+        inherit_variables: inherit.variables,
+        secrets: Rc::from([]),
         job,
     }
+}
+
+/// Compat: `start_in` belongs to `when: delayed` and to nothing else. Where there are rules, they decide.
+fn start_in(problems: &mut Problems, at: &str, fields: &Fields<'_>, when: When) -> Option<std::time::Duration> {
+    let node = fields.get("start_in");
+    if when == When::Delayed {
+        let place = fields.get("when").map(|node| node.span)?;
+        return control::start_in(problems, at, node, place);
+    }
+    let written = fields.entry("start_in").filter(|entry| !entry.value.is_null())?;
+    if fields.entry("rules").is_none() {
+        let message = format!("{at} start in must be blank");
+        problems.error_with_hint(written.key_span, message, "it goes together with `when: delayed`");
+    }
+    None
 }
 
 /// The keywords of a job, reporting what is no job at all.
@@ -169,31 +366,18 @@ fn job_fields<'n>(problems: &mut Problems, at: &str, entry: &'n Entry) -> Fields
             None => problems.error(entry.key_span, message),
         }
     }
-    Fields::read(problems, at, entries, &JOB)
-}
-
-fn check_name(problems: &mut Problems, entry: &Entry) {
-    let name = &entry.key;
-    if !entry.key_is_string {
-        let message = format!("jobs:{name} name should be a string");
-        problems.error_with_hint(
-            entry.key_span,
-            message,
-            format!("quote it to make it a string: \"{name}\""),
+    let fields = Fields::read(problems, at, entries, &JOB);
+    let together: Vec<&str> = ["script", "run", "trigger"]
+        .into_iter()
+        .filter(|key| fields.entry(key).is_some())
+        .collect();
+    if let ([_, second, ..], Some(entry)) = (together.as_slice(), together.last().and_then(|key| fields.entry(key))) {
+        let message = format!(
+            "{at} config these keys cannot be used together: {}",
+            together.join(", ")
         );
-    } else if name.trim().is_empty() {
-        problems.error(entry.key_span, "job name can't be blank");
-    } else if RESERVED.contains(&name.as_str()) {
-        problems.error_with_hint(
-            entry.key_span,
-            format!("`{name}` is reserved and cannot be the name of a job"),
-            "rename the job",
-        );
-    } else if name.chars().count() > MAX_JOB_NAME {
-        let message = format!("jobs:{name} name is too long (maximum is {MAX_JOB_NAME} characters)");
-        problems.error(entry.key_span, message);
-    } else if name == "pages" {
-        let message = "job `pages` publishes a site on GitLab; pipglr runs it as any other job";
-        problems.warning(entry.key_span, message, "what it would publish is in its artifacts");
+        let hint = format!("a job is one of them; move `{second}` to a job of its own");
+        problems.error_with_hint(entry.key_span, message, hint);
     }
+    fields
 }

@@ -2,14 +2,22 @@
 
 mod defaults;
 mod job;
+mod name;
+pub(crate) mod parallel;
+mod trigger_job;
 
+pub(crate) use defaults::INHERITABLE;
 pub(crate) use job::Draft;
 
 use crate::diagnostics::Problems;
+use crate::keywords::parallel::{Allowed, parallel};
 use crate::keywords::variables::variables;
-use crate::keywords::{Fields, Keywords, control};
+use crate::keywords::{Fields, Keywords, below, control};
 use crate::model::{Job, Pipeline};
 use crate::yaml::Entry;
+use job::Surroundings;
+use parallel::Expansions;
+use std::collections::HashMap;
 
 /// Keywords of the top level. Every other key is a job.
 const ROOT: Keywords = Keywords {
@@ -36,6 +44,9 @@ pub(crate) struct Lowered {
     /// With `.pre` first and `.post` last, whether used or not. `None` when the list was reported.
     pub(crate) stages: Option<Vec<String>>,
     pub(crate) jobs: Vec<Draft>,
+    /// For needs that rules bring.
+    #[expect(dead_code, reason = "read where rules are decided")]
+    pub(crate) expansions: Expansions,
 }
 
 impl Lowered {
@@ -77,17 +88,70 @@ pub(crate) fn lower(problems: &mut Problems, root: &[Entry]) -> Lowered {
         Some(node) => control::stages(problems, node),
         None => Some(DEFAULT_STAGES.map(str::to_owned).to_vec()),
     };
-    let jobs: Vec<Draft> = jobs
-        .into_iter()
-        .map(|entry| job::draft(problems, entry, &defaults, &global))
-        .collect();
+    let expansions = expansions(problems, &jobs);
+    let around = Surroundings {
+        defaults: &defaults,
+        variables: &global,
+        expansions: &expansions,
+    };
+    let jobs = drafts(problems, &jobs, &around);
     if jobs.is_empty() {
         problems.file_error("jobs config should contain at least one visible job");
     }
     Lowered {
         stages: stages.map(with_edges),
         jobs,
+        expansions,
     }
+}
+
+/// Reads `parallel` of all jobs: needs of any of them may mean the instances.
+fn expansions(problems: &mut Problems, jobs: &[&Entry]) -> Expansions {
+    let mut expansions = Expansions::default();
+    for job in jobs {
+        let entries = job.value.as_mapping().unwrap_or_default();
+        let Some(entry) = entries.iter().find(|entry| entry.key == "parallel") else {
+            continue;
+        };
+        let is_trigger = has_key(job, "trigger") && !has_key(job, "script") && !has_key(job, "run");
+        let allowed = if is_trigger {
+            Allowed::MatrixOnly
+        } else {
+            Allowed::NumberOrMatrix
+        };
+        if let Some(parallel) = parallel(problems, &below("jobs", &job.key), &entry.value, allowed) {
+            expansions.add(&job.key, &parallel);
+        }
+    }
+    expansions
+}
+
+/// All jobs in the order of the file, each name once: of two equal ones the later counts, in the place of the first.
+fn drafts(problems: &mut Problems, jobs: &[&Entry], around: &Surroundings<'_>) -> Vec<Draft> {
+    let mut drafts: Vec<Draft> = Vec::with_capacity(jobs.len());
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(jobs.len());
+    for entry in jobs {
+        for draft in job::drafts(problems, entry, around) {
+            if let Some(&place) = places.get(&draft.job.name) {
+                let message = format!("job `{}` is there twice; the last one counts", draft.job.name);
+                problems.warning(
+                    draft.name_span,
+                    message,
+                    "make the values of the matrix differ, or rename a job",
+                );
+                drafts[place] = draft;
+            } else {
+                places.insert(draft.job.name.clone(), drafts.len());
+                drafts.push(draft);
+            }
+        }
+        if around.expansions.overspent() {
+            let message = "the jobs of this file have too many instances, needs and dependencies to hold";
+            problems.error_with_hint(entry.key_span, message, "this job is where it became too much");
+            break;
+        }
+    }
+    drafts
 }
 
 /// Compat: `default` and `workflow` are jobs when they have a script (`Root#filter_jobs!`).

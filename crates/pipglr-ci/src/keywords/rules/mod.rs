@@ -4,10 +4,10 @@ mod clauses;
 
 pub(crate) use clauses::{Changes, Condition, Exists, Expressions, Patterns, condition};
 
-use super::needs::{Placed, needs};
+use super::needs::{Holder, WrittenNeed, needs};
 use super::{ARRAY, DURATION, Fields, Keywords, below, boolean, duration, of, word, wrong_type};
 use crate::diagnostics::{Problems, Span};
-use crate::model::{AutoCancel, Need, Variable, When};
+use crate::model::{AutoCancel, Variable, When};
 use crate::yaml::{Kind, Node};
 use std::rc::Rc;
 use std::time::Duration;
@@ -76,7 +76,8 @@ pub(crate) struct Rule {
     pub(crate) start_in: Option<Duration>,
     pub(crate) allow_failure: Option<bool>,
     pub(crate) variables: Vec<Variable>,
-    pub(crate) needs: Option<Vec<Placed<Need>>>,
+    /// Before `parallel` is expanded: `lower::parallel::Expansions::needs` does.
+    pub(crate) needs: Option<Vec<WrittenNeed>>,
     pub(crate) interruptible: Option<bool>,
     pub(crate) auto_cancel: Option<PartialAutoCancel>,
     /// It says nothing but `when`.
@@ -175,7 +176,7 @@ fn rule(problems: &mut Problems, at: &str, node: &Node, family: Family, expressi
         variables: field("variables")
             .map(|node| variables(problems, at, node))
             .unwrap_or_default(),
-        needs: field("needs").and_then(|node| needs(problems, at, node)),
+        needs: field("needs").and_then(|node| needs(problems, at, node, Holder::Job)),
         interruptible: field("interruptible").and_then(|node| boolean(problems, node, &of(at, "interruptible"))),
         auto_cancel: field("auto_cancel").map(|node| super::workflow::auto_cancel(problems, at, node)),
         only_when: entries.len() == 1 && when.is_some(),
