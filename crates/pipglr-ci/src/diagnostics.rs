@@ -242,6 +242,11 @@ impl Problems {
         self.push(Severity::Error, None, message.into(), None);
     }
 
+    /// An error about the evaluated file as a whole, with what would help.
+    pub(crate) fn file_error_with_hint(&mut self, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(Severity::Error, None, message.into(), Some(hint.into()));
+    }
+
     pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.push(Severity::Warning, Some(span), message.into(), Some(hint.into()));
     }

@@ -114,7 +114,7 @@ impl Extending<'_> {
         if !unknown.is_empty() {
             for base in unknown {
                 let message = format!("{}: unknown keys in `extends` ({})", entry.key, base.name);
-                let known = self.places.keys().map(String::as_str);
+                let known = self.root.iter().map(|entry| entry.key.as_str());
                 match closest_of(&base.name, known) {
                     Some(close) => {
                         let hint = format!("did you mean `{close}`?");
@@ -216,7 +216,7 @@ fn names(problems: &mut Problems, entry: &Entry, extends: &Entry) -> Option<Vec<
             return None;
         }
         Kind::Mapping(_) | Kind::Reported => {
-            let subject = format!("{} extends", entry.key);
+            let subject = format!("jobs:{} extends", entry.key);
             wrong_type(problems, node, &subject, "an array of strings or a string");
             return None;
         }
@@ -225,7 +225,7 @@ fn names(problems: &mut Problems, entry: &Entry, extends: &Entry) -> Option<Vec<
     for item in items {
         // Compat: names are what `to_s` makes of an item.
         let Some(name) = item.resolve().as_ref().map(Resolved::to_text) else {
-            let subject = format!("{} extends", entry.key);
+            let subject = format!("jobs:{} extends", entry.key);
             wrong_type(problems, item, &subject, "an array of strings or a string");
             return None;
         };

@@ -72,7 +72,7 @@ impl Loader<'_, '_> {
 
     fn find(&self, target: &Target, origin: &Origin) -> Result<Found, Failure> {
         match target {
-            Target::Local(path) => self.local(path, origin),
+            Target::Local(path) | Target::Wildcard(path) => self.local(path, origin),
             Target::Project {
                 project,
                 file,

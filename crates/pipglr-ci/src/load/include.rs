@@ -142,16 +142,16 @@ impl Loader<'_, '_> {
 
     /// Adds a location, or one for each file its wildcards match.
     pub(super) fn with_wildcards(&mut self, location: Location, file: &File, locations: &mut Vec<Location>) {
-        let Target::Local(pattern) = &location.target else {
+        let Target::Wildcard(pattern) = &location.target else {
             locations.push(location);
             return;
         };
-        if !pattern.contains('*') || file.origin == Origin::Nowhere {
-            locations.push(location);
-            return;
-        }
         let pattern = pattern.trim_start_matches('/').to_owned();
-        let paths = match self.request.world.paths(&file.origin) {
+        let paths = match &file.origin {
+            Origin::Nowhere => Err(FetchError::Missing),
+            origin => self.request.world.paths(origin),
+        };
+        let paths = match paths {
             Ok(paths) => paths,
             Err(error) => {
                 let message = format!("Local file `{pattern}` does not have project!");
@@ -170,7 +170,11 @@ impl Loader<'_, '_> {
             let message = self
                 .variables
                 .mask(&format!("no file matches `{pattern}`; nothing is included"));
-            let hint = "`*` does not match `/`, `**` does; paths start at the top of the repository";
+            let hint = if pattern.contains('$') {
+                "GitLab looks for files before it expands variables in a mapping; write `include: \"$DIR/*.yml\"`"
+            } else {
+                "`*` does not match `/`, `**` does; paths start at the top of the repository"
+            };
             self.problems.warning(location.span, message, hint);
         }
     }

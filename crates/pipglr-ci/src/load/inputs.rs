@@ -74,8 +74,8 @@ impl Loader<'_, '_> {
                 (None, None) => (Value::Null, None),
             };
             valid &= self.check_value(file, input, given, default, rule);
-            let value = coerced(input.kind, value);
             self.warn_about_text(input, &value, place);
+            let value = coerced(input.kind, value);
             seen.insert(input.name.clone(), value.clone());
             values.insert(input.name.clone(), value);
         }
@@ -165,12 +165,11 @@ impl Loader<'_, '_> {
     }
 }
 
-fn component_context(file: &File, spec: &Spec) -> HashMap<String, Value> {
-    let Some(component) = &file.component else {
-        return HashMap::new();
-    };
+/// What the header asks for; `None` for a file that was not included as a component.
+fn component_context(file: &File, spec: &Spec) -> Option<HashMap<String, Value>> {
+    let component = file.component.as_ref()?;
     let asked = spec.component.iter();
-    asked
+    let values = asked
         .filter_map(|key| {
             let value = match key.as_str() {
                 "name" => &component.name,
@@ -181,7 +180,8 @@ fn component_context(file: &File, spec: &Spec) -> HashMap<String, Value> {
             };
             Some((key.clone(), Value::String(value.clone())))
         })
-        .collect()
+        .collect();
+    Some(values)
 }
 
 fn matching_rule<'i>(input: &'i Input, seen: &HashMap<String, Value>) -> Option<&'i Rule> {
@@ -202,10 +202,9 @@ fn is_required(input: &Input) -> bool {
 
 /// Strings become what the type needs, and for a string everything becomes its text.
 fn coerced(kind: Type, value: Value) -> Value {
-    match (kind, &value) {
-        (Type::String, Value::Array(_) | Value::Map(_)) => value,
-        (Type::String, _) => Value::String(value.to_text()),
-        _ => value.parsed(),
+    match kind {
+        Type::String => Value::String(value.to_text()),
+        Type::Array | Type::Boolean | Type::Number => value.parsed(),
     }
 }
 

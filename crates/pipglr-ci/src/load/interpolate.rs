@@ -21,12 +21,13 @@ const MAX_ACCESS: usize = 1024;
 /// Bytes of a content with its inputs, far above what YAML may have.
 const MAX_TEXT: usize = 16 * 1024 * 1024;
 const OPEN: &str = "$[[";
+const CLOSE: &str = "]]";
 
 /// What blocks may ask for.
 pub(super) struct Context<'v> {
     pub(super) inputs: HashMap<String, Value>,
-    /// Only what the header asks for.
-    pub(super) component: HashMap<String, Value>,
+    /// Only what the header asks for; `None` for a file that is no component.
+    pub(super) component: Option<HashMap<String, Value>>,
     pub(super) variables: &'v Variables<'v>,
 }
 
@@ -54,7 +55,8 @@ pub(super) fn interpolate(
     let mut values: HashMap<String, Option<String>> = HashMap::new();
     let mut at = part.start;
     let before = problems.count();
-    while let Some(block) = next_block(&problems.text(file).as_str()[..part.end], at) {
+    let mut scanner = Scanner::default();
+    while let Some(block) = scanner.next(&problems.text(file).as_str()[..part.end], at) {
         let source = problems.text(file).as_str();
         passage.keep(source, at..block.range.start);
         let text = &source[block.range.clone()];
@@ -102,36 +104,52 @@ struct Block {
     data: Range<usize>,
 }
 
+/// Finds blocks from left to right without looking at any part of the text more than a few times.
+///
 /// Compat: `$[[`, blanks, at least two characters of one line, blanks, `]]`, as short as can be.
-fn next_block(text: &str, mut from: usize) -> Option<Block> {
-    loop {
-        let start = from + text.get(from..)?.find(OPEN)?;
-        let inner = &text[start + OPEN.len()..];
-        let data = inner.trim_start();
-        let data_start = start + OPEN.len() + inner.len() - data.len();
-        if let Some(block) = closed(text, start, data_start) {
-            return Some(block);
-        }
-        from = start + OPEN.len();
-    }
+#[derive(Default)]
+struct Scanner {
+    /// The first `]]` from some place on, and the first line break.
+    close: usize,
+    line_break: usize,
+    /// Where something follows the line break.
+    after_break: usize,
 }
 
-fn closed(text: &str, start: usize, data_start: usize) -> Option<Block> {
-    let first = text[data_start..].chars().next()?;
-    let mut search = data_start + first.len_utf8();
-    loop {
-        let close = search + text[search..].find("]]")?;
-        let data = text[data_start..close].trim_end();
-        if data.contains('\n') {
-            return None;
+impl Scanner {
+    fn next(&mut self, text: &str, mut from: usize) -> Option<Block> {
+        loop {
+            let start = from + text.get(from..)?.find(OPEN)?;
+            from = start + OPEN.len();
+            let data_start = text.len() - text[from..].trim_start().len();
+            let first = text[data_start..].chars().next()?;
+            // The first character may itself be part of what looks like an end.
+            let mut search = data_start + first.len_utf8();
+            if self.close < search {
+                self.close = search + text[search..].find(CLOSE)?;
+            }
+            let mut close = self.close;
+            self.find_line_break(text, data_start);
+            while close <= self.after_break {
+                let data = text[data_start..close].trim_end();
+                if data.chars().nth(1).is_some() {
+                    return Some(Block {
+                        range: start..close + CLOSE.len(),
+                        data: data_start..data_start + data.len(),
+                    });
+                }
+                search = close + 1;
+                close = search + text[search..].find(CLOSE)?;
+            }
         }
-        if data.chars().count() >= 2 {
-            return Some(Block {
-                range: start..close + 2,
-                data: data_start..data_start + data.len(),
-            });
+    }
+
+    fn find_line_break(&mut self, text: &str, from: usize) {
+        if self.after_break > 0 && self.line_break >= from {
+            return;
         }
-        search = close + 1;
+        self.line_break = text[from..].find('\n').map_or(text.len(), |at| from + at);
+        self.after_break = text.len() - text[self.line_break..].trim_start().len();
     }
 }
 
@@ -160,12 +178,13 @@ fn accessed<'c>(access: &str, context: &'c Context<'_>) -> Result<&'c Value, Blo
     if access.len() > MAX_ACCESS {
         return Err(BlockError::new("maximum interpolation expression size exceeded", None));
     }
-    let values = match root {
-        "inputs" => &context.inputs,
-        "component" if !context.component.is_empty() => &context.component,
+    let values = match (root, &context.component) {
+        ("inputs", _) => &context.inputs,
+        ("component", Some(component)) if !component.is_empty() => component,
         _ => {
-            let hint = match root {
-                "component" => "`spec:component` has to list what is used of a component",
+            let hint = match (root, &context.component) {
+                ("component", None) => "this file is not included as a component",
+                ("component", Some(_)) => "`spec:component` has to list what is used of a component",
                 _ => "there are `inputs`, `component` and `matrix`",
             };
             return Err(unknown(root, Some(hint.to_owned())));
@@ -218,9 +237,13 @@ mod tests {
             ("$[[ a\nb ]]", None),
             ("$[[ ]] $[[ é.é ]]", Some(("$[[ ]] $[[ é.é ]]", "]] $[[ é.é"))),
             ("$[[ ab", None),
+            ("$[[ a\n$[[ b.c ]]", Some(("$[[ b.c ]]", "b.c"))),
+            ("$[[ a.b\n  \n ]] x", Some(("$[[ a.b\n  \n ]]", "a.b"))),
+            ("$[[ a]] b", None),
+            ("$[[]]]]", Some(("$[[]]]]", "]]"))),
             ("$[ x ]", None),
         ] {
-            let found = next_block(text, 0);
+            let found = Scanner::default().next(text, 0);
             let found = found.map(|block| (&text[block.range], &text[block.data]));
             assert_eq!(found, expected, "{text:?}");
         }

@@ -52,6 +52,8 @@ impl Location {
 /// Where a file is to be found. Variables are expanded.
 pub(super) enum Target {
     Local(String),
+    /// A pattern of local paths.
+    Wildcard(String),
     Project {
         project: String,
         file: String,
@@ -126,6 +128,8 @@ impl Loader<'_, '_> {
                 url: text,
                 integrity: None,
             }
+        } else if text.contains('*') {
+            Target::Wildcard(text)
         } else {
             Target::Local(text)
         };
@@ -243,6 +247,10 @@ impl Loader<'_, '_> {
             let hint = "it may stand in `trigger:include` of a job".to_owned();
             self.failed(kind.key_span, message, Some(hint));
             return None;
+        }
+        // Compat: in a mapping wildcards come before variables, which are then names like others.
+        if let ("local", Some(pattern)) = (kind.key.as_str(), node.as_str().filter(|text| text.contains('*'))) {
+            return Some(Target::Wildcard(pattern.to_owned()));
         }
         let path = self.text(node)?;
         let target = match kind.key.as_str() {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Entries that may be looked at in one evaluation: a guard against files that multiply each other.
-const MAX_WORK: usize = 20_000_000;
+const MAX_WORK: usize = 5_000_000;
 /// From this many entries on, looking them up costs less than going through them.
 const WORTH_AN_INDEX: usize = 16;
 
@@ -43,8 +43,8 @@ impl Merger {
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     entries: Vec<Entry>,
-    /// Place of each key; empty as long as there are few.
-    places: HashMap<(bool, String), usize>,
+    /// Place of each key that is a string; empty as long as there are few. Other keys are few anyway.
+    places: HashMap<String, usize>,
 }
 
 impl Merged {
@@ -84,9 +84,8 @@ impl Merged {
     }
 
     fn append(&mut self, entry: Entry) {
-        if !self.places.is_empty() {
-            let key = (entry.key_is_string, entry.key.clone());
-            self.places.insert(key, self.entries.len());
+        if !self.places.is_empty() && entry.key_is_string {
+            self.places.insert(entry.key.clone(), self.entries.len());
         }
         self.entries.push(entry);
         if self.places.is_empty() {
@@ -98,18 +97,16 @@ impl Merged {
         if self.entries.len() < WORTH_AN_INDEX {
             return;
         }
-        let keys = self.entries.iter().enumerate();
-        self.places = keys
-            .map(|(place, entry)| ((entry.key_is_string, entry.key.clone()), place))
-            .collect();
+        let keys = self.entries.iter().enumerate().filter(|(_, entry)| entry.key_is_string);
+        self.places = keys.map(|(place, entry)| (entry.key.clone(), place)).collect();
     }
 
     fn place(&self, entry: &Entry) -> Option<usize> {
-        if self.places.is_empty() {
+        if self.places.is_empty() || !entry.key_is_string {
             let same = |other: &Entry| other.key_is_string == entry.key_is_string && other.key == entry.key;
             self.entries.iter().position(same)
         } else {
-            self.places.get(&(entry.key_is_string, entry.key.clone())).copied()
+            self.places.get(&entry.key).copied()
         }
     }
 }

@@ -181,7 +181,8 @@ impl Loader<'_, '_> {
         match (span, hint) {
             (Some(span), Some(hint)) => self.problems.error_with_hint(span, message, hint),
             (Some(span), None) => self.problems.error(span, message),
-            (None, _) => self.problems.file_error(message),
+            (None, Some(hint)) => self.problems.file_error_with_hint(message, hint),
+            (None, None) => self.problems.file_error(message),
         }
     }
 }
