@@ -3,8 +3,9 @@
 //! Compat: GitLab lib/gitlab/ci/config/external/file/.
 
 use super::include::reason;
-use super::location::{Location, Target, is_url};
+use super::location::{Location, Placed, Target, is_url};
 use super::{File, Loader, MAX_TOTAL_SIZE, is_blank};
+use crate::diagnostics::Span;
 use crate::{Component, FetchError, Origin};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,18 +24,25 @@ struct Found {
 struct Failure {
     message: String,
     hint: Option<String>,
+    /// Where what is wrong is written, if not at the location.
+    place: Option<Span>,
 }
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { message, hint: None }
+        Self {
+            message,
+            hint: None,
+            place: None,
+        }
     }
 
     fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hint: Some(hint.into()),
+            place: None,
         }
     }
 }
@@ -45,7 +53,8 @@ impl Loader<'_, '_> {
         let found = match self.find(&location.target, &by.origin) {
             Ok(found) => found,
             Err(failure) => {
-                self.failed(location.span, &failure.message, failure.hint);
+                let span = failure.place.unwrap_or(location.span);
+                self.failed(span, &failure.message, failure.hint);
                 return None;
             }
         };
@@ -77,7 +86,7 @@ impl Loader<'_, '_> {
                 project,
                 file,
                 reference,
-            } => self.project(project, file, reference.as_deref()),
+            } => self.project(project, file, reference.as_ref()),
             Target::Remote { url, integrity } => self.remote(url, integrity.as_deref()),
             Target::Template(name) => self.template(name),
             Target::Component(address) => self.component(address),
@@ -97,6 +106,7 @@ impl Loader<'_, '_> {
         let text = self.request.world.local(origin, path).map_err(|error| Failure {
             message: format!("Local file `{path}` does not exist!"),
             hint: reason(&error).or_else(|| Some(self.where_to_look(origin, path))),
+            place: None,
         })?;
         if is_blank(&text) {
             return Err(Failure::new(format!("Local file `{path}` is empty!")));
@@ -127,28 +137,37 @@ impl Loader<'_, '_> {
         }
     }
 
-    fn project(&self, project: &str, file: &str, reference: Option<&str>) -> Result<Found, Failure> {
+    fn project(&self, project: &Placed, file: &str, reference: Option<&Placed>) -> Result<Found, Failure> {
         // Compat: the project is looked up and named in lower case.
-        let name = project.to_lowercase();
+        let name = project.text.to_lowercase();
         let file = file.trim_start_matches('/');
         check_extension(file)?;
-        let origin = self.request.world.project(&name, reference).map_err(|error| {
-            let message = match error {
-                FetchError::NoReference => format!(
-                    "Project `{name}` reference `{}` does not exist!",
-                    reference.unwrap_or("HEAD")
-                ),
-                _ => format!(
-                    "Project `{name}` not found or access denied! Make sure any includes in the pipeline \
-                     configuration are correctly defined."
-                ),
-            };
+        let text = reference.map(|reference| reference.text.as_str());
+        let origin = self.request.world.project(&name, text).map_err(|error| {
             let hint = reason(&error);
-            Failure { message, hint }
+            match error {
+                FetchError::NoReference => Failure {
+                    message: format!(
+                        "Project `{name}` reference `{}` does not exist!",
+                        text.unwrap_or("HEAD")
+                    ),
+                    hint,
+                    place: reference.map(|reference| reference.span),
+                },
+                _ => Failure {
+                    message: format!(
+                        "Project `{name}` not found or access denied! Make sure any includes in the pipeline \
+                         configuration are correctly defined."
+                    ),
+                    hint,
+                    place: Some(project.span),
+                },
+            }
         })?;
         let text = self.request.world.local(&origin, file).map_err(|error| Failure {
             message: format!("Project `{name}` file `{file}` does not exist!"),
             hint: reason(&error).or_else(|| Some(self.where_to_look(&origin, file))),
+            place: None,
         })?;
         if is_blank(&text) {
             return Err(Failure::new(format!("Project `{name}` file `{file}` is empty!")));
@@ -180,6 +199,7 @@ impl Loader<'_, '_> {
             Failure {
                 message: format!("Remote file `{url}` could not be fetched because of {why}!"),
                 hint: reason(&error),
+                place: None,
             }
         })?;
         check_not_empty(url, &text)?;
@@ -211,6 +231,7 @@ impl Loader<'_, '_> {
         let text = self.request.world.template(name).map_err(|error| Failure {
             message: format!("Included file `{name}` is empty or does not exist!"),
             hint: reason(&error),
+            place: None,
         })?;
         check_not_empty(name, &text)?;
         Ok(Found {
@@ -225,6 +246,7 @@ impl Loader<'_, '_> {
         let failed = |hint| Failure {
             message: format!("component '{address}' - content not found"),
             hint,
+            place: None,
         };
         let component = self.request.world.component(address).map_err(|error| {
             let hint = match (&error, address.contains('@')) {

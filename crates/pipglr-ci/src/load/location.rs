@@ -49,15 +49,21 @@ impl Location {
     }
 }
 
+/// A text with where it is written.
+pub(super) struct Placed {
+    pub(super) text: String,
+    pub(super) span: Span,
+}
+
 /// Where a file is to be found. Variables are expanded.
 pub(super) enum Target {
     Local(String),
     /// A pattern of local paths.
     Wildcard(String),
     Project {
-        project: String,
+        project: Placed,
         file: String,
-        reference: Option<String>,
+        reference: Option<Placed>,
     },
     Remote {
         url: String,
@@ -256,10 +262,10 @@ impl Loader<'_, '_> {
         let target = match kind.key.as_str() {
             "local" => Target::Local(path),
             "project" => Target::Project {
-                project: self.text(&kind.value)?,
+                project: self.placed(&kind.value)?,
                 file: path,
                 reference: match item.entry("ref").filter(|entry| !entry.value.is_null()) {
-                    Some(reference) => Some(self.text(&reference.value)?),
+                    Some(reference) => Some(self.placed(&reference.value)?),
                     None => None,
                 },
             },
@@ -279,6 +285,11 @@ impl Loader<'_, '_> {
             return None;
         }
         Some(target)
+    }
+
+    fn placed(&mut self, node: &Node) -> Option<Placed> {
+        let text = self.text(node)?;
+        Some(Placed { text, span: node.span })
     }
 
     /// A string with its variables expanded.

@@ -9,8 +9,8 @@ use crate::diagnostics::{Problems, Span};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Levels of nesting, with aliases counted in full. Compat: GitLab's `ci_max_yaml_depth` as long as it was 100.
-const MAX_DEPTH: usize = 100;
+/// Levels of nesting, with aliases counted in full. Compat: GitLab's `max_yaml_depth`, 100 until 2025.
+const MAX_DEPTH: usize = 150;
 /// Estimated bytes of the loaded structure, with aliases counted in full. Compat: GitLab's `max_yaml_size_bytes`.
 const MAX_SIZE: usize = 2 * 1024 * 1024;
 pub(crate) const TOO_BIG: &str = "The parsed YAML is too big";
