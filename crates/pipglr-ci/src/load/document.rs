@@ -104,6 +104,7 @@ impl Loader<'_, '_> {
             let message = "jobs spec config should implement the script:, run:, or trigger: keyword";
             let hint = "put a line with `---` between the header and the jobs";
             self.problems.error_with_hint(spec.key_span, message, hint);
+            self.incomplete = true;
             return None;
         }
         Some(content)
