@@ -2,8 +2,9 @@
 
 use crate::diagnostics::{Problems, Span};
 use crate::keywords::closest_of;
+use crate::keywords::needs::Placed;
 use crate::lower::{Draft, Lowered};
-use crate::model::EnvironmentAction;
+use crate::model::{EnvironmentAction, Need};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
@@ -24,18 +25,6 @@ pub(crate) fn check(problems: &mut Problems, lowered: &Lowered) {
         check_on_stop(problems, &graph, draft);
     }
     report_cycles(problems, &graph);
-    let edge = |draft: &Draft| {
-        draft
-            .stage
-            .as_ref()
-            .is_some_and(|stage| stage.value == ".pre" || stage.value == ".post")
-    };
-    if !lowered.jobs.is_empty() && lowered.jobs.iter().all(edge) {
-        problems.file_error(
-            "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being \
-             added to the pipeline.",
-        );
-    }
 }
 
 struct Graph<'l> {
@@ -135,8 +124,15 @@ fn check_stage(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
 }
 
 fn check_needs(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
+    let written = draft.needs.iter().chain(draft.rule_needs.iter().flatten());
+    for needs in written {
+        check_list(problems, graph, draft, needs);
+    }
+}
+
+/// The needs of a job, or those of one of its rules.
+fn check_list(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft, needs: &[Placed<Need>]) {
     let name = &draft.job.name;
-    let needs = draft.needs.as_deref().unwrap_or_default();
     if needs.len() > MAX_NEEDS && graph.is_news(draft.name_span, "number of needs") {
         let message = format!(
             "{name}: one job can only need {MAX_NEEDS} others, but you have listed {}. \

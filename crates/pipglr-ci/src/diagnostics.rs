@@ -214,6 +214,11 @@ impl Problems {
         &self.texts[file.0]
     }
 
+    /// What a file is called in messages.
+    pub(crate) fn path(&self, file: FileId) -> &str {
+        &self.texts[file.0].source.path
+    }
+
     /// The files in the order in which they were opened.
     pub(crate) fn sources(&self) -> Vec<Rc<SourceFile>> {
         self.texts.iter().map(|text| Rc::clone(&text.source)).collect()

@@ -30,7 +30,7 @@ pub enum RefKind {
 pub struct ContextVariables {
     /// `CI_…`, `GITLAB_…`: what rules may see of them. Compat: ci-yaml.md 26, those that exist before the pipeline does.
     pub predefined: Vec<Variable>,
-    /// Of the instance, the groups and the project, weakest first.
+    /// Of the instance, the groups and the project, weakest first; those of one of them with closer scopes later.
     pub settings: Vec<Setting>,
     /// Of the command line, the trigger, the schedule or the parent pipeline.
     pub pipeline: Vec<Variable>,

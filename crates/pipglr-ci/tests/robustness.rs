@@ -198,7 +198,7 @@ fn check_promises(evaluation: &pipglr_ci::Evaluation) {
         .iter()
         .any(|diagnostic| diagnostic.severity == Severity::Error);
     assert_eq!(
-        evaluation.pipeline.is_none(),
+        evaluation.pipeline.is_none() && evaluation.no_pipeline.is_none(),
         failed,
         "a pipeline exactly when there is no error"
     );

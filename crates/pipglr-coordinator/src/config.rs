@@ -5,15 +5,17 @@ use crate::variables::rule_context;
 use crate::world::{Outlook, Repository};
 use crate::{Coordinator, Error};
 use pipglr_ci::model::Pipeline;
-use pipglr_ci::{Diagnostic, Request, SourceFile, Span, render};
+use pipglr_ci::{Diagnostic, NoPipeline, Request, SourceFile, Span, render};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// What the configuration evaluates to in this repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluated {
-    /// `None` exactly when there is an error among the diagnostics.
+    /// `None` when there is an error among the diagnostics, or when `no_pipeline` says why there is none this time.
     pub pipeline: Option<Pipeline>,
+    /// Nothing is wrong, but rules left no pipeline to make.
+    pub no_pipeline: Option<NoPipeline>,
     pub diagnostics: Vec<Diagnostic>,
     /// All files that were read, the configuration first; places of diagnostics count from here.
     pub sources: Vec<SourceFile>,
@@ -37,9 +39,12 @@ impl Evaluated {
                     ..Recipe::default()
                 })
             }
-            None => Err(Error::InvalidConfig {
-                path: path.to_owned(),
-                rendered: self.rendered,
+            None => Err(match self.no_pipeline {
+                Some(reason) => Error::NoPipeline(reason),
+                None => Error::InvalidConfig {
+                    path: path.to_owned(),
+                    rendered: self.rendered,
+                },
             }),
         }
     }
@@ -79,6 +84,7 @@ pub(crate) async fn evaluate(
         };
         Evaluated {
             pipeline: evaluation.pipeline,
+            no_pipeline: evaluation.no_pipeline,
             diagnostics: evaluation.diagnostics,
             includes: evaluation.includes,
             sources: evaluation.sources.iter().map(|file| SourceFile::clone(file)).collect(),

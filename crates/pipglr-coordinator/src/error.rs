@@ -1,6 +1,7 @@
 //! What can go wrong for the caller of this crate. Runners get statuses instead, see `api::reply`.
 
 use crate::pipeline::JobState;
+use pipglr_ci::NoPipeline;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,9 @@ pub enum Error {
     /// Correct the configuration; `rendered` shows where.
     #[error("{path} is not valid:\n{rendered}")]
     InvalidConfig { path: String, rendered: String },
+    /// The configuration is valid, but its rules leave no pipeline to make.
+    #[error("{0}")]
+    NoPipeline(NoPipeline),
     /// The configuration is valid but nothing is to be run.
     #[error("the pipeline has no jobs")]
     EmptyPipeline,

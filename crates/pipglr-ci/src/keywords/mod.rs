@@ -14,6 +14,7 @@ pub(crate) mod inherit;
 pub(crate) mod job_inputs;
 pub(crate) mod json;
 pub(crate) mod needs;
+pub(crate) mod only;
 pub(crate) mod pages;
 pub(crate) mod parallel;
 pub(crate) mod release;

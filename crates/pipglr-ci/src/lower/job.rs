@@ -1,20 +1,24 @@
 //! One job: its keywords over the defaults.
 
 use super::defaults::Inheritable;
+use super::draft::Draft;
 use super::parallel::{Expansions, Instance};
 use super::trigger_job::trigger_job;
 use super::{ROOT, has_key, name};
-use crate::diagnostics::{Problems, Span};
-use crate::keywords::environment::{self, guess_tier};
-use crate::keywords::inherit::{Inherit, Selection, inherit};
+use crate::diagnostics::Problems;
+use crate::keywords::environment;
+use crate::keywords::inherit::{Inherit, inherit};
 use crate::keywords::needs::{Holder, Placed, WrittenNeed, check_dependencies, dependencies, needs};
-use crate::keywords::secrets::{Secret, payloads, secrets};
-use crate::keywords::variables::{overlay, variables};
+use crate::keywords::only::decision;
+use crate::keywords::rules::Expressions;
+use crate::keywords::secrets::secrets;
+use crate::keywords::variables::variables;
 use crate::keywords::{
     Fields, Keywords, below, closest, control, coverage, job_inputs, pages, release, run, script, string,
 };
-use crate::model::{AllowFailure, Job, Need, Variable, When};
+use crate::model::{AllowFailure, Job, When};
 use crate::yaml::Entry;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 const JOB: Keywords = Keywords {
@@ -29,6 +33,7 @@ const JOB: Keywords = Keywords {
         "dast_configuration",
         "dependencies",
         "environment",
+        "except",
         "extends",
         "hooks",
         "id_tokens",
@@ -39,12 +44,14 @@ const JOB: Keywords = Keywords {
         "interruptible",
         "manual_confirmation",
         "needs",
+        "only",
         "pages",
         "parallel",
         "publish",
         "release",
         "resource_group",
         "retry",
+        "rules",
         "run",
         "script",
         "secrets",
@@ -57,70 +64,15 @@ const JOB: Keywords = Keywords {
         "variables",
         "when",
     ],
-    unsupported: &["except", "only", "rules"],
+    unsupported: &[],
 };
-
-/// A job with what can only be judged together with the others.
-#[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    pub(crate) name_span: Span,
-    /// `None` when it was reported.
-    pub(crate) stage: Option<Placed<String>>,
-    pub(crate) needs: Option<Vec<Placed<Need>>>,
-    pub(crate) dependencies: Option<Vec<Placed<String>>>,
-    /// The job that stops the environment.
-    pub(crate) on_stop: Option<Placed<String>>,
-    /// Jobs whose artifacts are files of the child pipeline.
-    pub(crate) producers: Rc<[Placed<String>]>,
-    /// Values of this instance of a matrix. Rules see them, and they beat the job's variables.
-    pub(crate) matrix: Vec<Variable>,
-    /// Which variables of the top level the job takes.
-    #[expect(dead_code, reason = "read where variables of workflow rules are laid under the jobs")]
-    pub(crate) inherit_variables: Selection,
-    pub(crate) secrets: Rc<[Secret]>,
-    pub(crate) job: Job,
-}
-
-impl Draft {
-    pub(super) fn into_job(self) -> Job {
-        let variables = overlay(&self.job.variables, self.matrix);
-        let known = |name: &str| variables.iter().any(|variable| variable.key == name);
-        let secrets = payloads(&self.secrets, &self.job.id_tokens, &known);
-        let mut environment = self.job.environment;
-        if let Some(environment) = environment.as_mut().filter(|e| e.tier.is_empty()) {
-            guess_tier(&environment.name).clone_into(&mut environment.tier);
-        }
-        Job {
-            group: name::group(&self.job.name),
-            stage: self.stage.map(|stage| stage.value).unwrap_or_default(),
-            needs: self
-                .needs
-                .map(|needs| needs.into_iter().map(|need| need.value).collect()),
-            dependencies: self
-                .dependencies
-                .map(|names| names.into_iter().map(|name| name.value).collect()),
-            variables,
-            secrets,
-            environment,
-            ..self.job
-        }
-    }
-
-    /// One of the jobs that this one is, by `parallel`.
-    fn instance(&self, instance: &Instance) -> Draft {
-        let mut draft = self.clone();
-        draft.job.name.clone_from(&instance.name);
-        draft.job.node = Some(instance.node);
-        draft.matrix.clone_from(&instance.variables);
-        draft
-    }
-}
 
 /// What all jobs are read with.
 pub(super) struct Surroundings<'s> {
     pub(super) defaults: &'s Inheritable,
-    pub(super) variables: &'s [Variable],
     pub(super) expansions: &'s Expansions,
+    pub(super) workflow_has_rules: bool,
+    pub(super) expressions: &'s RefCell<Expressions>,
 }
 
 /// What is read of a job before `parallel` makes it many.
@@ -146,14 +98,20 @@ pub(super) fn drafts(problems: &mut Problems, entry: &Entry, around: &Surroundin
         Some(instances) => instances.iter().map(|instance| draft.instance(instance)).collect(),
         None => vec![draft],
     };
-    let Some(needs) = written.needs else {
-        return instances;
-    };
     instances
         .into_iter()
-        .map(|draft| Draft {
-            needs: Some(expansions.needs(problems, &entry.key, &needs, &draft.matrix)),
-            ..draft
+        .map(|draft| {
+            let mut expand = |needs: &[WrittenNeed]| expansions.needs(problems, &entry.key, needs, &draft.matrix);
+            Draft {
+                needs: written.needs.as_deref().map(&mut expand),
+                rule_needs: draft
+                    .decision
+                    .rules()
+                    .iter()
+                    .map(|rule| rule.needs.as_deref().map(&mut expand))
+                    .collect(),
+                ..draft
+            }
         })
         .collect()
 }
@@ -281,10 +239,6 @@ pub(super) fn draft(
         .get("variables")
         .map(|node| variables(problems, at, node))
         .unwrap_or_default();
-    let global = around
-        .variables
-        .iter()
-        .filter(|variable| inherit.variables.takes(&variable.key));
     let environment = fields
         .get("environment")
         .and_then(|node| environment::environment(problems, at, node));
@@ -294,7 +248,7 @@ pub(super) fn draft(
     };
     let job = Job {
         name: entry.key.clone(),
-        variables: overlay(&global.cloned().collect::<Vec<_>>(), own),
+        variables: own,
         when,
         start_in: start_in(problems, at, fields, when),
         // Compat: a manual job that says nothing about failing blocks nobody.
@@ -309,24 +263,38 @@ pub(super) fn draft(
         environment,
         ..Job::default()
     };
-    let stage = match fields.get("stage") {
-        Some(node) => control::stage(problems, at, node).map(|value| Placed { value, span: node.span }),
-        None => Some(Placed {
-            value: "test".to_owned(),
-            span: entry.key_span,
-        }),
-    };
+    let decision = decision(
+        problems,
+        at,
+        fields,
+        around.workflow_has_rules,
+        &mut around.expressions.borrow_mut(),
+    );
     Draft {
         name_span: entry.key_span,
-        stage,
+        stage: stage(problems, at, entry, fields),
         needs: None,
         dependencies: None,
         on_stop,
         producers: Rc::from([]),
         matrix: Vec::new(),
         inherit_variables: inherit.variables,
+        inherit_default: inherit.default,
+        decision: Rc::new(decision),
+        rule_needs: Vec::new(),
         secrets: Rc::from([]),
         job,
+    }
+}
+
+/// `None` when it was reported.
+fn stage(problems: &mut Problems, at: &str, entry: &Entry, fields: &Fields<'_>) -> Option<Placed<String>> {
+    match fields.get("stage") {
+        Some(node) => control::stage(problems, at, node).map(|value| Placed { value, span: node.span }),
+        None => Some(Placed {
+            value: "test".to_owned(),
+            span: entry.key_span,
+        }),
     }
 }
 

@@ -1,22 +1,27 @@
 //! The loaded file to jobs: finds the jobs, lays `default:` and the deprecated global keywords under them.
 
 mod defaults;
+mod draft;
 mod job;
 mod name;
 pub(crate) mod parallel;
 mod trigger_job;
 
 pub(crate) use defaults::INHERITABLE;
-pub(crate) use job::Draft;
+pub(crate) use draft::Draft;
+pub(crate) use name::group;
 
+use crate::Watched;
 use crate::diagnostics::Problems;
 use crate::keywords::parallel::{Allowed, parallel};
 use crate::keywords::variables::variables;
+use crate::keywords::workflow::{Workflow, workflow};
 use crate::keywords::{Fields, Keywords, below, control};
-use crate::model::{Job, Pipeline};
+use crate::model::{Job, Pipeline, Variable};
 use crate::yaml::Entry;
 use job::Surroundings;
 use parallel::Expansions;
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// Keywords of the top level. Every other key is a job.
@@ -32,8 +37,9 @@ const ROOT: Keywords = Keywords {
         "services",
         "stages",
         "variables",
+        "workflow",
     ],
-    unsupported: &["workflow"],
+    unsupported: &[],
 };
 
 /// Compat: stages of a file that names none.
@@ -44,9 +50,9 @@ pub(crate) struct Lowered {
     /// With `.pre` first and `.post` last, whether used or not. `None` when the list was reported.
     pub(crate) stages: Option<Vec<String>>,
     pub(crate) jobs: Vec<Draft>,
-    /// For needs that rules bring.
-    #[expect(dead_code, reason = "read where rules are decided")]
-    pub(crate) expansions: Expansions,
+    /// Of the top level.
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) workflow: Workflow,
 }
 
 impl Lowered {
@@ -64,6 +70,29 @@ impl Lowered {
             jobs,
             ..Pipeline::default()
         }
+    }
+}
+
+impl Lowered {
+    /// A job by its name, or the first of those that `parallel` made of one.
+    pub(crate) fn watch(&self, name: &str) -> Option<Watched> {
+        let mut jobs = self.jobs.iter();
+        let draft = jobs.find(|draft| draft.job.name == name).or_else(|| {
+            self.jobs
+                .iter()
+                .find(|draft| draft.job.node.is_some() && group(&draft.job.name).as_deref() == Some(name))
+        })?;
+        Some(Watched {
+            name: draft.job.name.clone(),
+            name_span: draft.name_span,
+            rules: draft.decision.rules().iter().map(|rule| rule.span).collect(),
+            inherit_default: draft.inherit_default.clone(),
+            inherit_variables: draft.inherit_variables.clone(),
+        })
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.jobs.iter().map(|draft| draft.job.name.clone()).collect()
     }
 }
 
@@ -89,10 +118,16 @@ pub(crate) fn lower(problems: &mut Problems, root: &[Entry]) -> Lowered {
         None => Some(DEFAULT_STAGES.map(str::to_owned).to_vec()),
     };
     let expansions = expansions(problems, &jobs);
+    let expressions = RefCell::default();
+    let workflow = fields
+        .get("workflow")
+        .map(|node| workflow(problems, node, &mut expressions.borrow_mut()))
+        .unwrap_or_default();
     let around = Surroundings {
         defaults: &defaults,
-        variables: &global,
         expansions: &expansions,
+        workflow_has_rules: workflow.has_rules,
+        expressions: &expressions,
     };
     let jobs = drafts(problems, &jobs, &around);
     if jobs.is_empty() {
@@ -101,7 +136,8 @@ pub(crate) fn lower(problems: &mut Problems, root: &[Entry]) -> Lowered {
     Lowered {
         stages: stages.map(with_edges),
         jobs,
-        expansions,
+        variables: global,
+        workflow,
     }
 }
 
@@ -161,7 +197,7 @@ fn is_job(entry: &Entry) -> bool {
     !keyword || (["default", "workflow"].contains(&name) && has_key(entry, "script"))
 }
 
-fn has_key(entry: &Entry, key: &str) -> bool {
+pub(crate) fn has_key(entry: &Entry, key: &str) -> bool {
     entry
         .value
         .as_mapping()

@@ -38,7 +38,7 @@ pub(super) fn check(problems: &mut Problems, entry: &Entry) {
 /// The name without what numbers it, if that is something else.
 ///
 /// Compat: `CommitStatus#group_name`.
-pub(super) fn group(name: &str) -> Option<String> {
+pub(crate) fn group(name: &str) -> Option<String> {
     static NUMBER: LazyLock<Option<Regex>> =
         LazyLock::new(|| compile(r"(?:[\x08\s:]+(?:\[.*\]|\d+[\s:/\\]+\d+)){1,3}\s*$", "").ok());
     let at = NUMBER.as_ref()?.find(name)?.start();

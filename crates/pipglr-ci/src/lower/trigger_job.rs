@@ -13,18 +13,21 @@ const TRIGGER_JOB: Keywords = Keywords {
     supported: &[
         "allow_failure",
         "environment",
+        "except",
         "extends",
         "inherit",
         "interruptible",
         "needs",
+        "only",
         "parallel",
         "resource_group",
+        "rules",
         "stage",
         "trigger",
         "variables",
         "when",
     ],
-    unsupported: &["except", "only", "rules"],
+    unsupported: &[],
 };
 
 pub(super) fn trigger_job(problems: &mut Problems, entry: &Entry, around: &Surroundings<'_>) -> Written {

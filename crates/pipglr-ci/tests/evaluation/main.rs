@@ -1,5 +1,5 @@
 //! Runs every folder of `tests/cases/<keyword>/<rule>/`: its `.gitlab-ci.yml` must give exactly its `expected.json` (the
-//! pipeline), its `diagnostics.txt` (as rendered for a user), or both when there are warnings only.
+//! pipeline, or why there is none), its `diagnostics.txt` (as rendered for a user), or both when there are warnings only.
 //!
 //! Other files of a folder are the project's, and `world.json` says what else there is (`world.rs`).
 //!
@@ -67,10 +67,15 @@ fn check(root: &Path, folder: &Path) -> Option<String> {
         context: &world.context(),
         world: &world,
     });
+    let no_pipeline = evaluation
+        .no_pipeline
+        .map(|reason| serde_json::to_string_pretty(&serde_json::json!({ "no_pipeline": reason.to_string() })).unwrap());
     let pipeline = evaluation
         .pipeline
         .as_ref()
-        .map(|pipeline| serde_json::to_string_pretty(pipeline).unwrap() + "\n");
+        .map(|pipeline| serde_json::to_string_pretty(pipeline).unwrap())
+        .or(no_pipeline)
+        .map(|outcome| outcome + "\n");
     let diagnostics = Some(render(&evaluation.diagnostics, &evaluation.sources)).filter(|text| !text.is_empty());
 
     let mut differences = String::new();

@@ -82,6 +82,7 @@ impl CaseWorld {
             variable("CI_DEFAULT_BRANCH", "main"),
             variable("CI_PROJECT_PATH", "group/project"),
             variable("CI_COMMIT_REF_NAME", &ref_name),
+            variable("CI_COMMIT_REF_SLUG", &ref_name.replace('/', "-")),
         ];
         match ref_kind {
             RefKind::Branch => predefined.push(variable("CI_COMMIT_BRANCH", &ref_name)),

@@ -5,7 +5,7 @@ mod clauses;
 pub(crate) use clauses::{Changes, Condition, Exists, Expressions, Patterns, condition};
 
 use super::needs::{Holder, WrittenNeed, needs};
-use super::{ARRAY, DURATION, Fields, Keywords, below, boolean, duration, of, word, wrong_type};
+use super::{ARRAY, Fields, Keywords, below, boolean, control, of, word, wrong_type};
 use crate::diagnostics::{Problems, Span};
 use crate::model::{AutoCancel, Variable, When};
 use crate::yaml::{Kind, Node};
@@ -62,9 +62,6 @@ const INCLUDE_RULE: Keywords = Keywords {
 /// Compat: `Processable::MAX_NESTING_LEVEL`.
 const MAX_NESTING: usize = 10;
 
-/// Compat: the limit of `start_in`.
-const MAX_START_IN: Duration = Duration::from_secs(7 * 86_400);
-
 /// One rule, as written.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
@@ -89,6 +86,12 @@ pub(crate) struct Rule {
 pub(crate) struct PartialAutoCancel {
     pub(crate) on_new_commit: Option<crate::model::OnNewCommit>,
     pub(crate) on_job_failure: Option<bool>,
+}
+
+impl Rule {
+    pub(crate) fn is_never(&self) -> bool {
+        self.when == Some(When::Never)
+    }
 }
 
 impl PartialAutoCancel {
@@ -138,7 +141,7 @@ pub(crate) fn rules(
 fn flatten<'n>(problems: &mut Problems, at: &str, items: &'n [Rc<Node>], level: usize, flat: &mut Vec<&'n Node>) {
     for item in items {
         match &item.kind {
-            Kind::Sequence(inner) if level <= MAX_NESTING => flatten(problems, at, inner, level + 1, flat),
+            Kind::Sequence(inner) if level < MAX_NESTING => flatten(problems, at, inner, level + 1, flat),
             Kind::Sequence(_) => {
                 let message = format!("{at} config should be nested at most {MAX_NESTING} levels deep");
                 problems.error(item.span, message);
@@ -216,38 +219,15 @@ fn start_in(
 ) -> Option<Duration> {
     let entry = fields.entry("start_in");
     let value = entry.map(|entry| &*entry.value).filter(|node| !node.is_null());
-    match (when, entry, value) {
-        (Some(When::Delayed), _, Some(node)) => delay(problems, &of(at, "start_in"), node),
-        (Some(When::Delayed), _, None) => {
-            let message = format!("{} can't be blank", of(at, "start_in"));
-            problems.error_with_hint(
-                rule.span,
-                message,
-                "`when: delayed` needs a duration: `start_in: 30 minutes`",
-            );
-            None
-        }
-        (_, Some(entry), _) => {
+    match (when, entry) {
+        (Some(When::Delayed), _) => control::start_in(problems, at, value, rule.span),
+        (_, Some(entry)) => {
             let message = format!("{at} config contains disallowed keys: start_in");
             problems.error_with_hint(entry.key_span, message, "it belongs to `when: delayed`");
             None
         }
-        (_, None, _) => None,
+        (_, None) => None,
     }
-}
-
-/// A duration of at most a week.
-pub(crate) fn delay(problems: &mut Problems, subject: &str, node: &Node) -> Option<Duration> {
-    let Some(delay) = node.as_str().and_then(duration::parse) else {
-        wrong_type(problems, node, subject, DURATION);
-        return None;
-    };
-    if delay > MAX_START_IN {
-        let message = format!("{subject} should not exceed the limit");
-        problems.error_with_hint(node.span, message, "the limit is 1 week");
-        return None;
-    }
-    Some(delay)
 }
 
 /// Names to plain values; the long form is not taken here.

@@ -39,14 +39,17 @@ impl Pattern {
         Pattern::new(text, text).ok()
     }
 
+    /// Whether a text looks like a pattern, be it a good one or not.
+    ///
+    /// Compat: `RubySyntax.matches_syntax?`.
+    pub(crate) fn is_meant(text: &str) -> bool {
+        parts(text).is_some()
+    }
+
     /// Compat: `Gitlab::UntrustedRegexp::RubySyntax`.
     fn new(text: &str, value: &str) -> Result<Self, String> {
         let invalid = || "this is no pattern: it has to be `/…/` with flags of `ismU`".to_owned();
-        let (body, flags) = value
-            .strip_prefix('/')
-            .and_then(|inner| inner.rsplit_once('/'))
-            .filter(|(_, flags)| flags.chars().all(|flag| "ismU".contains(flag)))
-            .ok_or_else(invalid)?;
+        let (body, flags) = parts(value).ok_or_else(invalid)?;
         Ok(Pattern {
             text: text.to_owned(),
             regex: compile(body, flags)?,
@@ -61,6 +64,14 @@ impl Pattern {
     pub(super) fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// What is between the slashes, and the flags.
+fn parts(value: &str) -> Option<(&str, &str)> {
+    value
+        .strip_prefix('/')
+        .and_then(|inner| inner.rsplit_once('/'))
+        .filter(|(_, flags)| flags.chars().all(|flag| "ismU".contains(flag)))
 }
 
 impl PartialEq for Pattern {
@@ -168,6 +179,11 @@ fn escape(rest: &str, class: bool, out: &mut String) -> Result<usize, String> {
             let quoted = rest[2..].split("\\E").next().unwrap_or_default();
             out.push_str(&regex::escape(quoted));
             return Ok((2 + quoted.len() + 2).min(rest.len()));
+        }
+        ('p' | 'P' | 'x', _) if rest[2..].starts_with('{') => {
+            let length = rest.find('}').map_or(rest.len(), |end| end + 1);
+            out.push_str(&rest[..length]);
+            return Ok(length);
         }
         _ => {
             out.push('\\');
