@@ -53,7 +53,7 @@ deploy:
   when: delayed
   start_in: 1 day
   script: *setup
-  environment: {name: review/$X, url: 'https://x', on_stop: stop, auto_stop_in: 1 day, deployment_tier: other}
+  environment: {name: review/$A, url: 'https://x', on_stop: stop, auto_stop_in: 1 day, deployment_tier: other}
   release: {tag_name: v1, description: d, assets: {links: [{name: a, url: b}]}}
   pages: {publish: out, expire_in: 1 week}
   resource_group: r
@@ -62,7 +62,7 @@ stop:
   script: x
   when: manual
   manual_confirmation: sure?
-  environment: {name: review/$X, action: stop}
+  environment: {name: review/$A, action: stop}
 ";
 
 /// Several files that use what puts files together, to be damaged. The first is the one that is evaluated.
