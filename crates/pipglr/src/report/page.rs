@@ -119,6 +119,9 @@ struct Head<'a> {
     /// What happened, in one sentence.
     outcome: String,
     project: &'a str,
+    name: &'a str,
+    source: &'a str,
+    warnings: &'a str,
     ref_name: &'a str,
     sha: &'a str,
     short_sha: &'a str,
@@ -134,6 +137,9 @@ impl<'a> Head<'a> {
             mark: Mark::of(run.state, run.has_warnings && run.state == JobState::Success),
             outcome: outcome(run),
             project: &run.project,
+            name: &run.name,
+            source: run.source,
+            warnings: &run.warnings,
             ref_name: &run.ref_name,
             sha: &run.sha,
             short_sha: run.sha.get(..8).unwrap_or(&run.sha),
@@ -184,6 +190,7 @@ fn outcome(run: &Run) -> String {
 
 struct Failure<'a> {
     id: u64,
+    pipeline: &'a str,
     name: &'a str,
     stage: &'a str,
     mark: Mark,
@@ -199,6 +206,7 @@ fn failures<'a>(run: &'a Run, logs: &[Log]) -> Vec<Failure<'a>> {
         let job = &run.jobs[index];
         Failure {
             id: job.id,
+            pipeline: &job.pipeline,
             name: &job.name,
             stage: &job.stage,
             mark: Mark::of_job(job),
@@ -233,6 +241,7 @@ fn why(job: &Job) -> String {
 
 struct Row<'a> {
     id: u64,
+    pipeline: &'a str,
     name: &'a str,
     /// Which attempt, where there is more than one; the state, where there is no bar.
     note: String,
@@ -247,6 +256,7 @@ fn rows<'a>(run: &'a Run, timeline: &'a Timeline) -> Vec<Row<'a>> {
         let job = &run.jobs[row.job];
         Row {
             id: job.id,
+            pipeline: &job.pipeline,
             name: &job.name,
             note: match job.times.queued_at {
                 Some(_) => attempt(job),
@@ -272,6 +282,8 @@ fn attempt(job: &Job) -> String {
 /// A job with its log and its artifacts.
 struct JobPart<'a> {
     id: u64,
+    pipeline: &'a str,
+    notes: String,
     name: &'a str,
     attempt: String,
     stage: &'a str,
@@ -299,6 +311,8 @@ fn jobs<'a>(run: &'a Run, logs: Vec<Log>, place: &Path) -> Vec<JobPart<'a>> {
     parts.sort_by_key(|(job, _)| job.rank());
     let parts = parts.into_iter().map(|(job, log)| JobPart {
         id: job.id,
+        pipeline: &job.pipeline,
+        notes: job.notes.join("; "),
         name: &job.name,
         attempt: attempt(job),
         stage: &job.stage,

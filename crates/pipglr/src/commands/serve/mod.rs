@@ -46,7 +46,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
         summary::print(&record, args.once)?;
         if args.once {
             if let Some(path) = &args.report {
-                report::write(coordinator.project_path(), &record, path)?;
+                report::write(&coordinator, id, path)?;
             }
             stop.cancel();
             return Ok(exit_code(&record));

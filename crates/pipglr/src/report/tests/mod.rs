@@ -92,12 +92,20 @@ fn names_are_text_wherever_they_stand() {
     let mut sample = Sample::new();
     let harm = "</script><script>alert(1)</script>\"' onload=x <img src=x>{{7*7}}";
     let run = &mut sample.run;
-    for text in [&mut run.project, &mut run.ref_name, &mut run.sha] {
+    for text in [
+        &mut run.project,
+        &mut run.name,
+        &mut run.warnings,
+        &mut run.ref_name,
+        &mut run.sha,
+    ] {
         harm.clone_into(text);
     }
     for job in &mut run.jobs {
         harm.clone_into(&mut job.name);
         harm.clone_into(&mut job.stage);
+        harm.clone_into(&mut job.pipeline);
+        job.notes = vec![harm.to_owned()];
         job.reason = Some(harm.into());
         job.message = Some(harm.to_owned());
         for artifact in &mut job.artifacts {
@@ -175,6 +183,7 @@ fn the_time_line_says_who_waited_for_what() {
             "build () 0.0 s|0.5 s||9.5 s|",
             "lint () 0.0 s|1.0 s||3.0 s|",
             "unit (build, lint) 10.0 s|1.0 s||5.0 s|",
+            "inner () 1.0 s|1.0 s||3.0 s|",
             "unit (build, lint) 16.5 s|0.5 s||7.0 s|",
             "deploy () ||||",
         ]
@@ -196,12 +205,12 @@ fn the_time_line_says_who_waited_for_what() {
     assert_eq!(
         lines,
         [
-            "need 16.67%-16.67% 48-112",
+            "need 16.67%-16.67% 48-144",
             "need 16.67%-41.67% 80-80",
-            "need 16.67%-68.75% 112-112",
-            "last 41.67%-41.67% 16-112",
+            "need 16.67%-68.75% 144-144",
+            "last 41.67%-41.67% 16-144",
             "last 41.67%-41.67% 80-80",
-            "last 41.67%-68.75% 112-112",
+            "last 41.67%-68.75% 144-144",
         ]
     );
 }
@@ -217,5 +226,5 @@ fn a_run_that_never_began_has_a_page() {
         };
     }
     sample.run.finished_at = None;
-    assert!(rendered(&sample).contains("0 of 4 jobs passed, 4 skipped"));
+    assert!(rendered(&sample).contains("0 of 5 jobs passed, 5 skipped"));
 }

@@ -24,6 +24,7 @@ pub(super) fn job(id: u64, name: &str, stage: &str, state: JobState, times: [u32
     let [queued, started, finished] = times.map(|seconds| Some(at(f64::from(seconds))));
     Job {
         id,
+        pipeline: String::new(),
         name: name.to_owned(),
         stage: stage.to_owned(),
         state,
@@ -36,6 +37,7 @@ pub(super) fn job(id: u64, name: &str, stage: &str, state: JobState, times: [u32
         is_retried: false,
         needs: Some(Vec::new()),
         released_by: None,
+        notes: Vec::new(),
         times: JobTimes {
             created_at: at(0.0),
             queued_at: queued,
@@ -51,7 +53,7 @@ pub(super) fn job(id: u64, name: &str, stage: &str, state: JobState, times: [u32
 impl Sample {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut jobs = vec![build(directory.path()), lint(), unit(3), unit(5), deploy()];
+        let mut jobs = vec![build(directory.path()), lint(), unit(3), unit(5), deploy(), child()];
         // Its number says when it was made; a page shows the last attempt where the job stands in the file.
         jobs[2].id = 4;
         (jobs[2].is_retried, jobs[2].attempt) = (true, 1);
@@ -68,6 +70,9 @@ impl Sample {
         jobs.swap(2, 3);
         let run = Run {
             project: "group/project".to_owned(),
+            name: "Nightly".to_owned(),
+            source: "schedule",
+            warnings: ".gitlab-ci.yml:3:1: warning: `variables` <is> odd".to_owned(),
             ref_name: "main".to_owned(),
             sha: "0123456789abcdef0123456789abcdef01234567".to_owned(),
             state: JobState::Failed,
@@ -135,6 +140,15 @@ fn deploy() -> Job {
         ..JobTimes::default()
     };
     deploy
+}
+
+/// Of a pipeline the first job started.
+fn child() -> Job {
+    let mut child = job(7, "inner", "test", JobState::Success, [10, 11, 14]);
+    child.times.created_at = at(9.0);
+    child.pipeline = "child".to_owned();
+    child.notes = vec!["resource group <one>".to_owned()];
+    child
 }
 
 /// As a runner writes them: with times, sections and colours.
