@@ -44,6 +44,12 @@ pub const CROSS: [Package; 3] = [
     package("qemu-user-static", "qemu-aarch64-static"),
 ];
 
+/// To look at pages as people do.
+pub const BROWSER: [Package; 2] = [
+    package("chromium", "chromium"),
+    package("chromium-driver", "chromedriver"),
+];
+
 /// Installs those of `packages` whose program is missing; uses sudo unless run by root.
 ///
 /// # Errors

@@ -109,7 +109,7 @@ pub(crate) fn mistakes(stage: &mut Stage) -> anyhow::Result<()> {
         let url = [("CI_SERVER_URL", project.url.as_str())];
         let expect = |what: &str, label: &str, environment: &[(&str, &str)], word: &str| -> anyhow::Result<()> {
             let output = call(stage, way, label, environment)?;
-            let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned() + &*String::from_utf8_lossy(&output.stdout);
             let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
             ensure!(!output.status.success(), "{way:?}, {what}: succeeded");
             ensure!(lines.len() <= 2 && text.contains(word), "{way:?}, {what}: {text}");

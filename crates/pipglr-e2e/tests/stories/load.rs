@@ -38,9 +38,9 @@ pub(crate) fn services(stage: &mut Stage) -> anyhow::Result<()> {
             "\n[[runners.docker.services]]\nname = {small:?}\nalias = {alias:?}\ncommand = [\"sh\", \"-c\", {script:?}]\n"
         )
     };
-    let services = service("one", "two") + &service("two", "one");
+    let services = [service("one", "two"), service("two", "one")].concat();
     stage.start_runner(&project, |text| {
-        text.replace("concurrent = 4\n", &format!("concurrent = {parallel}\n")) + &services
+        text.replace("concurrent = 4\n", &format!("concurrent = {parallel}\n")) + services.as_str()
     })?;
     let before = objects(stage)?;
     let began = Instant::now();

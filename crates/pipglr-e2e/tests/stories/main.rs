@@ -6,6 +6,7 @@
 
 mod adoption;
 mod artifacts;
+mod browser;
 mod caches;
 mod commands;
 mod debian13;
@@ -17,6 +18,7 @@ mod network;
 mod options;
 mod readme;
 mod registries;
+mod report;
 mod service;
 mod services;
 mod sources;
@@ -86,6 +88,7 @@ const STORIES: &[Story] = &[
         "registries: mirrors, blocked ones, and the operator's certificates",
         registries::mirrors_and_certificates,
     ),
+    ("report: a run's page in a browser", report::in_a_browser),
     (
         "terminal: a shell in a running job, which stays open for it",
         terminal::in_a_running_job,

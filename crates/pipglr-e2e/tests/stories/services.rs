@@ -72,7 +72,7 @@ pub(crate) fn beside_jobs(stage: &mut Stage) -> anyhow::Result<()> {
             "[runners.docker]\n",
             "[runners.docker]\nwait_for_services_timeout = 8\n",
         );
-        text + &services
+        text + services.as_str()
     })?;
     let pipeline = stage.run_pipeline(&project)?;
     for name in ["talk", "quiet", "alone"] {

@@ -171,15 +171,19 @@ impl Stage {
 
     /// One `[[runners]]` more in config.toml.
     pub(crate) fn register(&self, project: &Project, environment: &[(&str, &str)]) -> anyhow::Result<()> {
+        self.register_at(&project.url, &project.token(), environment)
+    }
+
+    /// As [`Stage::register`], for a coordinator that is a process of its own.
+    pub(crate) fn register_at(&self, url: &str, token: &str, environment: &[(&str, &str)]) -> anyhow::Result<()> {
         self.account.podman(["secret", "rm", "REGISTRATION_TOKEN"]).run_any()?;
-        let token = project.token();
         self.account
             .podman(["secret", "create", "REGISTRATION_TOKEN", "-"])
-            .run_with_input(&token)?;
+            .run_with_input(token)?;
         self.account.shell("touch config.toml").run_text()?;
         let small = self.small();
         let mut all = vec![
-            ("CI_SERVER_URL", project.url.as_str()),
+            ("CI_SERVER_URL", url),
             ("DOCKER_IMAGE", &small),
             ("DOCKER_PULL_POLICY", "if-not-present"),
         ];
@@ -191,7 +195,7 @@ impl Stage {
             "\n[runners.podman]\ninsecure_registries = [\"{}\"]\n",
             self.registry.address_inside()
         );
-        self.account.write("config.toml", &(text + &podman))
+        self.account.write("config.toml", &(text + podman.as_str()))
     }
 
     /// Stores config.toml, prepares volumes, starts the container and waits until it is healthy.
