@@ -74,7 +74,7 @@ fn take_job(coordinator: &Coordinator, request: &JobRequest) -> Result<Option<Jo
         let producers = state.producers(place).unwrap_or_default();
         Ok(Some(payload::build(&PayloadContext {
             producers: &producers,
-            settings: coordinator.settings(),
+            settings: &coordinator.settings(),
             signer: coordinator.signer(),
             options: coordinator.options(),
             url: coordinator.url(),

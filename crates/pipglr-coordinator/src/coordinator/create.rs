@@ -19,6 +19,7 @@ impl Coordinator {
     /// # Errors
     /// An unknown revision, job or ref, a missing, invalid or empty configuration, or a failing git.
     pub async fn create(&self, options: &PipelineOptions) -> Result<PipelineId, Error> {
+        self.reload_settings().await?;
         let source = self.source(options).await?;
         let evaluated = self.evaluate_source(&source, &options.inputs).await?;
         let mut recipe = evaluated.into_recipe(&self.project().config_path)?;
@@ -33,6 +34,7 @@ impl Coordinator {
     /// An unknown revision or ref, a missing configuration, or a failing git. Mistakes of the configuration are no
     /// error here.
     pub async fn evaluate(&self, options: &PipelineOptions) -> Result<Evaluated, Error> {
+        self.reload_settings().await?;
         let source = self.source(options).await?;
         self.evaluate_source(&source, &options.inputs).await
     }

@@ -46,7 +46,7 @@ struct Inner {
     store: Store,
     mirror: Mirror,
     /// Variables of instance, group and project, weakest first.
-    settings: Vec<Leveled>,
+    settings: Mutex<Arc<[Leveled]>>,
     signer: Signer,
     state: Mutex<State>,
     traces: Mutex<HashMap<JobId, Arc<Mutex<TraceFile>>>>,
@@ -85,7 +85,7 @@ impl Coordinator {
             project,
             store,
             mirror,
-            settings,
+            settings: Mutex::new(settings.into()),
             signer: Signer::generate()?,
             state: Mutex::new(state),
             traces: Mutex::default(),
@@ -226,8 +226,15 @@ impl Coordinator {
         &self.inner.mirror
     }
 
-    pub(crate) fn settings(&self) -> &[Leveled] {
-        &self.inner.settings
+    pub(crate) fn settings(&self) -> Arc<[Leveled]> {
+        Arc::clone(&self.inner.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the files with variables again.
+    async fn reload_settings(&self) -> Result<(), Error> {
+        let settings = variable_files::load(&self.options().sources.variable_files, self.project()).await?;
+        *self.inner.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings.into();
+        Ok(())
     }
 
     pub(crate) fn signer(&self) -> &Signer {

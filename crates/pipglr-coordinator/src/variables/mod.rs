@@ -62,10 +62,8 @@ pub(crate) fn rule_context(coordinator: &Coordinator, source: &Source, iid: u64)
     };
     let predefined = before_pipeline(&facts, iid);
     let protected = coordinator.options().protected_ref;
-    let settings = coordinator
-        .settings()
-        .iter()
-        .filter(|s| protected || !s.variable.protected);
+    let settings = coordinator.settings();
+    let settings = settings.iter().filter(|s| protected || !s.variable.protected);
     Context {
         source: source.kind.as_str().to_owned(),
         ref_name: source.reference.name.clone(),

@@ -16,10 +16,19 @@ const TEMPLATES: &str = "https://gitlab.com/gitlab-org/gitlab/-/raw/master/lib/g
 fn client() -> Result<reqwest::Client, FetchError> {
     // A provider that somebody else chose before is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .timeout(TIME)
-        .user_agent(concat!("pipglr/", env!("CARGO_PKG_VERSION")))
+    let builder = || {
+        reqwest::Client::builder()
+            .timeout(TIME)
+            .user_agent(concat!("pipglr/", env!("CARGO_PKG_VERSION")))
+    };
+    // A machine without certificates of its own has those that are built in.
+    let roots = || {
+        let certificates = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        certificates.filter_map(|c| reqwest::Certificate::from_der(c).ok())
+    };
+    builder()
         .build()
+        .or_else(|_| builder().tls_certs_only(roots()).build())
         .map_err(|error| unavailable(root_cause(&error)))
 }
 

@@ -7,7 +7,10 @@ use pipglr_ci::model::{
     Artifacts, AutoCancel, ChildInclude, Environment, IdToken, Job, Need, OnNewCommit, Pipeline, Report, Retry,
     Trigger, TriggerTarget, Variable, When,
 };
-use pipglr_coordinator::{Error, Event, Given, JobState, PipelineId, PipelineOptions, RefName, Revision, Selection};
+use pipglr_coordinator::{
+    Error, Event, Given, JobState, PipelineId, PipelineOptions, RefName, Revision, Selection, VariableFile,
+    VariableFormat,
+};
 use pipglr_protocol::payload::JobId;
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -512,4 +515,30 @@ async fn a_job_that_is_left_out_stands_with_its_earlier_result() {
     });
     let error = world.coordinator.create(&nobody).await.unwrap_err();
     assert_eq!(error.to_string(), "this pipeline has no job x; it has a, b");
+}
+
+#[tokio::test]
+async fn files_with_variables_are_read_for_each_pipeline() {
+    let world = World::start_with(|options| {
+        options.sources.variable_files = vec![VariableFile {
+            path: options.repo.join(".pipglr/variables.yml"),
+            format: VariableFormat::Pipglr,
+        }];
+    })
+    .await;
+    commit(&world, ".gitlab-ci.yml", "a:\n  script: ok\n");
+    std::fs::create_dir(world.repo.join(".pipglr")).unwrap();
+    let file = world.repo.join(".pipglr/variables.yml");
+    for value in ["one", "two"] {
+        std::fs::write(&file, format!("project:\n  SETTING: {value}\n")).unwrap();
+        world.coordinator.create(&PipelineOptions::default()).await.unwrap();
+        assert_eq!(variable(&world.take().await.payload, "SETTING"), Some(value));
+    }
+    std::fs::write(&file, "projects: {}\n").unwrap();
+    let error = world.coordinator.create(&PipelineOptions::default()).await.unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.ends_with("variables.yml: unknown key `projects`; there are `project`, `group` and `instance`"),
+        "{said}"
+    );
 }

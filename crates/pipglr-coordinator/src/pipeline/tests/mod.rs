@@ -2,6 +2,7 @@
 
 mod retrying;
 mod selecting;
+mod vectors;
 
 use super::{Assignment, JobState, Outcome, PipelineId, PipelineRun, Recipe, Source};
 use crate::creation::PipelineKind;
@@ -13,7 +14,7 @@ use pipglr_protocol::payload::JobId;
 use pipglr_protocol::update::FailureReason;
 use std::time::Duration;
 
-const STAGES: [&str; 3] = ["build", "test", "deploy"];
+const STAGES: [&str; 5] = ["build", "test", "review", "deploy", "post"];
 
 /// Reads `build a; test b when:on_failure allow; deploy c needs:a,b`.
 fn parse(text: &str) -> Pipeline {
