@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Usage,
     /// Whoever read the output went away: 141, without a word.
     NobodyReads,
+    /// A command's own code for what it says in its help.
+    Code(u8),
 }
 
 /// An error with what to do about it.
@@ -62,6 +64,7 @@ pub(crate) fn print(error: &CliError, called_as: CalledAs) -> ExitCode {
     let code = match error.kind {
         Kind::Failed => 1,
         Kind::Usage => called_as.usage_code(),
+        Kind::Code(code) => code,
         Kind::NobodyReads => return ExitCode::from(NOBODY_READ),
     };
     output::aside(format_args!("error: {:#}", error.source));

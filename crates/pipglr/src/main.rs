@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod error;
+mod job_log;
 mod observability;
 mod output;
 mod report;

@@ -7,6 +7,7 @@
 //! - [`init`]: process 1 of the build container; runs the job's scripts. Beside it, the shell of a web terminal.
 //! - [`helper`]: process 1 of the helper container; git and artifacts.
 //! - [`probe`]: a process beside the init; finds out when services answer.
+//! - [`relay`]: the way to a coordinator on the loopback of the machine outside.
 
 mod gitlab_env;
 pub mod helper;
@@ -15,6 +16,7 @@ pub mod marker;
 mod notice;
 mod plan_input;
 pub mod probe;
+pub mod relay;
 
 /// Exit code when a container could not do its work at all.
 pub(crate) const CANNOT_RUN: i32 = 125;

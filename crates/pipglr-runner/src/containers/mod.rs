@@ -22,7 +22,8 @@ use std::path::PathBuf;
 pub struct EngineSettings {
     /// podman's API socket.
     pub socket: PathBuf,
-    /// This program, as the engine sees it: mounted into every job container.
+    /// This program, as the engine sees it: mounted into every job container. Helper containers find it below `/usr`, if
+    /// it is there.
     pub program: PathBuf,
     /// Skeleton directory that becomes the root of helper containers, with the engine's own `/usr` below it.
     pub helper_root: PathBuf,
@@ -38,6 +39,16 @@ pub struct EngineSettings {
     pub home: Option<PathBuf>,
     /// PEM certificates for runners without `tls-ca-file`, and for their jobs.
     pub ca_certificates: Option<PathBuf>,
+    /// How jobs reach a coordinator that listens on this machine's loopback only.
+    pub relay: Option<Relay>,
+}
+
+/// A coordinator at `http://127.0.0.1:<port>`, which job containers find at the same URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// Leads to the coordinator; mounted into containers. Their root must be able to open it.
+    pub socket: PathBuf,
+    pub port: u16,
 }
 
 impl Default for EngineSettings {
@@ -52,6 +63,7 @@ impl Default for EngineSettings {
             docker_auth_config: None,
             home: None,
             ca_certificates: None,
+            relay: None,
         }
     }
 }

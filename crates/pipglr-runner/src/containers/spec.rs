@@ -1,6 +1,7 @@
 //! From plan to container settings. Pure.
 
 use super::EngineSettings;
+use crate::container_side::relay;
 use crate::job::plan::{JobPlan, NetworkPlan, ServicePlan, VolumeMount, label};
 use pipglr_podman::{
     ContainerSpec, Device, HealthConfig, Image, LogConfiguration, Mount, NamedVolume, Namespace, NetworkAttachment,
@@ -17,14 +18,14 @@ const NESTED_CONF_INSIDE: &str = "/.pipglr/containers.conf";
 pub fn build_container(plan: &JobPlan, image: &Image, settings: &EngineSettings) -> ContainerSpec {
     let mut spec = ContainerSpec {
         image: Some(image.id.clone()),
-        entrypoint: Some(vec![PROGRAM_INSIDE.to_owned(), "job-init".to_owned()]),
+        entrypoint: Some(command_line(PROGRAM_INSIDE.to_owned(), "job-init", settings)),
         // The init starts as root to prepare directories, then runs scripts as the image's user.
         user: Some("0:0".to_owned()),
         ..common(plan, "build", &plan.options.build)
     };
     connect(&mut spec, plan, &["build".to_owned()]);
-    let program = settings.program.display().to_string();
-    spec.mounts.push(Mount::bind(program, PROGRAM_INSIDE, &["ro"]));
+    mount_program(&mut spec, settings);
+    mount_relay(&mut spec, settings);
     for volume in &plan.volumes {
         mount(&mut spec, volume);
     }
@@ -37,25 +38,55 @@ pub fn build_container(plan: &JobPlan, image: &Image, settings: &EngineSettings)
 /// A helper container: a read-only skeleton with the engine's own `/usr`, and the job's builds volume.
 #[must_use]
 pub fn helper_container(plan: &JobPlan, role: &str, settings: &EngineSettings) -> ContainerSpec {
+    let below_usr = settings.program.starts_with("/usr");
+    let program = if below_usr {
+        settings.program.display().to_string()
+    } else {
+        PROGRAM_INSIDE.to_owned()
+    };
     let mut spec = ContainerSpec {
         rootfs: Some(settings.helper_root.display().to_string()),
         rootfs_overlay: true,
         // The skeleton belongs to an ID that is not mapped here: nothing can be created in it, only mounted over.
         read_only_filesystem: true,
         read_write_tmpfs: Some(true),
-        // Found below the mounted `/usr`.
-        entrypoint: Some(vec![settings.program.display().to_string(), "helper".to_owned()]),
+        entrypoint: Some(command_line(program, "helper", settings)),
         user: Some("0:0".to_owned()),
         ..common(plan, role, &plan.options.helper)
     };
     connect(&mut spec, plan, &[]);
     spec.mounts.push(Mount::bind("/usr", "/usr", &["ro", "rbind"]));
+    if !below_usr {
+        mount_program(&mut spec, settings);
+    }
+    mount_relay(&mut spec, settings);
     spec.mounts
         .push(Mount::tmpfs("/root", &["mode=700", "nosuid", "nodev"]));
     spec.env.insert("HOME", "/root");
     spec.env
         .insert("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     spec
+}
+
+/// `program role`, and the way to the coordinator if there is a special one.
+fn command_line(program: String, role: &str, settings: &EngineSettings) -> Vec<String> {
+    let mut line = vec![program, role.to_owned()];
+    if let Some(relay) = &settings.relay {
+        line.extend(["--relay".to_owned(), relay.port.to_string()]);
+    }
+    line
+}
+
+fn mount_program(spec: &mut ContainerSpec, settings: &EngineSettings) {
+    let program = settings.program.display().to_string();
+    spec.mounts.push(Mount::bind(program, PROGRAM_INSIDE, &["ro"]));
+}
+
+fn mount_relay(spec: &mut ContainerSpec, settings: &EngineSettings) {
+    if let Some(relay) = &settings.relay {
+        let socket = relay.socket.display().to_string();
+        spec.mounts.push(Mount::bind(socket, relay::SOCKET_INSIDE, &["rw"]));
+    }
 }
 
 /// A service: its image as it is, with the job's volumes, found by its aliases.

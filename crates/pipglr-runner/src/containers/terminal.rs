@@ -8,7 +8,7 @@ use super::spec::PROGRAM_INSIDE;
 use crate::container_side::init::{InitPlan, READY, TerminalPlan};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use pipglr_podman::{Attached, ExecSpec, Input, Output};
+use pipglr_podman::{Attached, ExecSession, ExecSpec, Input, Output};
 use std::time::Duration;
 
 /// Pause between two looks at a container that does not run yet.
@@ -71,6 +71,7 @@ impl Shells {
         let mut shell = Shell {
             engine: self.engine.clone(),
             container: self.container.clone(),
+            session,
             writer: ShellInput { input },
             reader: ShellOutput {
                 output,
@@ -91,6 +92,7 @@ impl Shells {
 pub struct Shell {
     engine: Engine,
     container: String,
+    session: ExecSession,
     pub writer: ShellInput,
     pub reader: ShellOutput,
 }
@@ -110,6 +112,14 @@ pub struct ShellOutput {
 }
 
 impl Shell {
+    /// Whoever sits there has a terminal of this size. A shell that does not hear of it still works.
+    pub async fn resize(&self, rows: u16, columns: u16) {
+        let resized = self.engine.client.exec_resize(&self.session, rows, columns);
+        if let Err(error) = within_limit(resized).await {
+            tracing::debug!(container = self.container, %error, "a terminal keeps its size");
+        }
+    }
+
     /// Nobody sits there any more: process 1 of the container ends the shell.
     pub async fn hang_up(self) {
         if let Err(error) = within_limit(self.engine.client.kill(&self.container, "SIGHUP")).await {

@@ -5,6 +5,7 @@ mod failure;
 mod feature_flags;
 mod follow;
 mod header;
+mod hold;
 mod phases;
 pub mod plan;
 mod prepare;
@@ -15,6 +16,7 @@ mod terminal;
 mod variables;
 
 pub use failure::{JobError, classify_pull, final_state, go_duration};
+pub use hold::{FailedJob, FailureHold, JobHold};
 use plan::settings;
 pub use plan::{AcceptedJob, JobPlan, Seed, SlotNumbers};
 pub use variables::{expand, parse_bool};
@@ -50,6 +52,8 @@ pub struct World {
     pub progress: Progress,
     /// Where web terminals of the job come in, if they are served.
     pub session: Option<JobSession>,
+    /// Who looks into the container if the job fails.
+    pub hold: Option<JobHold>,
 }
 
 /// How a job ended, for logs and metrics.
@@ -332,7 +336,8 @@ async fn plan_and_run(
         };
         trace.keep_job(&job).context("write the job's secrets to its journal")?;
     }
-    let plan = plan::lower(&job)?;
+    let mut plan = plan::lower(&job)?;
+    plan.build.stay_after_failure = world.hold.is_some();
     let plan = planned.get_or_init(|| plan);
     match step {
         Step::Accepted => plan.warnings.iter().for_each(|warning| trace.warning(warning)),

@@ -12,9 +12,16 @@ use std::time::Duration;
 
 /// The build container is there: shells may be opened in it.
 pub(super) fn offer(plan: &JobPlan, image: &Image, world: &World) {
+    if world.session.is_none() && world.hold.is_none() {
+        return;
+    }
+    let scripts = plan::for_image(&plan.build, &image.config);
+    let shells = Shells::new(&world.engine, plan.names.container("build"), &scripts);
+    if let Some(hold) = &world.hold {
+        hold.offer(shells.clone());
+    }
     if let Some(session) = &world.session {
-        let scripts = plan::for_image(&plan.build, &image.config);
-        session.offer(Shells::new(&world.engine, plan.names.container("build"), &scripts));
+        session.offer(shells);
     }
 }
 
@@ -28,6 +35,15 @@ pub(super) async fn keep_open(
     trace: &Trace,
     signals: &JobSignals,
 ) -> Result<(), JobError> {
+    if let Some(hold) = &world.hold {
+        tokio::select! {
+            biased;
+            () = signals.abort.cancelled() => {}
+            () = signals.cancel.cancelled() => {}
+            () = world.interrupt.cancelled() => {}
+            () = hold.wait(&end) => {}
+        }
+    }
     let Some(session) = &world.session else { return end };
     let is_stopped = end.as_ref().is_err_and(JobError::leaves_containers_at_work);
     if is_stopped || !session.is_connected() {

@@ -23,6 +23,7 @@ use crate::config::{Config, RunnerConfig};
 use crate::containers::Engine;
 use crate::containers::objects::{self, Keep};
 use crate::gitlab::{Connection, GitLab, TlsFiles};
+use crate::job::FailureHold;
 use crate::journal;
 use crate::metrics::{Metrics, View};
 use crate::session_server::SessionServer;
@@ -79,6 +80,8 @@ pub struct Following {
     pub bounds: Bounds,
     /// Where web terminals of jobs are served, if they are.
     pub sessions: Option<SessionServer>,
+    /// Who looks into the containers of jobs that failed.
+    pub hold: Option<FailureHold>,
 }
 
 impl Following {
@@ -91,6 +94,7 @@ impl Following {
             metrics: Arc::default(),
             bounds: Bounds::default(),
             sessions: None,
+            hold: None,
         }
     }
 }
@@ -114,6 +118,7 @@ pub async fn run_following(
         metrics,
         bounds,
         sessions,
+        hold,
     } = following;
     let shared = Arc::new(Shared {
         engine,
@@ -122,15 +127,11 @@ pub async fn run_following(
         tasks: TaskTracker::new(),
         metrics,
         sessions,
+        hold,
         shutdown: shutdown.clone(),
         tally: Arc::new(Tally::new(bounds, shutdown.clone())),
     });
-    shared.metrics.watch(View {
-        slots: shared.slots.clone(),
-        configs: configs.clone(),
-        system_id: shared.options.system_id.clone(),
-        shutdown: shutdown.clone(),
-    });
+    shared.metrics.watch(shared.view(&configs));
     if let Some(rotation) = rotation {
         let stop = shutdown.graceful().clone();
         shared.tasks.spawn(rotation.run(configs.clone(), stop));
@@ -263,6 +264,18 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sessions: Option<SessionServer>,
+    pub(crate) hold: Option<FailureHold>,
     pub(crate) shutdown: Shutdown,
     tally: Arc<Tally>,
+}
+
+impl Shared {
+    fn view(&self, configs: &watch::Receiver<Arc<Config>>) -> View {
+        View {
+            slots: self.slots.clone(),
+            configs: configs.clone(),
+            system_id: self.options.system_id.clone(),
+            shutdown: self.shutdown.clone(),
+        }
+    }
 }

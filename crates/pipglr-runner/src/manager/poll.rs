@@ -115,7 +115,7 @@ impl Poller {
             };
             at_once = tokio::select! {
                 () = stop.cancelled() => return,
-                got_job = self.ask(slot) => got_job && !self.runner.strict_check_interval,
+                soon = self.ask(slot) => soon && !self.runner.strict_check_interval,
             };
         }
     }
@@ -148,7 +148,7 @@ impl Poller {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True if there was a job.
+    /// True if the next request need not wait: there was a job, or only now is it known how to be held until there is one.
     async fn ask(&self, mut slot: Slot) -> bool {
         // A request that names the last update is held by the coordinator for up to a minute, and the slot with it.
         // That must not starve other runners when slots are short.
@@ -167,6 +167,7 @@ impl Poller {
             .runner_fed(&self.runner, &self.shared.options.system_id);
         match self.gitlab.request_job(&request).await {
             Ok(outcome) => {
+                let may_be_held_now = may_be_held && request.last_update.is_none() && outcome.last_update.is_some();
                 {
                     let mut state = self.state();
                     state.health.good();
@@ -177,7 +178,7 @@ impl Poller {
                 let Some(payload) = outcome.job else {
                     tracing::debug!(runner = self.runner.token.short(), "no job");
                     slot.answered(Answered::NoJob);
-                    return false;
+                    return may_be_held_now;
                 };
                 slot.answered(Answered::Job);
                 self.start(*payload, outcome.correlation_id, slot, session);

@@ -41,6 +41,10 @@ pub(super) fn world(job: &AcceptedJob, gitlab: GitLab, info: Arc<Info>, shared: 
         interrupt: shared.shutdown.forceful().clone(),
         progress: Progress::default(),
         session: None,
+        hold: shared
+            .hold
+            .as_ref()
+            .map(|hold| hold.of_job(id, &job.payload.job_info.name)),
     }
 }
 

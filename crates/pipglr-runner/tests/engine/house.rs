@@ -73,6 +73,7 @@ impl House {
         let counts = self.metrics.reloads.clone();
         let following = Following {
             sessions: None,
+            hold: None,
             configs: source.follow(config, interval, self.reload.clone(), counts.clone()),
             rotation: Some(Rotation {
                 tokens: TokenStore::new(self.directory.path()),

@@ -139,6 +139,7 @@ impl Bench {
             interrupt: self.interrupt.clone(),
             progress: pipglr_runner::metrics::Progress::default(),
             session: None,
+            hold: None,
         }
     }
 

@@ -1,9 +1,12 @@
 //! The command line, as data. `pipglr runner …` is also reachable as `gitlab-runner …`.
 
+mod duration;
+mod local;
 mod refused;
 mod runner;
 mod tables;
 
+pub(crate) use local::LocalArgs;
 pub(crate) use refused::Refused;
 pub(crate) use runner::{
     ConfigArgs, EngineArgs, LogArgs, RegisterArgs, ResetTokenArgs, RunArgs, RunSingleArgs, RunnerArgs, RunnerCommand,
@@ -62,6 +65,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Run the pipeline of a git working tree here, in this account's own podman
+    Local(Box<LocalArgs>),
     /// Serve a git working tree as a GitLab project to runners
     Serve(ServeArgs),
     /// Tell whether the runner and its engine both answer
@@ -74,7 +79,7 @@ pub(crate) enum Command {
     JobTerminal,
     /// Process 1 of a helper container
     #[command(hide = true)]
-    Helper,
+    Helper(HelperArgs),
     /// Wait until services answer
     #[command(hide = true)]
     ProbePorts(ProbePortsArgs),
@@ -138,8 +143,18 @@ pub(crate) struct JobInitArgs {
     /// Become uid:gid:groups and run the command
     #[arg(long, requires = "command")]
     pub(crate) run_as: Option<String>,
+    /// Port at which the coordinator is found on the container's loopback
+    #[arg(long)]
+    pub(crate) relay: Option<u16>,
     #[arg(last = true)]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HelperArgs {
+    /// Port at which the coordinator is found on the container's loopback
+    #[arg(long)]
+    pub(crate) relay: Option<u16>,
 }
 
 #[derive(Debug, Args)]

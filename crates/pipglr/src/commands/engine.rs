@@ -22,6 +22,7 @@ pub(super) fn engine(args: &EngineArgs, config: &Config) -> Engine {
         docker_auth_config: std::env::var("DOCKER_AUTH_CONFIG").ok().map(Secret::new),
         home: std::env::home_dir(),
         ca_certificates: Some(PathBuf::from(CA_CERTIFICATES)).filter(|path| path.exists()),
+        relay: None,
     })
 }
 

@@ -6,6 +6,7 @@ mod health;
 mod health_check;
 mod job_init;
 mod list;
+mod local;
 mod refused;
 mod register;
 mod reset_token;
@@ -28,7 +29,8 @@ pub(crate) fn run(command: Command) -> Outcome {
     match command {
         Command::JobInit(args) => job_init::run(&args),
         Command::JobTerminal => Err(pipglr_runner::container_side::init::become_shell().into()),
-        Command::Helper => {
+        Command::Helper(args) => {
+            job_init::relay(args.relay)?;
             single_threaded()?.block_on(async { Ok(exit_code(pipglr_runner::container_side::helper::run().await)) })
         }
         Command::ProbePorts(args) => single_threaded()?.block_on(async {
@@ -45,6 +47,7 @@ pub(crate) fn run(command: Command) -> Outcome {
             observability::init(&LogOptions::default());
             multi_threaded()?.block_on(serve::run(args))
         }
+        Command::Local(args) => local::run(*args),
         Command::Runner(RunnerArgs { log, command }) => runner(&log, command),
         Command::RunnerVersion => version::run(),
     }

@@ -112,6 +112,7 @@ fn following(
         metrics,
         bounds: Bounds::default(),
         sessions: None,
+        hold: None,
     }
 }
 

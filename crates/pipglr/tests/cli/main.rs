@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 mod config;
+mod local;
 mod runners;
 mod serve;
 mod signals;

@@ -76,6 +76,17 @@ impl Children {
         Ok(())
     }
 
+    /// Waits until it is asked to stop.
+    pub(super) async fn wait_for_the_end(&mut self) -> io::Result<()> {
+        loop {
+            tokio::select! {
+                _ = self.child_exited.recv() => drop(reap(None)?),
+                _ = self.hung_up.recv() => end_visitors()?,
+                _ = self.asked_to_stop.recv() => return Ok(()),
+            }
+        }
+    }
+
     /// Ends every process but this one and visitors: SIGTERM, a grace period, SIGKILL.
     pub(super) async fn end_all(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + GRACE;

@@ -83,7 +83,11 @@ async fn run_plan(plan: &InitPlan, mut children: Children) -> io::Result<i32> {
     }
     clean_up(plan);
     notice::marker(&Event::Finished, &plan.nonce);
-    children.wait_for_visitors().await?;
+    if plan.stay_after_failure && end != StageEnd::Exited(0) {
+        children.wait_for_the_end().await?;
+    } else {
+        children.wait_for_visitors().await?;
+    }
     Ok(match end {
         StageEnd::Exited(code) => code,
         StageEnd::TimedOut | StageEnd::Canceled | StageEnd::SystemFailure => 1,

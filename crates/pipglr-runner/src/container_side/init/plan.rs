@@ -43,6 +43,9 @@ pub struct InitPlan {
     pub after_script_timeout: u64,
     /// Removed when all scripts are done: credentials and file variables must not outlive the job.
     pub remove_at_end: Vec<String>,
+    /// When the scripts failed, the container stays until it is removed: somebody wants to look around.
+    #[serde(default)]
+    pub stay_after_failure: bool,
 }
 
 /// A variable whose value lives in a file.

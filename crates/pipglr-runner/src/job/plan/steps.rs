@@ -58,6 +58,7 @@ pub(super) fn lower(
         after_script,
         after_script_timeout: seconds(timeouts.after_script),
         remove_at_end: vec![all.directories.temp.clone()],
+        stay_after_failure: false,
     })
 }
 

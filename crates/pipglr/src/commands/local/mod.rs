@@ -1,0 +1,237 @@
+//! `pipglr local`: the pipeline of a working tree, here. The coordinator and the engine run in this process and meet as
+//! they do everywhere, over HTTP; podman is the account's own.
+
+mod board;
+mod clean;
+mod follow;
+mod helper_root;
+mod logs;
+mod machine;
+mod places;
+mod podman;
+mod shell;
+mod show;
+mod stop;
+mod table;
+
+use super::{Outcome, multi_threaded};
+use crate::cli::LocalArgs;
+use crate::error::{CliError, Kind};
+use crate::observability::{self, LogOptions};
+use anyhow::{Context as _, anyhow};
+use board::Board;
+use follow::{Followed, Follower};
+use logs::Logs;
+use machine::{Machine, relay_socket};
+use pipglr_coordinator::{Coordinator, Error, JobState, PipelineId, PipelineRecord, Revision, ServeOptions};
+use pipglr_runner::container_side::relay;
+use pipglr_runner::manager::ShutdownLevel;
+use places::Places;
+use podman::Podman;
+use show::{Show, Style};
+use std::io::IsTerminal as _;
+use std::time::Instant;
+use stop::{Stops, Urgency};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+
+/// Exit codes; the command's help says what they mean.
+const PIPELINE_FAILED: u8 = 3;
+const CONFIGURATION: u8 = 4;
+const NOTHING_TO_RUN: u8 = 5;
+const BLOCKED: u8 = 6;
+const CANCELED: u8 = 130;
+
+pub(super) fn run(args: LocalArgs) -> Outcome {
+    // What the engine and the coordinator log is in the jobs' logs, as far as it concerns their authors.
+    observability::init(&LogOptions {
+        level: Some("error".to_owned()),
+        ..LogOptions::default()
+    });
+    if args.clean {
+        return clean::run().map(|()| 0);
+    }
+    if args.shell_on_failure && !std::io::stdin().is_terminal() {
+        return Err(CliError::usage("--shell-on-failure needs a terminal"));
+    }
+    let began = Instant::now();
+    let places = Places::take()?;
+    multi_threaded()?.block_on(async {
+        let mut stops = Stops::watch()?;
+        let (podman, started) = tokio::join!(Podman::provide(&places.runtime), Pipeline::start(&args, &places));
+        let podman = match podman {
+            Ok(podman) => podman,
+            // Mistakes in the configuration are worth more than trouble with podman.
+            Err(error) => return Err(started.err().unwrap_or(error)),
+        };
+        let outcome = match started {
+            Ok(pipeline) => Box::pin(pipeline.run(&args, &places, &podman, &mut stops, began)).await,
+            Err(error) => Err(error),
+        };
+        podman.end().await?;
+        outcome
+    })
+}
+
+/// A pipeline nobody works on yet.
+struct Pipeline {
+    coordinator: Coordinator,
+    listener: TcpListener,
+    port: u16,
+    id: PipelineId,
+}
+
+impl Pipeline {
+    async fn start(args: &LocalArgs, places: &Places) -> Result<Self, CliError> {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("listen on the loopback")?;
+        let port = listener.local_addr().context("find the address listened on")?.port();
+        let url = format!("http://127.0.0.1:{port}");
+        let options = ServeOptions {
+            config_path: args.file.clone(),
+            ..ServeOptions::new(&places.repo, places.slot.join("coordinator"), url)
+        };
+        let coordinator = Coordinator::open(options).await.map_err(explain)?;
+        let id = coordinator.create_pipeline(&Revision::Head).await.map_err(explain)?;
+        Ok(Self {
+            coordinator,
+            listener,
+            port,
+            id,
+        })
+    }
+
+    /// Runs it to its end, and everything that takes.
+    async fn run(
+        self,
+        args: &LocalArgs,
+        places: &Places,
+        podman: &Podman,
+        stops: &mut Stops,
+        began: Instant,
+    ) -> Outcome {
+        let tokens = self.coordinator.runner_tokens();
+        let token = tokens.first().context("the coordinator has a runner")?;
+        let (machine, failed) = Machine::new(args, places, podman, self.port, token)?;
+        let socket = relay_socket(places);
+        let relay = UnixListener::bind(&socket).with_context(|| format!("listen on {}", socket.display()))?;
+        let relay = tokio::spawn(relay::serve_outside(relay, self.port));
+        let alive = tokio::spawn(Podman::keep_alive(machine.engine.clone()));
+        let stop = CancellationToken::new();
+        let serving = {
+            let (coordinator, stop) = (self.coordinator.clone(), stop.clone());
+            tokio::spawn(async move { coordinator.serve(self.listener, stop.cancelled_owned()).await })
+        };
+        let mut follower = Follower {
+            coordinator: &self.coordinator,
+            args,
+            id: self.id,
+            shutdown: machine.shutdown.clone(),
+            show: Show::of(args),
+            board: Board::default(),
+            logs: Logs::new(args.log_dir.as_deref(), places.slot.join("logs"))?,
+            began,
+            failed,
+        };
+        let outcome = work(&machine, &mut follower, stops).await;
+        relay.abort();
+        alive.abort();
+        stop.cancel();
+        serving.await.context("the coordinator's task")??;
+        match outcome? {
+            Followed::Ended(record) => conclude(&record, &follower, args, stops),
+            Followed::GivenUp => Ok(CANCELED),
+        }
+    }
+}
+
+/// The engine works for the pipeline until that has ended, and cleans up.
+async fn work(machine: &Machine, follower: &mut Follower<'_>, stops: &mut Stops) -> Result<Followed, CliError> {
+    let events = follower.coordinator.subscribe();
+    let running = machine.run();
+    tokio::pin!(running);
+    let followed = tokio::select! {
+        followed = follower.run(events, stops) => followed,
+        ended = &mut running => {
+            ended?;
+            // Only a second Ctrl-C ends it before the pipeline.
+            return Ok(Followed::GivenUp);
+        }
+    };
+    let level = match followed {
+        Ok(Followed::Ended(_)) => ShutdownLevel::Graceful,
+        Ok(Followed::GivenUp) | Err(_) => ShutdownLevel::Immediate,
+    };
+    machine.shutdown.request(level);
+    loop {
+        tokio::select! {
+            ended = &mut running => {
+                ended?;
+                return followed;
+            }
+            urgency = stops.next() => machine.shutdown.request(match urgency {
+                Urgency::Cancel | Urgency::AtOnce => ShutdownLevel::Forceful,
+                Urgency::GiveUp => ShutdownLevel::Immediate,
+            }),
+        }
+    }
+}
+
+/// The last words, and the exit code.
+fn conclude(record: &PipelineRecord, follower: &Follower<'_>, args: &LocalArgs, stops: &Stops) -> Outcome {
+    let code = exit_code(record, stops.any());
+    if args.json {
+        let log = |row: &board::Row| follower.logs.path(row.id).map(|path| path.display().to_string());
+        show::ends(record.state, code, &log, &follower.board, follower.began.elapsed())?;
+        return Ok(code);
+    }
+    let with_tails = matches!(follower.show, Show::Tree(_));
+    table::print(
+        record,
+        &follower.board,
+        &follower.logs,
+        Style::of_stdout(),
+        args.timings,
+        with_tails,
+    )?;
+    Ok(code)
+}
+
+fn exit_code(record: &PipelineRecord, stopped: bool) -> u8 {
+    match record.state {
+        JobState::Canceled => CANCELED,
+        _ if stopped => CANCELED,
+        JobState::Failed => PIPELINE_FAILED,
+        JobState::Manual => BLOCKED,
+        _ => 0,
+    }
+}
+
+/// What the coordinator has to say, with what to do about it.
+fn explain(error: Error) -> CliError {
+    let coded = |code: u8, source: anyhow::Error, hint: Option<&str>| CliError {
+        kind: Kind::Code(code),
+        source,
+        hints: hint.map(str::to_owned).into_iter().collect(),
+    };
+    match error {
+        Error::InvalidConfig { path, rendered } => coded(
+            CONFIGURATION,
+            anyhow!("{path} has mistakes\n{}", rendered.trim_end()),
+            None,
+        ),
+        Error::ConfigMissing { .. } => coded(
+            CONFIGURATION,
+            error.into(),
+            Some("write a .gitlab-ci.yml at the top of the repository, or name another file by --file"),
+        ),
+        Error::UnknownReference { .. } => coded(CONFIGURATION, error.into(), None),
+        Error::EmptyPipeline => coded(
+            NOTHING_TO_RUN,
+            error.into(),
+            Some("rules leave no job for this kind of pipeline"),
+        ),
+        other => other.into(),
+    }
+}
