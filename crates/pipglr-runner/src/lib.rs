@@ -16,6 +16,9 @@ pub mod metrics;
 pub mod registration;
 pub mod session_server;
 pub mod trace;
+mod unpack;
+
+pub use unpack::unpack;
 
 /// The name the program reports as.
 pub const NAME: &str = "pipglr";

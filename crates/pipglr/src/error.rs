@@ -61,17 +61,22 @@ impl<E: Into<anyhow::Error>> From<E> for CliError {
 
 /// Prints an error and gives its exit code.
 pub(crate) fn print(error: &CliError, called_as: CalledAs) -> ExitCode {
+    ExitCode::from(tell(error, called_as))
+}
+
+/// As [`print`], with the bare code.
+pub(crate) fn tell(error: &CliError, called_as: CalledAs) -> u8 {
     let code = match error.kind {
         Kind::Failed => 1,
         Kind::Usage => called_as.usage_code(),
         Kind::Code(code) => code,
-        Kind::NobodyReads => return ExitCode::from(NOBODY_READ),
+        Kind::NobodyReads => return NOBODY_READ,
     };
     output::aside(format_args!("error: {:#}", error.source));
     for hint in &error.hints {
         output::aside(format_args!("hint: {hint}"));
     }
-    ExitCode::from(code)
+    code
 }
 
 /// Prints what clap has to say: help on stdout, mistakes on stderr.

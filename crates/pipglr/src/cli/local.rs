@@ -12,18 +12,72 @@ Exit codes:
     1  it could not be run: no podman, no git repository, …
     2  the command line is wrong
     3  the pipeline failed
-    4  .gitlab-ci.yml has mistakes, or there is none
-    5  there is nothing to run: rules leave no job
+    4  .gitlab-ci.yml or a file with variables has mistakes, or there is no .gitlab-ci.yml
+    5  there is nothing to run: rules or the selection leave no job
     6  the pipeline waits for a manual job: see --manual
   130  it was canceled, by Ctrl-C or --timeout";
 
 /// Run the pipeline of a git working tree here, in this account's own podman.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the command line")]
 pub(crate) struct LocalArgs {
+    /// Only these jobs, or all instances of a parallel job of this name; what a job waits for is left out, and results of
+    /// the last run stand for it
+    #[arg(value_name = "JOB")]
+    pub(crate) jobs: Vec<String>,
+    /// With all jobs the chosen ones wait for
+    #[arg(long)]
+    pub(crate) needs: bool,
+    /// All jobs of this stage (may be given several times)
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: Vec<String>,
+    /// This job and all that wait for it
+    #[arg(long, value_name = "JOB")]
+    pub(crate) from: Option<String>,
+    /// What did not succeed in the last run
+    #[arg(long)]
+    pub(crate) only_failed: bool,
     /// Play this manual job when its turn comes (may be given several times)
     #[arg(long, value_name = "JOB")]
     pub(crate) manual: Vec<String>,
+    /// As a pipeline of this branch, whatever is checked out
+    #[arg(long, value_name = "NAME", group = "kind", help_heading = "What the pipeline is for")]
+    pub(crate) branch: Option<String>,
+    /// As a pipeline of this tag
+    #[arg(long, value_name = "NAME", group = "kind", help_heading = "What the pipeline is for")]
+    pub(crate) tag: Option<String>,
+    /// As a pipeline of a merge request to this branch [default if only given: the default branch]
+    #[arg(
+        long,
+        value_name = "TARGET",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        group = "kind",
+        help_heading = "What the pipeline is for"
+    )]
+    pub(crate) mr: Option<String>,
+    /// As a scheduled pipeline
+    #[arg(long, help_heading = "What the pipeline is for")]
+    pub(crate) schedule: bool,
+    /// Set a variable for this run; NAME alone takes it from the environment (may be given several times)
+    #[arg(
+        short = 'e',
+        long = "env",
+        value_name = "NAME[=VALUE]",
+        help_heading = "Variables and inputs"
+    )]
+    pub(crate) variables: Vec<String>,
+    /// Read variables from this file as well, laid out as .pipglr/variables.yml (may be given several times)
+    #[arg(long, value_name = "FILE", help_heading = "Variables and inputs")]
+    pub(crate) variables_file: Vec<PathBuf>,
+    /// Give an input of the configuration; what reads as JSON is taken as that (may be given several times)
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Variables and inputs")]
+    pub(crate) input: Vec<String>,
+    /// Run again whenever a file of the working tree has changed
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// Configuration file, relative to the top of the repository
     #[arg(long, value_name = "FILE", default_value = ".gitlab-ci.yml")]
     pub(crate) file: String,
@@ -36,7 +90,7 @@ pub(crate) struct LocalArgs {
     /// Image of jobs that name none
     #[arg(long, value_name = "IMAGE", default_value = "docker.io/library/debian:stable-slim")]
     pub(crate) default_image: String,
-    /// Pull nothing: all images must be here
+    /// Use no network: no image is pulled, nothing is included from elsewhere
     #[arg(long, conflicts_with = "pull")]
     pub(crate) offline: bool,
     /// Cancel the pipeline after this time: 90s, 10m, 1h30m

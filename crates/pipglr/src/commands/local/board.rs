@@ -19,7 +19,11 @@ pub(super) struct Row {
     pub(super) stage: String,
     pub(super) state: JobState,
     pub(super) allow_failure: bool,
+    /// An earlier run's result stands for it.
+    pub(super) reused: bool,
     pub(super) reason: Option<String>,
+    /// What else there is to know about the outcome.
+    pub(super) message: Option<String>,
     pub(super) exit_code: Option<i32>,
     /// When it began and ended, since the run began.
     pub(super) began: Option<Duration>,
@@ -29,11 +33,15 @@ pub(super) struct Row {
 }
 
 impl Board {
-    /// All jobs of a pipeline, as they are now.
-    pub(super) fn update(&mut self, pipeline: &PipelineRecord, now: Duration) {
-        self.stages.clone_from(&pipeline.stages);
+    /// All jobs of a pipeline, as they are now. `prefix` is put before the names of a child pipeline.
+    pub(super) fn update(&mut self, pipeline: &PipelineRecord, prefix: &str, now: Duration) {
+        for stage in pipeline.stages.iter().map(|stage| format!("{prefix}{stage}")) {
+            if !self.stages.contains(&stage) {
+                self.stages.push(stage);
+            }
+        }
         for job in &pipeline.jobs {
-            self.update_job(job, now);
+            self.update_job(job, prefix, now);
         }
         let stages = &self.stages;
         let place = |row: &Row| stages.iter().position(|stage| *stage == row.stage);
@@ -41,11 +49,11 @@ impl Board {
     }
 
     /// A job, as it is now; true if its state is another one.
-    pub(super) fn update_job(&mut self, job: &JobRecord, now: Duration) -> bool {
+    pub(super) fn update_job(&mut self, job: &JobRecord, prefix: &str, now: Duration) -> bool {
         let row = match self.rows.iter_mut().find(|row| row.id == job.id) {
             Some(row) => row,
             None => {
-                self.rows.push(Row::new(job));
+                self.rows.push(Row::new(job, prefix));
                 let last = self.rows.len() - 1;
                 &mut self.rows[last]
             }
@@ -60,14 +68,16 @@ impl Board {
 }
 
 impl Row {
-    fn new(job: &JobRecord) -> Self {
+    fn new(job: &JobRecord, prefix: &str) -> Self {
         Self {
             id: job.id,
-            name: job.name.clone(),
-            stage: job.stage.clone(),
+            name: format!("{prefix}{}", job.name),
+            stage: format!("{prefix}{}", job.stage),
             state: JobState::Created,
             allow_failure: false,
+            reused: job.reused,
             reason: None,
+            message: None,
             exit_code: None,
             began: None,
             ended: None,
@@ -80,6 +90,7 @@ impl Row {
         self.state = job.state;
         self.allow_failure = job.allow_failure;
         self.exit_code = job.exit_code.filter(|code| *code != 0);
+        self.message.clone_from(&job.message);
         self.reason = job.failure_reason.as_ref().map(ToString::to_string);
         if matches!(job.state, JobState::Running | JobState::Canceling) {
             self.began = self.began.or(Some(now));
@@ -102,7 +113,8 @@ impl Row {
                 let allowed = if self.allow_failure { ", allowed" } else { "" };
                 format!("failed{allowed}")
             }
-            state => state.to_string(),
+            state if self.reused => format!("{state}, earlier run"),
+            state => state.to_string().replace('_', " "),
         }
     }
 
@@ -111,8 +123,11 @@ impl Row {
         match (self.reason.as_deref(), self.exit_code) {
             (Some("script_failure") | None, Some(code)) => format!("exit code {code}"),
             (Some(reason), Some(code)) => format!("{}, exit code {code}", reason.replace('_', " ")),
-            (Some(reason), None) => reason.replace('_', " "),
-            (None, None) => String::new(),
+            (Some(reason), None) => match &self.message {
+                Some(message) => format!("{}: {message}", reason.replace('_', " ")),
+                None => reason.replace('_', " "),
+            },
+            (None, None) => self.message.clone().unwrap_or_default(),
         }
     }
 
@@ -154,6 +169,8 @@ pub(super) mod tests {
             stage: stage.to_owned(),
             state,
             allow_failure: false,
+            reused: false,
+            message: None,
             reason: None,
             exit_code: None,
             began: began.map(Duration::from_secs),

@@ -7,10 +7,13 @@ use super::show::Show;
 use super::stop::{Stops, Urgency};
 use crate::cli::LocalArgs;
 use crate::error::CliError;
-use pipglr_coordinator::{Coordinator, Event, JobState, PipelineId, PipelineRecord};
+use anyhow::Context as _;
+use pipglr_coordinator::{Coordinator, Event, JobRecord, PipelineId, PipelineRecord};
 use pipglr_protocol::payload::JobId;
 use pipglr_runner::job::FailedJob;
 use pipglr_runner::manager::{Shutdown, ShutdownLevel};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -27,11 +30,17 @@ pub(super) struct Follower<'a> {
     pub(super) coordinator: &'a Coordinator,
     pub(super) args: &'a LocalArgs,
     pub(super) id: PipelineId,
+    /// Pipelines that were started by this one, directly or not, and what is put before the names of their jobs.
+    pub(super) children: Vec<(PipelineId, String)>,
     pub(super) shutdown: Shutdown,
     pub(super) show: Show,
     pub(super) board: Board,
     pub(super) logs: Logs,
     pub(super) began: Instant,
+    /// Top of the working tree.
+    pub(super) repo: &'a Path,
+    /// Jobs whose artifacts were written.
+    pub(super) unpacked: BTreeSet<JobId>,
     /// Failed jobs whose containers are open.
     pub(super) failed: Option<UnboundedReceiver<FailedJob>>,
 }
@@ -47,7 +56,10 @@ impl Follower<'_> {
     /// Follows until nothing can go on by itself.
     pub(super) async fn run(&mut self, mut events: Receiver<Event>, stops: &mut Stops) -> Result<Followed, CliError> {
         let record = self.record()?;
-        self.board.update(&record, self.began.elapsed());
+        if !record.config_warnings.is_empty() {
+            self.show.say(record.config_warnings.trim_end())?;
+        }
+        self.board.update(&record, "", self.began.elapsed());
         self.show.begins(&record, &self.board)?;
         for job in &record.jobs {
             self.changed(job.id)?;
@@ -87,12 +99,8 @@ impl Follower<'_> {
                     while let Ok(event) = events.try_recv() {
                         self.take(Ok(event))?;
                     }
-                    // A manual job may just have been played.
-                    let again = self.record()?;
-                    if again.state == record.state {
-                        self.finish(&again)?;
-                        return Ok(Followed::Ended(again));
-                    }
+                    self.finish(&record)?;
+                    return Ok(Followed::Ended(record));
                 }
                 _ = ticks.tick() => {
                     quiet += 1;
@@ -106,30 +114,83 @@ impl Follower<'_> {
     }
 
     fn record(&self) -> Result<PipelineRecord, CliError> {
-        let record = self.coordinator.pipeline(self.id);
-        record.ok_or_else(|| anyhow::anyhow!("pipeline {} is gone", self.id).into())
+        self.record_of(self.id)
+    }
+
+    fn record_of(&self, id: PipelineId) -> Result<PipelineRecord, CliError> {
+        let record = self.coordinator.pipeline(id);
+        record.ok_or_else(|| anyhow::anyhow!("pipeline {id} is gone").into())
     }
 
     fn take(&mut self, event: Result<Event, RecvError>) -> Result<(), CliError> {
         match event {
             Ok(Event::JobChanged { job, .. }) => self.changed(job),
+            Ok(Event::PipelineCreated { pipeline, parent }) => self.child(pipeline, parent),
+            Ok(Event::JobRetried { old, new, .. }) => {
+                self.changed(old)?;
+                self.board.rows.retain(|row| row.id != old);
+                self.changed(new)
+            }
             Ok(Event::TraceChanged { job, .. }) => self.said(job),
             Ok(_) => Ok(()),
             // Whatever was missed is in the records.
-            Err(RecvError::Lagged(_)) => {
-                for job in self.record()?.jobs {
-                    self.said(job.id)?;
-                    self.changed(job.id)?;
-                }
-                Ok(())
-            }
+            Err(RecvError::Lagged(_)) => self.catch_up(),
             Err(RecvError::Closed) => Err(anyhow::anyhow!("the coordinator is gone").into()),
         }
     }
 
+    /// What is put before the names of a pipeline's jobs; `None` if the pipeline is none of ours.
+    fn prefix(&self, pipeline: PipelineId) -> Option<String> {
+        if pipeline == self.id {
+            return Some(String::new());
+        }
+        let child = self.children.iter().find(|(id, _)| *id == pipeline);
+        child.map(|(_, prefix)| prefix.clone())
+    }
+
+    /// A bridge started a pipeline.
+    fn child(&mut self, pipeline: PipelineId, parent: JobId) -> Result<(), CliError> {
+        let Some(bridge) = self.board.rows.iter().find(|row| row.id == parent) else {
+            return Ok(());
+        };
+        let prefix = format!("{} / ", bridge.name);
+        self.children.push((pipeline, prefix.clone()));
+        let record = self.record_of(pipeline)?;
+        self.board.update(&record, &prefix, self.began.elapsed());
+        for job in &record.jobs {
+            self.changed(job.id)?;
+        }
+        Ok(())
+    }
+
+    /// Reads everything again.
+    fn catch_up(&mut self) -> Result<(), CliError> {
+        let mut at = 0;
+        let mut all = vec![self.id];
+        while let Some(&pipeline) = all.get(at) {
+            at += 1;
+            let record = self.record_of(pipeline)?;
+            if let (Some(parent), None) = (record.parent, self.prefix(pipeline)) {
+                self.child(pipeline, parent)?;
+            }
+            let current: Vec<JobId> = record.jobs.iter().map(|job| job.id).collect();
+            for job in record.retried.iter().chain(&record.jobs) {
+                self.said(job.id)?;
+                self.changed(job.id)?;
+            }
+            let repeated = |id: JobId| !current.contains(&id) && record.retried.iter().any(|job| job.id == id);
+            self.board.rows.retain(|row| !repeated(row.id));
+            all.extend(record.children);
+        }
+        Ok(())
+    }
+
     /// A job may have another state.
     fn changed(&mut self, id: JobId) -> Result<(), CliError> {
-        let Some(job) = self.coordinator.job(id).filter(|job| job.pipeline == self.id) else {
+        let Some(job) = self.coordinator.job(id) else {
+            return Ok(());
+        };
+        let Some(prefix) = self.prefix(job.pipeline) else {
             return Ok(());
         };
         if job.state.is_finished() {
@@ -138,22 +199,43 @@ impl Follower<'_> {
         let now = self.began.elapsed();
         let known = self.board.rows.iter().any(|row| row.id == id);
         if !known {
-            self.board.update(&self.record()?, now);
+            let record = self.record_of(job.pipeline)?;
+            self.board.update(&record, &prefix, now);
         }
-        if self.board.update_job(&job, now)
+        if self.board.update_job(&job, &prefix, now)
             && let Some(row) = self.board.rows.iter().find(|row| row.id == id)
         {
             self.show.state(&self.board, row, now)?;
         }
-        if job.state == JobState::Manual && self.args.manual.contains(&job.name) {
-            self.coordinator.play_job(id)?;
+        if job.state.is_finished() && !job.reused {
+            self.unpack(&job)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a job's artifacts where they are wanted, once.
+    fn unpack(&mut self, job: &JobRecord) -> Result<(), CliError> {
+        let (Some(directory), Some(archive)) = (&self.args.artifacts, job.artifacts_path()) else {
+            return Ok(());
+        };
+        if self.unpacked.insert(job.id) {
+            let directory = if directory.as_os_str() == "." {
+                self.repo
+            } else {
+                directory
+            };
+            pipglr_runner::unpack(archive, directory).with_context(|| format!("artifacts of {}", job.name))?;
         }
         Ok(())
     }
 
     /// A job's log may have grown.
     fn said(&mut self, id: JobId) -> Result<(), CliError> {
-        let Some(job) = self.coordinator.job(id).filter(|job| job.pipeline == self.id) else {
+        let Some(job) = self
+            .coordinator
+            .job(id)
+            .filter(|job| self.prefix(job.pipeline).is_some())
+        else {
             return Ok(());
         };
         let (show, board) = (&mut self.show, &self.board);
@@ -221,12 +303,8 @@ impl Follower<'_> {
 
     /// All that was not shown yet.
     fn finish(&mut self, record: &PipelineRecord) -> Result<(), CliError> {
-        let now = self.began.elapsed();
-        for job in &record.jobs {
-            self.changed(job.id)?;
-            self.said(job.id)?;
-        }
-        self.board.update(record, now);
+        self.catch_up()?;
+        self.board.update(record, "", self.began.elapsed());
         self.show.clear()
     }
 }

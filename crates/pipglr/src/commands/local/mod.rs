@@ -13,22 +13,26 @@ mod shell;
 mod show;
 mod stop;
 mod table;
+mod watch;
+mod wish;
 
 use super::{Outcome, multi_threaded};
-use crate::cli::LocalArgs;
+use crate::cli::{CalledAs, LocalArgs};
 use crate::error::{CliError, Kind};
 use crate::observability::{self, LogOptions};
+use crate::output;
 use anyhow::{Context as _, anyhow};
 use board::Board;
 use follow::{Followed, Follower};
 use logs::Logs;
 use machine::{Machine, relay_socket};
-use pipglr_coordinator::{Coordinator, Error, JobState, PipelineId, PipelineRecord, Revision, ServeOptions};
+use pipglr_coordinator::{Coordinator, Error, JobState, PipelineId, PipelineRecord};
 use pipglr_runner::container_side::relay;
 use pipglr_runner::manager::ShutdownLevel;
 use places::Places;
 use podman::Podman;
 use show::{Show, Style};
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::time::Instant;
 use stop::{Stops, Urgency};
@@ -54,23 +58,54 @@ pub(super) fn run(args: LocalArgs) -> Outcome {
     if args.shell_on_failure && !std::io::stdin().is_terminal() {
         return Err(CliError::usage("--shell-on-failure needs a terminal"));
     }
-    let began = Instant::now();
     let places = Places::take()?;
     multi_threaded()?.block_on(async {
         let mut stops = Stops::watch()?;
-        let (podman, started) = tokio::join!(Podman::provide(&places.runtime), Pipeline::start(&args, &places));
-        let podman = match podman {
-            Ok(podman) => podman,
-            // Mistakes in the configuration are worth more than trouble with podman.
-            Err(error) => return Err(started.err().unwrap_or(error)),
-        };
-        let outcome = match started {
-            Ok(pipeline) => Box::pin(pipeline.run(&args, &places, &podman, &mut stops, began)).await,
-            Err(error) => Err(error),
-        };
-        podman.end().await?;
-        outcome
+        if args.watch {
+            Box::pin(again_and_again(&args, &places, &mut stops)).await
+        } else {
+            Box::pin(once(&args, &places, &mut stops)).await
+        }
     })
+}
+
+/// Runs the pipeline whenever a file has changed, until somebody stops it.
+async fn again_and_again(args: &LocalArgs, places: &Places, stops: &mut Stops) -> Outcome {
+    loop {
+        let before = watch::fingerprint(&places.repo).await?;
+        let code = match Box::pin(once(args, places, stops)).await {
+            Ok(code) => code,
+            Err(error) if error.kind == Kind::NobodyReads => return Err(error),
+            // What is wrong may be set right by the next change.
+            Err(error) => crate::error::tell(&error, CalledAs::Pipglr),
+        };
+        if stops.any() {
+            return Ok(code);
+        }
+        output::aside("\nwaiting for a file to change; Ctrl-C ends this");
+        tokio::select! {
+            changed = watch::changed(&places.repo, before) => changed?,
+            _ = stops.next() => return Ok(code),
+        }
+        places.renew_runtime()?;
+    }
+}
+
+/// Runs the pipeline.
+async fn once(args: &LocalArgs, places: &Places, stops: &mut Stops) -> Outcome {
+    let began = Instant::now();
+    let (podman, started) = tokio::join!(Podman::provide(&places.runtime), Pipeline::start(args, places));
+    let podman = match podman {
+        Ok(podman) => podman,
+        // Mistakes in the configuration are worth more than trouble with podman.
+        Err(error) => return Err(started.err().unwrap_or(error)),
+    };
+    let outcome = match started {
+        Ok(pipeline) => Box::pin(pipeline.run(args, places, &podman, stops, began)).await,
+        Err(error) => Err(error),
+    };
+    podman.end().await?;
+    outcome
 }
 
 /// A pipeline nobody works on yet.
@@ -88,12 +123,9 @@ impl Pipeline {
             .context("listen on the loopback")?;
         let port = listener.local_addr().context("find the address listened on")?.port();
         let url = format!("http://127.0.0.1:{port}");
-        let options = ServeOptions {
-            config_path: args.file.clone(),
-            ..ServeOptions::new(&places.repo, places.slot.join("coordinator"), url)
-        };
-        let coordinator = Coordinator::open(options).await.map_err(explain)?;
-        let id = coordinator.create_pipeline(&Revision::Head).await.map_err(explain)?;
+        let (serving, wanted) = (wish::serving(args, places, &url)?, wish::pipeline(args)?);
+        let coordinator = Coordinator::open(serving).await.map_err(explain)?;
+        let id = coordinator.create(&wanted).await.map_err(explain)?;
         Ok(Self {
             coordinator,
             listener,
@@ -127,6 +159,9 @@ impl Pipeline {
             coordinator: &self.coordinator,
             args,
             id: self.id,
+            children: Vec::new(),
+            repo: &places.repo,
+            unpacked: BTreeSet::new(),
             shutdown: machine.shutdown.clone(),
             show: Show::of(args),
             board: Board::default(),
@@ -203,7 +238,7 @@ fn exit_code(record: &PipelineRecord, stopped: bool) -> u8 {
         JobState::Canceled => CANCELED,
         _ if stopped => CANCELED,
         JobState::Failed => PIPELINE_FAILED,
-        JobState::Manual => BLOCKED,
+        _ if record.blocked => BLOCKED,
         _ => 0,
     }
 }
@@ -227,10 +262,18 @@ fn explain(error: Error) -> CliError {
             Some("write a .gitlab-ci.yml at the top of the repository, or name another file by --file"),
         ),
         Error::UnknownReference { .. } => coded(CONFIGURATION, error.into(), None),
+        Error::Variables { .. } => coded(CONFIGURATION, error.into(), None),
+        Error::InvalidOption { .. } | Error::NotSelected { .. } => CliError::usage(error),
+        Error::UnknownRevision { .. } => CliError::with_hint(
+            error,
+            "a pipeline is of a commit: make the first one (git commit); changes that are not committed run with it",
+        ),
         Error::EmptyPipeline => coded(
             NOTHING_TO_RUN,
             error.into(),
-            Some("rules leave no job for this kind of pipeline"),
+            Some(
+                "rules or the selection leave no job: pipglr local --help tells how to choose another kind of pipeline",
+            ),
         ),
         other => other.into(),
     }

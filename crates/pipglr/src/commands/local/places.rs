@@ -36,13 +36,20 @@ impl Places {
         let project = project_of(&repo);
         let root = state_root()?.join(&project);
         let (slot, lock) = free_slot(&root)?;
+        let runtime = runtime_directory();
+        private_directory(&runtime)?;
         Ok(Self {
-            runtime: private_directory()?,
+            runtime,
             repo,
             project,
             slot,
             _lock: lock,
         })
+    }
+
+    /// Empties the directory of sockets, for another run of this process.
+    pub(super) fn renew_runtime(&self) -> Result<(), CliError> {
+        private_directory(&self.runtime)
     }
 
     /// Start of the names of the project's volumes.
@@ -132,13 +139,16 @@ fn free_slot(root: &Path) -> Result<(PathBuf, File), CliError> {
     Err(anyhow::anyhow!("{SLOTS} pipelines of this project run already").into())
 }
 
-/// A new directory only we can enter, for sockets.
-fn private_directory() -> Result<PathBuf, CliError> {
+fn runtime_directory() -> PathBuf {
     let name = format!("pipglr-local-{}", std::process::id());
     let parent = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let parent = parent.filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
-    let path = parent.join(name);
-    match fs::remove_dir_all(&path) {
+    parent.join(name)
+}
+
+/// A new directory only we can enter, for sockets.
+fn private_directory(path: &Path) -> Result<(), CliError> {
+    match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(anyhow::Error::new(error)
                 .context(format!("remove {}", path.display()))
@@ -148,9 +158,9 @@ fn private_directory() -> Result<PathBuf, CliError> {
     }
     DirBuilder::new()
         .mode(0o700)
-        .create(&path)
+        .create(path)
         .with_context(|| format!("create {}", path.display()))?;
-    Ok(path)
+    Ok(())
 }
 
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
