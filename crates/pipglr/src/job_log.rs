@@ -53,10 +53,8 @@ impl Decoder {
             if let Some(held) = &mut self.held {
                 held.push_str(&body);
             }
-        } else if !only_marker {
-            if let Some(held) = self.held.replace(body) {
-                line(held);
-            }
+        } else if !only_marker && let Some(held) = self.held.replace(body) {
+            line(held);
         }
         self.marker_before = only_marker;
     }

@@ -47,7 +47,7 @@ pub(super) struct Follower<'a> {
 
 /// How following ended.
 pub(super) enum Followed {
-    Ended(PipelineRecord),
+    Ended(Box<PipelineRecord>),
     /// Nobody wants to wait for it.
     GivenUp,
 }
@@ -100,7 +100,7 @@ impl Follower<'_> {
                         self.take(Ok(event))?;
                     }
                     self.finish(&record)?;
-                    return Ok(Followed::Ended(record));
+                    return Ok(Followed::Ended(Box::new(record)));
                 }
                 _ = ticks.tick() => {
                     quiet += 1;
