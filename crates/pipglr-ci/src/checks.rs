@@ -94,6 +94,17 @@ impl<'l> Graph<'l> {
         ))
     }
 
+    /// Which stages two jobs are in, where their order is the problem.
+    fn order_hint(&self, draft: &'l Draft, later: &'l Draft) -> String {
+        let stage = |draft: &'l Draft| draft.stage.as_ref().map_or("", |stage| stage.value.as_str());
+        format!(
+            "`{}` is in stage `{}`, which comes after this job's `{}`",
+            later.job.name,
+            stage(later),
+            stage(draft)
+        )
+    }
+
     fn nearest(&self, name: &str) -> Option<String> {
         closest_of(name, self.lowered.jobs.iter().map(|draft| draft.job.name.as_str()))
             .map(|known| format!("did you mean `{known}`?"))
@@ -119,7 +130,8 @@ fn check_stage(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     } else if let Some(known) = closest_of(&stage.value, known) {
         problems.error_with_hint(stage.span, message, format!("did you mean `{known}`?"));
     } else {
-        problems.error(stage.span, message);
+        let hint = format!("add `{}` to `stages`, at the place where it is to run", stage.value);
+        problems.error_with_hint(stage.span, message, hint);
     }
 }
 
@@ -163,7 +175,7 @@ fn check_list(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft, needs: 
             Some(other) if graph.is_later(other, draft) => {
                 if graph.is_news(need.span, "later") {
                     let message = format!("{name} job: need {needed} is not defined in current or prior stages");
-                    problems.error(need.span, message);
+                    problems.error_with_hint(need.span, message, graph.order_hint(draft, other));
                 }
             }
             Some(_) => {}
@@ -206,7 +218,7 @@ fn check_dependencies(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft)
             warn_about_same_stage(problems, graph, draft, other, dependency.span, needed);
         } else if graph.is_news(dependency.span, "later") {
             let message = format!("{name} job: dependency {wanted} is not defined in current or prior stages");
-            problems.error(dependency.span, message);
+            problems.error_with_hint(dependency.span, message, graph.order_hint(draft, other));
         }
     }
 }
@@ -245,7 +257,7 @@ fn check_producers(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
             Some(other) if graph.is_later(other, draft) => {
                 if graph.is_news(producer.span, "later") {
                     let message = format!("{name} job: dependency {wanted} is not defined in current or prior stages");
-                    problems.error(producer.span, message);
+                    problems.error_with_hint(producer.span, message, graph.order_hint(draft, other));
                 }
             }
             Some(_) => {}
@@ -262,13 +274,15 @@ fn check_on_stop(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     };
     let start = format!("{} job: on_stop job {}", draft.job.name, on_stop.value);
     let Some(stop) = graph.draft(&on_stop.value) else {
-        undefined(
-            problems,
-            graph,
-            on_stop.span,
-            format!("{start} is not defined"),
-            &on_stop.value,
-        );
+        if graph.is_news(on_stop.span, &on_stop.value) {
+            let hint = graph.did_you_mean(&on_stop.value).unwrap_or_else(|| {
+                format!(
+                    "write a job `{}` with `environment: {{name: {}, action: stop}}`",
+                    on_stop.value, environment.name
+                )
+            });
+            problems.error_with_hint(on_stop.span, format!("{start} is not defined"), hint);
+        }
         return;
     };
     let (message, hint) = match &stop.job.environment {
@@ -335,9 +349,14 @@ fn report_cycles(problems: &mut Problems, graph: &Graph<'_>) {
             [own] => format!("self-dependency: {own}"),
             names => names.join(", "),
         };
-        problems.error(
+        let hint = match names.as_slice() {
+            [_] => "a job cannot wait for itself".to_owned(),
+            names => format!("each waits for the next: {} → {}", names.join(" → "), names[0]),
+        };
+        problems.error_with_hint(
             graph.lowered.jobs[job].name_span,
             format!("The pipeline has circular dependencies: {circle}"),
+            hint,
         );
     }
 }

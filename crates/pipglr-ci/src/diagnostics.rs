@@ -66,7 +66,15 @@ impl fmt::Display for Diagnostic {
 ///
 /// `sources` are looked up by path; a diagnostic about a file that is not among them is shown without an excerpt.
 pub fn render(diagnostics: &[Diagnostic], sources: &[Rc<SourceFile>]) -> String {
-    let renderer = Renderer::plain();
+    render_by(&Renderer::plain(), diagnostics, sources)
+}
+
+/// As [`render`], in the colours of a terminal.
+pub fn render_coloured(diagnostics: &[Diagnostic], sources: &[Rc<SourceFile>]) -> String {
+    render_by(&Renderer::styled(), diagnostics, sources)
+}
+
+fn render_by(renderer: &Renderer, diagnostics: &[Diagnostic], sources: &[Rc<SourceFile>]) -> String {
     let mut text = String::new();
     for diagnostic in diagnostics {
         let level = match diagnostic.severity {

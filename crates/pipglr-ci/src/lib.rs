@@ -27,7 +27,7 @@ mod variables;
 mod world;
 mod yaml;
 
-pub use diagnostics::{Diagnostic, FileId, Severity, Span, render};
+pub use diagnostics::{Diagnostic, FileId, Severity, Span, render, render_coloured};
 pub use outcome::NoPipeline;
 pub use values::read_values;
 pub use variables::expansion;

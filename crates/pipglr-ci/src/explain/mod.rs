@@ -89,7 +89,7 @@ pub fn explain(request: &Request<'_>, job: &str) -> Explanation {
         rules: Vec::new(),
         keywords: Vec::new(),
     };
-    let Some(evaluated) = evaluated.filter(|_| !problems.has_errors()) else {
+    let Some(evaluated) = evaluated else {
         explanation.presence = Presence::Invalid(errors(problems.finish()));
         return explanation;
     };
@@ -107,6 +107,10 @@ pub fn explain(request: &Request<'_>, job: &str) -> Explanation {
     }
     explanation.presence = presence(&evaluated, account.job.as_ref());
     explanation.keywords = origins::keywords(&problems, &evaluated, watched);
+    // That a job is left out may be what is wrong, when another one needs it.
+    if explanation.presence == Presence::Present && problems.has_errors() {
+        explanation.presence = Presence::Invalid(errors(problems.finish()));
+    }
     explanation
 }
 

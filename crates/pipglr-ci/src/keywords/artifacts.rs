@@ -30,7 +30,12 @@ pub(crate) fn artifacts(problems: &mut Problems, parent: &str, node: &Node) -> O
     }
     let at = below(parent, "artifacts");
     let Some(entries) = node.as_mapping() else {
-        wrong_type(problems, node, &format!("{at} config"), "a hash");
+        if node.as_sequence().is_some() || node.as_str().is_some() {
+            let message = format!("{at} config should be a hash");
+            problems.error_with_hint(node.span, message, "put the paths below `paths:`");
+        } else {
+            wrong_type(problems, node, &format!("{at} config"), "a hash");
+        }
         return None;
     };
     let fields = Fields::read(problems, &at, entries, &ARTIFACTS);

@@ -137,7 +137,12 @@ fn check_key(problems: &mut Problems, at: &str, node: &Node, text: &str) {
     let decoded = text.replace("%2F", "/").replace("%2f", "/");
     let decoded = decoded.replace("%2E", ".").replace("%2e", ".");
     if decoded.contains('/') {
-        problems.error(node.span, format!("{at} config cannot contain the \"/\" character"));
+        let message = format!("{at} config cannot contain the \"/\" character");
+        problems.error_with_hint(
+            node.span,
+            message,
+            format!("write it as {:?}", decoded.replace('/', "-")),
+        );
     } else if matches!(decoded.as_str(), "." | "..") {
         problems.error(node.span, format!("{at} config cannot be \".\" or \"..\""));
     }

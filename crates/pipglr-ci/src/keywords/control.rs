@@ -1,7 +1,9 @@
 //! `stage`, `stages`, `when`, `start_in`, `allow_failure`, `timeout`, `tags`, `interruptible`, `resource_group`.
 
 use super::needs::Holder;
-use super::{DURATION, Fields, Keywords, STRINGS, below, boolean, duration, of, string, strings, word, wrong_type};
+use super::{
+    DURATION, Fields, Keywords, STRINGS, below, boolean, closest_of, duration, of, string, strings, word, wrong_type,
+};
 use crate::diagnostics::{Problems, Span};
 use crate::model::{AllowFailure, When};
 use crate::yaml::{Kind, Node, Resolved};
@@ -86,7 +88,10 @@ pub(crate) fn when(problems: &mut Problems, at: &str, node: &Node, holder: Holde
                     Some("delayed") => {
                         problems.error_with_hint(node.span, message, "only jobs with a script can be delayed");
                     }
-                    _ => problems.error(node.span, message),
+                    text => match text.and_then(|text| closest_of(text, known.iter().copied())) {
+                        Some(known) => problems.error_with_hint(node.span, message, format!("did you mean `{known}`?")),
+                        None => problems.error(node.span, message),
+                    },
                 }
             }
             When::OnSuccess

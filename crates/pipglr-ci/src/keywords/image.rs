@@ -62,7 +62,8 @@ pub(super) fn named<'n>(
     };
     if name.as_ref().is_some_and(|name| name.trim().is_empty()) {
         let span = fields.get("name").unwrap_or(node).span;
-        problems.error(span, format!("{at} name can't be blank"));
+        let message = format!("{at} name can't be blank");
+        problems.error_with_hint(span, message, "say which: `name: debian:stable-slim`");
     }
     let mut image = Image {
         name: name.unwrap_or_default(),

@@ -60,10 +60,8 @@ impl<'n> Fields<'n> {
                 problems.unsupported(entry.key_span, &below(keywords.family, name));
             } else {
                 let message = format!("{at} config contains unknown keys: {name}");
-                match closest(name, keywords.supported.iter().chain(keywords.unsupported)) {
-                    Some(known) => {
-                        problems.error_with_hint(entry.key_span, message, format!("did you mean `{known}`?"));
-                    }
+                match hint_for_unknown(name, keywords) {
+                    Some(hint) => problems.error_with_hint(entry.key_span, message, hint),
                     None => problems.error(entry.key_span, message),
                 }
             }
@@ -107,14 +105,54 @@ pub(crate) fn wrong_type(problems: &mut Problems, node: &Node, subject: &str, sh
     }
 }
 
-/// What a scalar of the wrong type was probably meant to be.
+/// What other systems call a keyword.
+const ELSEWHERE: [(&str, &str); 13] = [
+    ("commands", "script"),
+    ("condition", "rules"),
+    ("container", "image"),
+    ("depends-on", "needs"),
+    ("depends_on", "needs"),
+    ("docker", "image"),
+    ("env", "variables"),
+    ("environment_variables", "variables"),
+    ("if", "rules"),
+    ("requires", "needs"),
+    ("runs-on", "tags"),
+    ("steps", "script"),
+    ("timeout-minutes", "timeout"),
+];
+
+/// Keywords that only the top level has, and that people look for in jobs.
+const TOP_LEVEL: [&str; 3] = ["default", "include", "workflow"];
+
+/// What an unknown key was probably meant to be.
+fn hint_for_unknown(name: &str, keywords: &Keywords) -> Option<String> {
+    if let Some(known) = closest(name, keywords.supported.iter().chain(keywords.unsupported)) {
+        return Some(format!("did you mean `{known}`?"));
+    }
+    let is_job = keywords.supported.contains(&"script");
+    if is_job && TOP_LEVEL.contains(&name) {
+        return Some(format!("`{name}` stands at the top level of the file"));
+    }
+    let (_, known) = ELSEWHERE
+        .iter()
+        .find(|(elsewhere, known)| *elsewhere == name && keywords.supported.contains(known))?;
+    Some(format!("did you mean `{known}`?"))
+}
+
+/// What a value of the wrong type was probably meant to be.
 fn hint_for_type(node: &Node, should: &str) -> Option<String> {
     let Kind::Scalar(scalar) = &node.kind else {
-        return None;
+        return hint_for_collection(node, should).map(str::to_owned);
     };
     let text = scalar.text.escape_default();
     match node.resolve()? {
-        Resolved::String(_) if should == STRINGS || should == ARRAY => Some(format!("put it in a list: [\"{text}\"]")),
+        Resolved::String("true" | "false") if should.contains("boolean") => {
+            Some(format!("without quotes it is one: {text}"))
+        }
+        Resolved::String(_) if should == STRINGS || should == ARRAY || should == ARRAY_OR_HASH => {
+            Some(format!("put it in a list: [\"{text}\"]"))
+        }
         Resolved::String(_) if should == DURATION => Some("write it as in `1h 30m` or `90 minutes`".to_owned()),
         // `image: 3.10`, `timeout: 3600` and their like: the author meant the text.
         Resolved::Bool(_) | Resolved::Integer(_) | Resolved::Float(_)
@@ -126,9 +164,19 @@ fn hint_for_type(node: &Node, should: &str) -> Option<String> {
     }
 }
 
+fn hint_for_collection(node: &Node, should: &str) -> Option<&'static str> {
+    match &node.kind {
+        Kind::Sequence(_) if should == "a hash" => Some("write `key: value` lines without `-` before them"),
+        Kind::Mapping(_) if should == ARRAY => Some("write `- ` before the first key of each item"),
+        Kind::Mapping(_) if should == STRINGS => Some("write a list: a line with `- ` and a text for each item"),
+        _ => None,
+    }
+}
+
 /// The shapes that have hints of their own, as messages name them.
 pub(crate) const STRINGS: &str = "an array of strings";
 pub(crate) const ARRAY: &str = "an array";
+pub(crate) const ARRAY_OR_HASH: &str = "an array or a hash";
 pub(crate) const DURATION: &str = "a duration";
 
 /// A string; null and wrong types give `None`.

@@ -76,7 +76,12 @@ fn number(problems: &mut Problems, subject: &str, node: &Node) -> Option<usize> 
     };
     match digits.parse::<usize>() {
         Ok(0) => {
-            problems.error(node.span, format!("{subject} must be greater than or equal to 1"));
+            let message = format!("{subject} must be greater than or equal to 1");
+            problems.error_with_hint(
+                node.span,
+                message,
+                "a job that is not wanted has a name that starts with `.`",
+            );
             None
         }
         Ok(number) if number <= LIMIT => Some(number),

@@ -94,7 +94,12 @@ fn times(problems: &mut Problems, subject: &str, node: &Node, digits: &str) -> u
             0
         }
         Ok(3..) | Err(_) => {
-            problems.error(node.span, format!("{subject} must be less than or equal to {MAX}"));
+            let message = format!("{subject} must be less than or equal to {MAX}");
+            problems.error_with_hint(
+                node.span,
+                message,
+                "GitLab repeats a job twice at most; a script may repeat a command",
+            );
             MAX
         }
     }

@@ -89,7 +89,11 @@ fn definition(problems: &mut Problems, at: &str, global: bool, entry: &Entry) ->
                 "{at}:{} variable definition must be either a string or a hash",
                 entry.key
             );
-            problems.error(node.span, message);
+            problems.error_with_hint(
+                node.span,
+                message,
+                "a variable is one text: write it in quotes, and let the script take it apart",
+            );
         }
         return None;
     };

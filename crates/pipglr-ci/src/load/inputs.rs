@@ -220,7 +220,16 @@ fn complaints(input: &Input, options: Option<&[Value]>, value: &Value, which: &s
             | (Type::String, _)
     );
     if !fits {
-        complain(format!("{which} value is not {}", input.kind.with_article()), None);
+        let hint = match (input.kind, &value) {
+            (Type::Array, _) => "write a list: [\"a\", \"b\"]",
+            (Type::Boolean, _) => "write true or false, without quotes",
+            (Type::Number, Value::String(_)) => "write a number without quotes, or give the input `type: string`",
+            (Type::Number | Type::String, _) => "give the input another `type`",
+        };
+        complain(
+            format!("{which} value is not {}", input.kind.with_article()),
+            Some(hint.to_owned()),
+        );
     }
     if let Some(options) = options {
         check_options(input.kind, options, &value, &mut complain);

@@ -39,7 +39,10 @@ const MAX_TOTAL_SIZE: usize = 314_572_800;
 pub(crate) fn load(problems: &mut Problems, request: &Request<'_>) -> Option<Vec<Entry>> {
     let id = problems.open(Rc::new(request.file.clone()));
     if is_blank(&request.file.text) {
-        problems.file_error("Please provide content of .gitlab-ci.yml");
+        problems.file_error_with_hint(
+            "Please provide content of .gitlab-ci.yml",
+            "the least is the name of a job and, indented below it, `script: [COMMAND]`",
+        );
         return None;
     }
     let outside = Outside::new(request.context);

@@ -322,16 +322,10 @@ fn job_fields<'n>(problems: &mut Problems, at: &str, entry: &'n Entry) -> Fields
             "jobs {} config should implement the script:, run:, or trigger: keyword",
             entry.key
         );
-        match closest(&entry.key, ROOT.supported.iter().chain(ROOT.unsupported)) {
-            Some(keyword) => {
-                problems.error_with_hint(
-                    entry.key_span,
-                    message,
-                    format!("did you mean the keyword `{keyword}`?"),
-                );
-                return Fields::default();
-            }
-            None => problems.error(entry.key_span, message),
+        let (hint, is_job) = no_job_hint(entry);
+        problems.error_with_hint(entry.key_span, message, hint);
+        if !is_job {
+            return Fields::default();
         }
     }
     let fields = Fields::read(problems, at, entries, &JOB);
@@ -348,4 +342,38 @@ fn job_fields<'n>(problems: &mut Problems, at: &str, entry: &'n Entry) -> Fields
         problems.error_with_hint(entry.key_span, message, hint);
     }
     fields
+}
+
+/// What is at the top level where a job should be, and whether it is worth reading as one.
+fn no_job_hint(entry: &Entry) -> (String, bool) {
+    let key = entry.key.as_str();
+    let entries = entry.value.as_mapping();
+    if JOB.supported.contains(&key) && entries.is_none() && !(key == "stage" && entry.value.as_sequence().is_some()) {
+        return (
+            format!("`{key}` belongs to a job: indent it below the job's name"),
+            false,
+        );
+    }
+    if entry.value.is_null() {
+        return (
+            "there is nothing in it: indent what belongs to the job".to_owned(),
+            true,
+        );
+    }
+    if let Some(keyword) = closest(key, ROOT.supported.iter().chain(ROOT.unsupported)) {
+        return (format!("did you mean the keyword `{keyword}`?"), false);
+    }
+    let holds_mappings = entries.is_some_and(|entries| {
+        let unknown =
+            |entry: &Entry| !JOB.supported.contains(&entry.key.as_str()) && entry.value.as_mapping().is_some();
+        !entries.is_empty() && entries.iter().all(unknown)
+    });
+    if holds_mappings {
+        return (
+            format!("write what is in `{key}` at the top level: jobs stand there by themselves"),
+            false,
+        );
+    }
+    let hint = "a job has a `script`; what only others extend has a name that starts with `.`";
+    (hint.to_owned(), true)
 }

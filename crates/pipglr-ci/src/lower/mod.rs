@@ -131,7 +131,10 @@ pub(crate) fn lower(problems: &mut Problems, root: &[Entry]) -> Lowered {
     };
     let jobs = drafts(problems, &jobs, &around);
     if jobs.is_empty() {
-        problems.file_error("jobs config should contain at least one visible job");
+        problems.file_error_with_hint(
+            "jobs config should contain at least one visible job",
+            "a job has a name that does not start with `.`",
+        );
     }
     Lowered {
         stages: stages.map(with_edges),

@@ -1,6 +1,7 @@
 //! Events to a tree: anchors, merge keys, tags, and the limits that keep a small file from becoming a huge tree.
 
 use super::events::{Event, EventKind, Events, Place, Properties};
+use super::hints;
 use super::mapping::Building;
 use super::node::{Kind, Node, Scalar};
 use super::passage::Passage;
@@ -29,8 +30,11 @@ pub(crate) fn compose(problems: &mut Problems, passage: &Passage) -> Option<Vec<
     };
     match composer.documents() {
         Ok(documents) => Some(documents),
-        Err(Stop { span, message }) => {
-            composer.problems.error(span, message);
+        Err(Stop { span, message, hint }) => {
+            match hint {
+                Some(hint) => composer.problems.error_with_hint(span, message, hint),
+                None => composer.problems.error(span, message),
+            }
             None
         }
     }
@@ -40,6 +44,7 @@ pub(crate) fn compose(problems: &mut Problems, passage: &Passage) -> Option<Vec<
 pub(super) struct Stop {
     pub(super) span: Span,
     pub(super) message: String,
+    pub(super) hint: Option<String>,
 }
 
 pub(super) struct Composer<'t, 'p> {
@@ -71,6 +76,7 @@ impl Composer<'_, '_> {
                     return Err(Stop {
                         span: self.span(&event),
                         message: "Invalid configuration format".to_owned(),
+                        hint: None,
                     });
                 }
             }
@@ -83,6 +89,7 @@ impl Composer<'_, '_> {
             let end = self.passage.text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
             Stop {
                 span: self.place(at, end),
+                hint: hints::hint(&error.message, &self.passage.text, at),
                 message: error.message,
             }
         })
@@ -103,6 +110,7 @@ impl Composer<'_, '_> {
             return Err(Stop {
                 span,
                 message: TOO_BIG.to_owned(),
+                hint: None,
             });
         }
         match event.kind {
@@ -138,13 +146,14 @@ impl Composer<'_, '_> {
                 return Err(Stop {
                     span,
                     message: TOO_BIG.to_owned(),
+                    hint: None,
                 });
             }
             return Ok(Rc::clone(node));
         } else {
             let message = format!("An alias referenced an unknown anchor: {anchor}");
             self.problems
-                .error_with_hint(span, message, "quote the text if it is not meant as an alias");
+                .error_with_hint(span, message, "an anchor stands before its aliases and in the same file: of other files take `extends` or `!reference`; quote the text if it is none");
         }
         Ok(Node::reported(span))
     }
@@ -217,6 +226,7 @@ impl Composer<'_, '_> {
             return Err(Stop {
                 span,
                 message: TOO_BIG.to_owned(),
+                hint: None,
             });
         }
         Ok(self.register(properties.anchor, node))

@@ -117,9 +117,13 @@ impl<'t> Events<'t> {
         let words: Vec<String> = [problem, context].into_iter().flatten().collect();
         // Compat: Psych prints the mark of the context (psych_parser.c), which the reader leaves at line 1 column 1.
         let (line, column) = (self.parser.context_mark.line + 1, self.parser.context_mark.column + 1);
+        let message = format!("(<unknown>): {} at line {line} column {column}", words.join(" "));
         SyntaxError {
-            message: format!("(<unknown>): {} at line {line} column {column}", words.join(" ")),
-            at: if self.parser.error == unsafe_yaml::YAML_READER_ERROR {
+            message,
+            at: if words.iter().any(|words| words == "while scanning a quoted scalar") {
+                // Where the quote opens; it is missed where the text ends.
+                read_place(self.parser.context_mark)
+            } else if self.parser.error == unsafe_yaml::YAML_READER_ERROR {
                 Place::Byte(to_usize(self.parser.problem_offset))
             } else {
                 read_place(self.parser.problem_mark)

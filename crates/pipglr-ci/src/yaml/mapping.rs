@@ -54,6 +54,7 @@ impl Composer<'_, '_> {
                     return Err(Stop {
                         span,
                         message: TOO_BIG.to_owned(),
+                        hint: None,
                     });
                 }
                 combined.put(entry.clone(), Written::Merged);

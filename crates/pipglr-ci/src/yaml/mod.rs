@@ -5,6 +5,7 @@
 mod compose;
 #[expect(unsafe_code, reason = "libyaml is a C-shaped library; this module is its safe face")]
 mod events;
+mod hints;
 mod mapping;
 mod node;
 mod passage;

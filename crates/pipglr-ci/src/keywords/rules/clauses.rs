@@ -1,7 +1,7 @@
 //! `if`, `changes` and `exists`, as written.
 
 use crate::diagnostics::{Problems, Span};
-use crate::keywords::{Fields, Keywords, STRINGS, below, of, string, strings, wrong_type};
+use crate::keywords::{ARRAY_OR_HASH, Fields, Keywords, STRINGS, below, of, string, strings, wrong_type};
 use crate::rules::expression::{Expression, SyntaxError};
 use crate::yaml::Node;
 use std::collections::HashMap;
@@ -114,7 +114,7 @@ pub(super) fn changes(problems: &mut Problems, at: &str, node: &Node) -> Option<
         });
     }
     let Some(entries) = node.as_mapping() else {
-        wrong_type(problems, node, &format!("{at} config"), "an array or a hash");
+        wrong_type(problems, node, &format!("{at} config"), ARRAY_OR_HASH);
         return None;
     };
     let fields = Fields::read(problems, &at, entries, &CHANGES);

@@ -163,6 +163,7 @@ fn hint(rest: &str, shown: &str) -> Option<&'static str> {
         '=' => "compare with `==`",
         '&' => "combine with `&&`",
         '|' => "combine with `||`",
+        '[' | '`' => "this is no shell: compare as in `$NAME == \"text\"`",
         '<' | '>' => "there is no comparison by size",
         _ if shown.eq_ignore_ascii_case("and") => "combine with `&&`",
         _ if shown.eq_ignore_ascii_case("or") => "combine with `||`",
