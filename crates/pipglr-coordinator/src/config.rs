@@ -50,33 +50,19 @@ impl Evaluated {
     }
 }
 
-/// Evaluates a file for a pipeline of `source`; files of `overlay` are where the repository has none. The world outside is asked on a thread that may block.
-pub(crate) async fn evaluate(
-    coordinator: &Coordinator,
-    source: &Source,
-    file: SourceFile,
-    inputs: Map<String, Value>,
-    overlay: BTreeMap<String, String>,
-) -> Result<Evaluated, Error> {
-    let context = rule_context(coordinator, source, coordinator.next_pipeline());
-    let outlook = Outlook {
-        mirror: coordinator.mirror().path().to_owned(),
-        project: coordinator.project().clone(),
-        checkout: source.checkout.clone(),
-        changes_since: source.changes_since.clone(),
-        overlay,
-        sources: coordinator.options().sources.clone(),
-        cache: coordinator.store().cache_root(),
-        runtime: tokio::runtime::Handle::current(),
-    };
-    let evaluating = tokio::task::spawn_blocking(move || {
-        let world = Repository::new(outlook);
-        let evaluation = pipglr_ci::evaluate(&Request {
-            file: &file,
-            inputs: &inputs,
-            context: &context,
-            world: &world,
-        });
+/// A file to evaluate with what is given to it.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) file: SourceFile,
+    pub(crate) inputs: Map<String, Value>,
+    /// Files that are where the repository has none.
+    pub(crate) overlay: BTreeMap<String, String>,
+}
+
+/// Evaluates a file for a pipeline of `source`.
+pub(crate) async fn evaluate(coordinator: &Coordinator, source: &Source, subject: Subject) -> Result<Evaluated, Error> {
+    let evaluate = |request: &Request<'_>| {
+        let evaluation = pipglr_ci::evaluate(request);
         let rendered = if evaluation.diagnostics.is_empty() {
             String::new()
         } else {
@@ -90,6 +76,36 @@ pub(crate) async fn evaluate(
             sources: evaluation.sources.iter().map(|file| SourceFile::clone(file)).collect(),
             rendered,
         }
+    };
+    ask(coordinator, source, subject, evaluate).await
+}
+
+/// Asks the evaluator a question. The world outside is asked on a thread that may block, hence the question, too.
+pub(crate) async fn ask<T: Send + 'static>(
+    coordinator: &Coordinator,
+    source: &Source,
+    subject: Subject,
+    question: impl FnOnce(&Request<'_>) -> T + Send + 'static,
+) -> Result<T, Error> {
+    let context = rule_context(coordinator, source, coordinator.next_pipeline());
+    let outlook = Outlook {
+        mirror: coordinator.mirror().path().to_owned(),
+        project: coordinator.project().clone(),
+        checkout: source.checkout.clone(),
+        changes_since: source.changes_since.clone(),
+        overlay: subject.overlay,
+        sources: coordinator.options().sources.clone(),
+        cache: coordinator.store().cache_root(),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let asking = tokio::task::spawn_blocking(move || {
+        let world = Repository::new(outlook);
+        question(&Request {
+            file: &subject.file,
+            inputs: &subject.inputs,
+            context: &context,
+            world: &world,
+        })
     });
-    evaluating.await.map_err(|error| Error::Evaluation(error.to_string()))
+    asking.await.map_err(|error| Error::Evaluation(error.to_string()))
 }

@@ -3,7 +3,7 @@
 mod artifact;
 mod include;
 
-use crate::config;
+use crate::config::{self, Subject};
 use crate::creation::PipelineKind;
 use crate::given::Given;
 use crate::pipeline::{JobRun, Outcome, Parent, Source};
@@ -248,7 +248,16 @@ async fn create(coordinator: &Coordinator, turn: Turn) -> Result<bool, Obstacle>
     }
     let root = root_of(&turn.name, files, &turn.trigger.inputs);
     let path = root.file.path.clone();
-    let evaluated = config::evaluate(coordinator, &turn.source, root.file, root.inputs, root.overlay).await?;
+    let evaluated = config::evaluate(
+        coordinator,
+        &turn.source,
+        Subject {
+            file: root.file,
+            inputs: root.inputs,
+            overlay: root.overlay,
+        },
+    )
+    .await?;
     let recipe = evaluated.into_recipe(&path)?;
     let id = coordinator.start(turn.source, recipe).await?;
     tracing::info!(job_id = turn.job.0, pipeline = id.0, "child pipeline started");

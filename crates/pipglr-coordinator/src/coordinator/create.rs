@@ -2,14 +2,14 @@
 
 use super::Coordinator;
 use crate::cache_keys;
-use crate::config::{self, Evaluated};
+use crate::config::{self, Evaluated, Subject};
 use crate::creation::{MergeRequest, PipelineKind, PipelineOptions};
 use crate::pipeline::{PipelineId, Recipe, Source, select};
 use crate::project::{RefKind, Reference, Revision, find_commit, load_file, load_source, merge_base};
 use crate::{Error, creation::RefName};
 use jiff::Timestamp;
-use pipglr_ci::SourceFile;
 use pipglr_ci::model::Pipeline;
+use pipglr_ci::{Request, SourceFile};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -68,19 +68,42 @@ impl Coordinator {
         self.start(source, recipe).await
     }
 
+    /// Asks the evaluator something else about the configuration as a pipeline would see it, and starts nothing. `file`
+    /// stands for the configuration of the revision, if given. The question may block.
+    ///
+    /// # Errors
+    /// As [`Coordinator::evaluate`].
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        options: &PipelineOptions,
+        file: Option<SourceFile>,
+        question: impl FnOnce(&Request<'_>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let source = self.source(options).await?;
+        let file = match file {
+            Some(file) => file,
+            None => self.configuration(&source).await?,
+        };
+        config::ask(self, &source, subject(file, &options.inputs), question).await
+    }
+
     async fn evaluate_source(&self, source: &Source, inputs: &Map<String, Value>) -> Result<Evaluated, Error> {
+        let file = self.configuration(source).await?;
+        config::evaluate(self, source, subject(file, inputs)).await
+    }
+
+    /// The configuration of the commit that jobs check out, not of the one the variables tell of.
+    async fn configuration(&self, source: &Source) -> Result<SourceFile, Error> {
         let path = &self.project().config_path;
-        // Of the commit that jobs check out, not of the one the variables tell of.
         let text = load_file(self.mirror().path(), &source.checkout, path).await?;
         let text = text.ok_or_else(|| Error::ConfigMissing {
             path: path.clone(),
             sha: source.checkout.clone(),
         })?;
-        let file = SourceFile {
+        Ok(SourceFile {
             path: path.clone(),
             text,
-        };
-        config::evaluate(self, source, file, inputs.clone(), BTreeMap::new()).await
+        })
     }
 
     /// Finds commit, ref and everything the variables tell of.
@@ -175,5 +198,13 @@ impl Coordinator {
             self.store().save(&state.saved)
         })?;
         Ok(id)
+    }
+}
+
+fn subject(file: SourceFile, inputs: &Map<String, Value>) -> Subject {
+    Subject {
+        file,
+        inputs: inputs.clone(),
+        overlay: BTreeMap::new(),
     }
 }
