@@ -2,7 +2,33 @@
 
 use crate::error::{CliError, Kind};
 use std::fmt::{Display, Write as _};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// How output looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Style {
+    pub(crate) colours: bool,
+}
+
+impl Style {
+    /// As standard output and `NO_COLOR` have it.
+    pub(crate) fn of_stdout() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let able = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self {
+            colours: wanted && able && std::io::stdout().is_terminal(),
+        }
+    }
+
+    /// A text in a colour, by its SGR number.
+    pub(crate) fn paint(self, sgr: &str, text: &str) -> String {
+        if self.colours && !text.is_empty() {
+            format!("\x1b[{sgr}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
 
 /// Writes a line to stdout.
 ///

@@ -1,5 +1,6 @@
 //! `pipglr local`.
 
+use super::ContextArgs;
 use super::duration;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -41,58 +42,25 @@ pub(crate) struct LocalArgs {
     /// Play this manual job when its turn comes (may be given several times)
     #[arg(long, value_name = "JOB")]
     pub(crate) manual: Vec<String>,
-    /// As a pipeline of this branch, whatever is checked out
-    #[arg(long, value_name = "NAME", group = "kind", help_heading = "What the pipeline is for")]
-    pub(crate) branch: Option<String>,
-    /// As a pipeline of this tag
-    #[arg(long, value_name = "NAME", group = "kind", help_heading = "What the pipeline is for")]
-    pub(crate) tag: Option<String>,
-    /// As a pipeline of a merge request to this branch [default if only given: the default branch]
-    #[arg(
-        long,
-        value_name = "TARGET",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "",
-        group = "kind",
-        help_heading = "What the pipeline is for"
-    )]
-    pub(crate) mr: Option<String>,
-    /// As a scheduled pipeline
-    #[arg(long, help_heading = "What the pipeline is for")]
-    pub(crate) schedule: bool,
-    /// Set a variable for this run; NAME alone takes it from the environment (may be given several times)
-    #[arg(
-        short = 'e',
-        long = "env",
-        value_name = "NAME[=VALUE]",
-        help_heading = "Variables and inputs"
-    )]
-    pub(crate) variables: Vec<String>,
-    /// Read variables from this file as well, laid out as .pipglr/variables.yml (may be given several times)
-    #[arg(long, value_name = "FILE", help_heading = "Variables and inputs")]
-    pub(crate) variables_file: Vec<PathBuf>,
-    /// Give an input of the configuration; what reads as JSON is taken as that (may be given several times)
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Variables and inputs")]
-    pub(crate) input: Vec<String>,
+    #[command(flatten)]
+    pub(crate) context: ContextArgs,
     /// Run again whenever a file of the working tree has changed
     #[arg(long)]
     pub(crate) watch: bool,
-    /// Configuration file, relative to the top of the repository
-    #[arg(long, value_name = "FILE", default_value = ".gitlab-ci.yml")]
-    pub(crate) file: String,
     /// Jobs at the same time [default: number of CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) concurrent: Option<u32>,
     /// When images are pulled, for jobs that do not say it themselves
-    #[arg(long, value_name = "POLICY", default_value = "if-not-present")]
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value = "if-not-present",
+        conflicts_with = "offline"
+    )]
     pub(crate) pull: PullPolicy,
     /// Image of jobs that name none
     #[arg(long, value_name = "IMAGE", default_value = "docker.io/library/debian:stable-slim")]
     pub(crate) default_image: String,
-    /// Use no network: no image is pulled, nothing is included from elsewhere
-    #[arg(long, conflicts_with = "pull")]
-    pub(crate) offline: bool,
     /// Cancel the pipeline after this time: 90s, 10m, 1h30m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,

@@ -1,11 +1,17 @@
 //! The command line, as data. `pipglr runner …` is also reachable as `gitlab-runner …`.
 
+mod ci;
+mod context;
+mod documents;
 mod duration;
 mod local;
 mod refused;
 mod runner;
 mod tables;
 
+pub(crate) use ci::{CiCommand, GraphArgs, GraphFormat, JobArgs, LintArgs, ListArgs};
+pub(crate) use context::ContextArgs;
+pub(crate) use documents::{completion, manual_pages};
 pub(crate) use local::LocalArgs;
 pub(crate) use refused::Refused;
 pub(crate) use runner::{
@@ -67,10 +73,25 @@ pub(crate) enum Command {
     },
     /// Run the pipeline of a git working tree here, in this account's own podman
     Local(Box<LocalArgs>),
+    /// Look at the pipeline a configuration makes, without running it
+    Ci {
+        #[command(subcommand)]
+        command: CiCommand,
+    },
     /// Serve a git working tree as a GitLab project to runners
     Serve(ServeArgs),
     /// Tell whether the runner and its engine both answer
     Health(HealthArgs),
+    /// Print the completion of commands and options for a shell
+    Completion {
+        /// The shell it is for
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of all commands to a directory
+    Man {
+        /// Created if it is not there
+        directory: PathBuf,
+    },
     /// Process 1 of a build container
     #[command(hide = true)]
     JobInit(JobInitArgs),

@@ -1,6 +1,8 @@
 //! One file per command; each `run` takes parsed arguments and gives an exit code.
 
 mod check;
+mod ci;
+mod documents;
 mod engine;
 mod health;
 mod health_check;
@@ -47,6 +49,9 @@ pub(crate) fn run(command: Command) -> Outcome {
             observability::init(&LogOptions::default());
             multi_threaded()?.block_on(serve::run(args))
         }
+        Command::Ci { command } => ci::run(command),
+        Command::Completion { shell } => documents::completion(shell),
+        Command::Man { directory } => documents::man(&directory),
         Command::Local(args) => local::run(*args),
         Command::Runner(RunnerArgs { log, command }) => runner(&log, command),
         Command::RunnerVersion => version::run(),

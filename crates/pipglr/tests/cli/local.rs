@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A git repository with these files.
-fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(crate) fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(directory.path().join(name), text).unwrap();

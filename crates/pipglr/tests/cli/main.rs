@@ -1,7 +1,9 @@
 //! The built program as scripts use it: output, exit codes, files.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+mod ci;
 mod config;
+mod documents;
 mod local;
 mod runners;
 mod serve;

@@ -122,11 +122,15 @@ fn options(slot: &Path) -> Result<ManagerOptions, CliError> {
 
 fn configuration(args: &LocalArgs, places: &Places, port: u16, token: &Secret) -> Config {
     let cache = format!("{}cache:/cache", Places::volume_prefix(&places.project));
-    let policy = if args.offline { "never" } else { args.pull.as_str() };
+    let policy = if args.context.offline {
+        "never"
+    } else {
+        args.pull.as_str()
+    };
     let docker = DockerConfig {
         image: args.default_image.clone(),
         pull_policy: vec![policy.to_owned()],
-        allowed_pull_policies: if args.offline {
+        allowed_pull_policies: if args.context.offline {
             vec![policy.to_owned()]
         } else {
             Vec::new()

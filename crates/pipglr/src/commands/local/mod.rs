@@ -7,14 +7,14 @@ mod follow;
 mod helper_root;
 mod logs;
 mod machine;
-mod places;
+pub(super) mod places;
 mod podman;
 mod shell;
 mod show;
 mod stop;
 mod table;
 mod watch;
-mod wish;
+pub(super) mod wish;
 
 use super::{Outcome, multi_threaded};
 use crate::cli::{CalledAs, LocalArgs};
@@ -41,8 +41,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Exit codes; the command's help says what they mean.
 const PIPELINE_FAILED: u8 = 3;
-const CONFIGURATION: u8 = 4;
-const NOTHING_TO_RUN: u8 = 5;
+pub(super) const CONFIGURATION: u8 = 4;
+pub(super) const NOTHING_TO_RUN: u8 = 5;
 const BLOCKED: u8 = 6;
 const CANCELED: u8 = 130;
 
@@ -123,7 +123,7 @@ impl Pipeline {
             .context("listen on the loopback")?;
         let port = listener.local_addr().context("find the address listened on")?.port();
         let url = format!("http://127.0.0.1:{port}");
-        let (serving, wanted) = (wish::serving(args, places, &url)?, wish::pipeline(args)?);
+        let (serving, wanted) = (wish::serving(&args.context, places, &url)?, wish::pipeline(args)?);
         let coordinator = Coordinator::open(serving).await.map_err(explain)?;
         let id = coordinator.create(&wanted).await.map_err(explain)?;
         Ok(Self {
@@ -244,7 +244,7 @@ fn exit_code(record: &PipelineRecord, stopped: bool) -> u8 {
 }
 
 /// What the coordinator has to say, with what to do about it.
-fn explain(error: Error) -> CliError {
+pub(super) fn explain(error: Error) -> CliError {
     let coded = |code: u8, source: anyhow::Error, hint: Option<&str>| CliError {
         kind: Kind::Code(code),
         source,
@@ -267,6 +267,13 @@ fn explain(error: Error) -> CliError {
         Error::UnknownRevision { .. } => CliError::with_hint(
             error,
             "a pipeline is of a commit: make the first one (git commit); changes that are not committed run with it",
+        ),
+        Error::NoPipeline(_) => coded(
+            NOTHING_TO_RUN,
+            error.into(),
+            Some(
+                "pipglr ci explain JOB tells which rule decided; pipglr local --help how to choose another kind of pipeline",
+            ),
         ),
         Error::EmptyPipeline => coded(
             NOTHING_TO_RUN,

@@ -16,9 +16,9 @@ const SLOTS: u32 = 64;
 
 /// Directories of one run.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(in crate::commands) struct Places {
     /// Top of the working tree.
-    pub(super) repo: PathBuf,
+    pub(in crate::commands) repo: PathBuf,
     /// The directory's name and what tells it from others of the same name; start of the names of its volumes.
     pub(super) project: String,
     /// What stays between runs. No other run has it.
@@ -31,7 +31,7 @@ pub(super) struct Places {
 
 impl Places {
     /// Finds the project of the current directory and takes a slot of it.
-    pub(super) fn take() -> Result<Self, CliError> {
+    pub(in crate::commands) fn take() -> Result<Self, CliError> {
         let repo = top_level()?;
         let project = project_of(&repo);
         let root = state_root()?.join(&project);
@@ -67,7 +67,7 @@ impl Drop for Places {
 }
 
 /// The top of the git working tree we are in.
-pub(super) fn top_level() -> Result<PathBuf, CliError> {
+pub(in crate::commands) fn top_level() -> Result<PathBuf, CliError> {
     let output = Command::new("git").args(["rev-parse", "--show-toplevel"]).output();
     let output = output.map_err(|error| {
         let hint = "install git: jobs get their sources by it";

@@ -1,7 +1,7 @@
 //! What the command line wishes, in the coordinator's words. Reads the environment for `-e NAME`.
 
 use super::places::Places;
-use crate::cli::LocalArgs;
+use crate::cli::{ContextArgs, LocalArgs};
 use crate::error::CliError;
 use pipglr_coordinator::{
     Given, Identity, MergeRequest, PipelineKind, PipelineOptions, RefName, Revision, Selection, ServeOptions, Sources,
@@ -16,9 +16,9 @@ const SCHEDULE: &str = "pipglr local --schedule";
 const REMOTE: &str = "origin";
 
 /// How the coordinator serves the project.
-pub(super) fn serving(args: &LocalArgs, places: &Places, url: &str) -> Result<ServeOptions, CliError> {
+pub(in crate::commands) fn serving(args: &ContextArgs, places: &Places, url: &str) -> Result<ServeOptions, CliError> {
     Ok(ServeOptions {
-        config_path: args.file.clone(),
+        config_path: args.config.clone(),
         identity: Identity::Remote(REMOTE.to_owned()),
         sources: Sources {
             offline: args.offline,
@@ -29,8 +29,23 @@ pub(super) fn serving(args: &LocalArgs, places: &Places, url: &str) -> Result<Se
     })
 }
 
-/// Which pipeline is wanted.
+/// Which pipeline is wanted, and which of its jobs.
 pub(super) fn pipeline(args: &LocalArgs) -> Result<PipelineOptions, CliError> {
+    Ok(PipelineOptions {
+        selection: Selection {
+            jobs: args.jobs.clone(),
+            stages: args.stage.clone(),
+            from: args.from.clone(),
+            only_failed: args.only_failed,
+            needs: args.needs,
+            play: args.manual.clone(),
+        },
+        ..whole_pipeline(&args.context)?
+    })
+}
+
+/// Which pipeline is wanted, with all of its jobs.
+pub(in crate::commands) fn whole_pipeline(args: &ContextArgs) -> Result<PipelineOptions, CliError> {
     let ref_name = match (&args.branch, &args.tag) {
         (Some(name), _) => RefName::Branch(name.clone()),
         (_, Some(name)) => RefName::Tag(name.clone()),
@@ -56,15 +71,7 @@ pub(super) fn pipeline(args: &LocalArgs) -> Result<PipelineOptions, CliError> {
             .map(|text| variable(text))
             .collect::<Result<_, _>>()?,
         inputs: inputs(&args.input)?,
-        compare_to: None,
-        selection: Selection {
-            jobs: args.jobs.clone(),
-            stages: args.stage.clone(),
-            from: args.from.clone(),
-            only_failed: args.only_failed,
-            needs: args.needs,
-            play: args.manual.clone(),
-        },
+        ..PipelineOptions::default()
     })
 }
 

@@ -10,36 +10,11 @@ pub(super) use json::ends;
 use super::board::{Board, Row};
 use crate::cli::LocalArgs;
 use crate::error::CliError;
+pub(super) use crate::output::Style;
 use pipglr_coordinator::PipelineRecord;
 use screen::Screen;
 use std::io::IsTerminal as _;
 use std::time::Duration;
-
-/// How output looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Style {
-    pub(super) colours: bool,
-}
-
-impl Style {
-    /// As standard output and `NO_COLOR` have it.
-    pub(super) fn of_stdout() -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let able = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self {
-            colours: wanted && able && std::io::stdout().is_terminal(),
-        }
-    }
-
-    /// A text in a colour, by its SGR number.
-    pub(super) fn paint(self, sgr: &str, text: &str) -> String {
-        if self.colours && !text.is_empty() {
-            format!("\x1b[{sgr}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-}
 
 /// One of the ways to show a pipeline.
 #[derive(Debug)]
