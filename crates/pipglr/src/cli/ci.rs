@@ -28,6 +28,9 @@ pub(crate) enum CiCommand {
     Explain(Box<JobArgs>),
     /// List the variables of a job, and what sets them
     Variables(Box<JobArgs>),
+    /// Print the names of all jobs, also of those that rules leave out; for completion
+    #[command(hide = true)]
+    Jobs(Box<ListArgs>),
 }
 
 /// What all of them take.

@@ -1,6 +1,7 @@
 //! The command line, as data. `pipglr runner …` is also reachable as `gitlab-runner …`.
 
 mod ci;
+mod completion;
 mod context;
 mod documents;
 mod duration;
@@ -10,8 +11,9 @@ mod runner;
 mod tables;
 
 pub(crate) use ci::{CiCommand, GraphArgs, GraphFormat, JobArgs, LintArgs, ListArgs};
+pub(crate) use completion::completion;
 pub(crate) use context::ContextArgs;
-pub(crate) use documents::{completion, manual_pages};
+pub(crate) use documents::manual_pages;
 pub(crate) use local::LocalArgs;
 pub(crate) use refused::Refused;
 pub(crate) use runner::{

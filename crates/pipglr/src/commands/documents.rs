@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use std::path::Path;
 
 pub(super) fn completion(shell: Shell) -> Outcome {
-    output::raw(&String::from_utf8_lossy(&cli::completion(shell)))?;
+    output::raw(&cli::completion(shell))?;
     Ok(0)
 }
 

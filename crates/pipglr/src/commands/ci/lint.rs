@@ -122,3 +122,29 @@ impl Linted {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Linted, Style};
+    use pipglr_coordinator::ci::{Context, Nothing, Request, SourceFile};
+
+    #[test]
+    fn colours_are_only_where_they_are_wanted() {
+        let file = SourceFile {
+            path: "x.yml".to_owned(),
+            text: "a: { scrip: [x] }\n".to_owned(),
+        };
+        let request = Request {
+            file: &file,
+            inputs: &serde_json::Map::new(),
+            context: &Context::default(),
+            world: &Nothing,
+        };
+        for colours in [true, false] {
+            let style = Style { colours };
+            let linted = Linted::of(&request, style);
+            assert_eq!(linted.rendered.contains('\x1b'), colours, "{}", linted.rendered);
+            assert_eq!(linted.verdict("x.yml", false, style).contains('\x1b'), colours);
+        }
+    }
+}

@@ -1,11 +1,13 @@
 //! `pipglr ci list`.
 
 use super::columns::columns;
+use super::local::CONFIGURATION;
 use super::subject::Subject;
 use super::values::{duration, word};
 use super::{Outcome, pipeline};
 use crate::cli::ListArgs;
 use crate::output::{self, Style};
+use pipglr_coordinator::ci::explain::{Presence, explain};
 use pipglr_coordinator::ci::model::{AllowFailure, Job, Pipeline, TriggerTarget, When};
 use serde_json::{Value, json};
 
@@ -24,6 +26,20 @@ pub(super) async fn run(args: &ListArgs) -> Outcome {
         } else {
             style.paint(sgr, line)
         })?;
+    }
+    Ok(0)
+}
+
+/// The names of all jobs, one a line; nothing for a file with mistakes.
+pub(super) async fn names(args: &ListArgs) -> Outcome {
+    let subject = Subject::open(&args.common.context, None).await?;
+    // No job is called nothing, and then it is told which there are.
+    let told = subject.ask(|request| explain(request, "").presence).await?;
+    let Presence::Unknown(names) = told else {
+        return Ok(CONFIGURATION);
+    };
+    for name in names {
+        output::line(name)?;
     }
     Ok(0)
 }

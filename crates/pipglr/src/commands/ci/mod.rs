@@ -30,6 +30,7 @@ pub(super) fn run(command: CiCommand) -> Outcome {
             CiCommand::Graph(args) => graph::run(&args).await,
             CiCommand::Explain(args) => explain::run(&args).await,
             CiCommand::Variables(args) => variables::run(&args).await,
+            CiCommand::Jobs(args) => list::names(&args).await,
         }
     })
 }

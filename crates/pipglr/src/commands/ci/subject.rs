@@ -8,9 +8,10 @@ use crate::output;
 use anyhow::Context as _;
 use pipglr_coordinator::ci::model::Variable;
 use pipglr_coordinator::ci::{Context, ContextVariables, Nothing, RefKind, Request, SourceFile};
-use pipglr_coordinator::{Coordinator, Error, PipelineKind, PipelineOptions, RefName};
+use pipglr_coordinator::{Coordinator, PipelineKind, PipelineOptions, RefName};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The branch that is assumed where there is no repository to ask.
 const BRANCH: &str = "main";
@@ -40,30 +41,28 @@ impl Subject {
     /// The configuration of the working tree we are in, or the file at `path`; `-` is standard input.
     pub(super) async fn open(args: &ContextArgs, path: Option<&Path>) -> Result<Self, CliError> {
         let options = wish::whole_pipeline(args)?;
-        let repo = top_level().ok();
+        let repo = match top_level() {
+            Ok(repo) => Some(repo),
+            Err(error) if is_elsewhere(&error) => None,
+            Err(error) => return Err(error),
+        };
         let file = path.map(|path| read(path, repo.as_deref())).transpose()?;
-        if repo.is_none() {
+        let why = match &repo {
+            None => Some("this is no git working tree"),
+            Some(repo) if !has_commit(repo) => Some("the repository has no commit yet"),
+            Some(_) => None,
+        };
+        if let Some(why) = why {
+            let config = repo.as_deref().unwrap_or(Path::new("")).join(&args.config);
             let file = match file {
                 Some(file) => file,
-                None => read(Path::new(&args.config), None)?,
+                None => read(&config, repo.as_deref())?,
             };
-            return Ok(Self::alone(options, file, "this is no git working tree"));
+            return Ok(Self::alone(options, file, why));
         }
         let places = Places::take()?;
-        let repo = places.repo.clone();
         let serving = wish::serving(args, &places, URL)?;
         let coordinator = Coordinator::open(serving).await.map_err(explain)?;
-        // A repository without a commit has nothing that variables could tell of.
-        match coordinator.ask(&options, Some(SourceFile::default()), |_| ()).await {
-            Err(Error::UnknownRevision { .. }) => {
-                let file = match file {
-                    Some(file) => file,
-                    None => read(&repo.join(&args.config), Some(&repo))?,
-                };
-                return Ok(Self::alone(options, file, "the repository has no commit yet"));
-            }
-            other => other.map_err(explain)?,
-        }
         Ok(Self {
             options,
             world: World::Repository {
@@ -111,6 +110,18 @@ impl Subject {
             })),
         }
     }
+}
+
+/// Whether git says that there is no repository, and not that it cannot use it.
+fn is_elsewhere(error: &CliError) -> bool {
+    error.source.to_string().contains("not a git repository")
+}
+
+/// Whether there is something that variables could tell of.
+fn has_commit(repo: &Path) -> bool {
+    let arguments = ["rev-parse", "--verify", "--quiet", "HEAD"];
+    let output = Command::new("git").args(arguments).current_dir(repo).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 /// Reads a file; within a repository it is called as from the top.
