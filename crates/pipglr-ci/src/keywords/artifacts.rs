@@ -139,10 +139,16 @@ pub(super) fn upload_when(problems: &mut Problems, at: &str, node: &Node) -> Art
         Some(_) => ArtifactsWhen::OnSuccess,
         None => {
             if !node.is_null() && !node.is_reported() {
-                problems.error(
-                    node.span,
-                    format!("{at} when should be one of: on_success, on_failure, always"),
-                );
+                let message = format!("{at} when should be one of: on_success, on_failure, always");
+                let meant = match node.as_str().unwrap_or_default() {
+                    text if text.contains("fail") => Some("on_failure"),
+                    text if text.contains("succe") => Some("on_success"),
+                    _ => None,
+                };
+                match meant {
+                    Some(meant) => problems.error_with_hint(node.span, message, format!("did you mean `{meant}`?")),
+                    None => problems.error(node.span, message),
+                }
             }
             ArtifactsWhen::OnSuccess
         }

@@ -74,7 +74,10 @@ pub(crate) fn environment(problems: &mut Problems, parent: &str, node: &Node) ->
     let fields = Fields::read(problems, &at, entries, &ENVIRONMENT);
     match fields.get("name").filter(|name| !name.is_null()) {
         Some(node) => environment.name = name(problems, &at, node).unwrap_or_default(),
-        None => problems.error(node.span, format!("{at} name can't be blank")),
+        None => {
+            let message = format!("{at} name can't be blank");
+            problems.error_with_hint(node.span, message, "say which: `name: production`");
+        }
     }
     if let Some(node) = fields.get("url") {
         environment.url = url(problems, &at, node);

@@ -167,7 +167,9 @@ fn hint_for_type(node: &Node, should: &str) -> Option<String> {
 fn hint_for_collection(node: &Node, should: &str) -> Option<&'static str> {
     match &node.kind {
         Kind::Sequence(_) if should == "a hash" => Some("write `key: value` lines without `-` before them"),
-        Kind::Mapping(_) if should == ARRAY => Some("write `- ` before the first key of each item"),
+        Kind::Mapping(_) if should == ARRAY || should == "an array of hashes" => {
+            Some("write `- ` before the first key of each item")
+        }
         Kind::Mapping(_) if should == STRINGS => Some("write a list: a line with `- ` and a text for each item"),
         _ => None,
     }

@@ -115,7 +115,8 @@ fn need(problems: &mut Problems, needs: &str, node: &Node, holder: Holder) -> Op
         in_this_pipeline(problems, &at, node)?
     } else {
         if !node.is_reported() {
-            problems.error(node.span, format!("{at} has an unsupported type"));
+            let message = format!("{at} has an unsupported type");
+            problems.error_with_hint(node.span, message, "name the job: `job: NAME`, or the name alone");
         }
         return None;
     };

@@ -41,10 +41,21 @@ pub(crate) fn script(problems: &mut Problems, at: &str, node: &Node) -> Vec<Stri
         || node.as_str().is_some_and(|text| text.trim().is_empty())
         || node.as_sequence().is_some_and(<[_]>::is_empty);
     if blank {
-        problems.error(node.span, format!("{at}:script config can't be blank"));
+        let hint = "write commands below it, a line with `- ` for each";
+        problems.error_with_hint(node.span, format!("{at}:script config can't be blank"), hint);
         return Vec::new();
     }
+    if node.as_str().is_some_and(is_list_without_blanks) {
+        let message = format!("{at}:script is one command that starts with `-`");
+        problems.warning(node.span, message, "a list needs a blank after each `-`");
+    }
     commands(problems, at, "script", node)
+}
+
+/// `-make`, where `- make` was meant.
+fn is_list_without_blanks(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters.next() == Some('-') && characters.next().is_some_and(char::is_alphanumeric)
 }
 
 /// A string or a nested list of strings, flattened. Null is an empty list.
@@ -74,7 +85,11 @@ fn command(problems: &mut Problems, subject: &str, node: &Node, list: &mut Vec<S
         // Compat: empty elements are dropped.
         None if node.is_null() => {}
         None if node.as_mapping().is_some() => {
-            let hint = "a colon followed by a blank makes this a mapping; put the whole command in quotes";
+            let hint = if problems.text(node.span.file).as_str().as_bytes().get(node.span.start) == Some(&b'{') {
+                "a text that starts with `{` is a mapping; put the whole command in quotes"
+            } else {
+                "a colon followed by a blank makes this a mapping; put the whole command in quotes"
+            };
             problems.error_with_hint(node.span, format!("{subject} should be {SHAPE}"), hint);
         }
         None => wrong_type(problems, node, subject, SHAPE),

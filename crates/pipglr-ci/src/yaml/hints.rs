@@ -9,6 +9,9 @@ pub(super) fn hint(message: &str, text: &str, at: usize) -> Option<String> {
     if indentation(line).contains('\t') {
         return Some("indent with spaces: YAML takes no tabs there".to_owned());
     }
+    if let Some(hint) = ends_early(&text[line_start..at]) {
+        return Some(hint);
+    }
     let hint = if says("cannot start any token") {
         return Some(match next {
             Some('\t') => "indent with spaces: YAML takes no tabs there".to_owned(),
@@ -20,6 +23,9 @@ pub(super) fn hint(message: &str, text: &str, at: usize) -> Option<String> {
     } else if says("while scanning a quoted scalar") {
         "a quote is not closed; one in a text is written twice, or after `\\` within double quotes"
     } else if says("could not find expected ':'") {
+        if let Some(hint) = no_blank(&text[..line_start]) {
+            return Some(hint);
+        }
         "a key is followed by `: `; a text of several lines needs `|` and indentation"
     } else if says("while scanning an alias") || says("while scanning an anchor") {
         "quote the text: `*` and `&` at its start stand for aliases and anchors"
@@ -27,7 +33,7 @@ pub(super) fn hint(message: &str, text: &str, at: usize) -> Option<String> {
         "close every `[` and `{`, separate by commas, or quote a text that starts with one"
     } else if says("while parsing a block mapping") || says("while parsing a block collection") {
         "compare the indentation with the lines before: keys of one mapping, or dashes of one list, start at one column; \
-         a text that goes on after a closing quote has to be quoted as a whole"
+         a command of several lines starts with `- |`"
     } else {
         return None;
     };
@@ -43,10 +49,10 @@ fn mapping_value(before: &str, lines_before: &str) -> String {
     if let Some((key, _)) = before.trim_start_matches(['-', ' ']).split_once(": ") {
         return format!("put the value of `{key}` in quotes: a colon followed by a blank makes it a mapping");
     }
-    let above = lines_before.lines().rev().find(|line| {
-        let line = line.trim_start();
-        !line.is_empty() && !line.starts_with('#')
-    });
+    if let Some(hint) = no_blank(lines_before) {
+        return hint;
+    }
+    let above = above(lines_before);
     let depth = |line: &str| indentation(line).len();
     match above {
         Some(above) if depth(above) < depth(before) => {
@@ -55,4 +61,40 @@ fn mapping_value(before: &str, lines_before: &str) -> String {
         }
         _ => "compare the indentation with the lines before: keys of one mapping start at one column".to_owned(),
     }
+}
+
+/// The last line that says something.
+fn above(lines: &str) -> Option<&str> {
+    lines.lines().rev().find(|line| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with('#')
+    })
+}
+
+/// The line above is a key whose colon has no blank after it.
+fn no_blank(lines_before: &str) -> Option<String> {
+    let line = above(lines_before)?.trim();
+    let (key, value) = line
+        .split_once(':')
+        .filter(|(_, value)| !value.starts_with([' ', '/']) && !value.is_empty())?;
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    (is_key && !line.contains(": ")).then(|| format!("a colon needs a blank after it: `{key}: {value}`"))
+}
+
+/// A value that starts with a quote or bracket and goes on after that was closed.
+fn ends_early(before: &str) -> Option<String> {
+    let value = before.trim_start().trim_start_matches("- ");
+    let value = value.split_once(": ").map_or(value, |(_, value)| value).trim_start();
+    let (open, close) = match value.chars().next()? {
+        quote @ ('"' | '\'') => (quote, quote),
+        '[' => ('[', ']'),
+        '{' => ('{', '}'),
+        _ => return None,
+    };
+    value[1..].contains(close).then(|| match open {
+        '"' | '\'' => {
+            format!("the text ends at its second `{close}` for YAML: put all of it in the other kind of quotes")
+        }
+        open => format!("what starts with `{open}` ends at `{close}` for YAML: put the whole text in quotes"),
+    })
 }

@@ -153,7 +153,13 @@ fn flatten<'n>(problems: &mut Problems, at: &str, items: &'n [Rc<Node>], level: 
 
 fn rule(problems: &mut Problems, at: &str, node: &Node, family: Family, expressions: &mut Expressions) -> Option<Rule> {
     let Some(entries) = node.as_mapping() else {
-        wrong_type(problems, node, &format!("{at} config"), "a hash");
+        match node.as_str().filter(|text| text.contains('$')) {
+            Some(_) => {
+                let message = format!("{at} config should be a hash");
+                problems.error_with_hint(node.span, message, "write `if: ` before an expression");
+            }
+            None => wrong_type(problems, node, &format!("{at} config"), "a hash"),
+        }
         return None;
     };
     if entries.is_empty() {
