@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 pub(crate) fn completion(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "pipglr", &mut script);
-    let script = String::from_utf8_lossy(&script).into_owned();
+    let hidden = hidden(&command());
+    let lines = String::from_utf8_lossy(&script);
+    let lines = lines.lines().filter(|line| !offers_one_of(line, &hidden));
+    let script: String = lines.map(|line| without(line, &hidden) + "\n").collect();
     match shell {
         Shell::Bash => bash(&script),
         Shell::Zsh => zsh(&script),
@@ -23,6 +26,40 @@ fn bash(script: &str) -> String {
     let others: Vec<String> = options_with_values().into_iter().collect();
     let jobs = BASH.replace("OPTIONS_WITH_VALUES", &others.join(" | "));
     script.replace("complete -F _pipglr ", "complete -F _pipglr_with_jobs ") + &jobs
+}
+
+/// Names of the commands that people do not call. clap's scripts offer them all the same.
+fn hidden(command: &clap::Command) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for command in command.get_subcommands() {
+        if command.is_hide_set() {
+            names.insert(command.get_name().to_owned());
+        }
+        names.extend(hidden(command));
+    }
+    names
+}
+
+/// Whether a line of the scripts for zsh and fish does nothing but offer one of these.
+fn offers_one_of(line: &str, names: &BTreeSet<String>) -> bool {
+    let of_zsh = line.strip_prefix('\'').and_then(|rest| rest.split_once(':'));
+    let of_fish = line.split_once(" -a \"").and_then(|(_, rest)| rest.split_once('"'));
+    let name = of_zsh.or(of_fish).map(|(name, _)| name);
+    name.is_some_and(|name| names.contains(name))
+}
+
+/// A line of the script for bash with what it offers, without some of it.
+fn without(line: &str, names: &BTreeSet<String>) -> String {
+    let offered = line
+        .trim_start()
+        .strip_prefix("opts=\"")
+        .and_then(|rest| rest.strip_suffix('"'));
+    let Some(offered) = offered else {
+        return line.to_owned();
+    };
+    let words: Vec<&str> = offered.split(' ').filter(|word| !names.contains(*word)).collect();
+    let indentation = &line[..line.len() - line.trim_start().len()];
+    format!("{indentation}opts=\"{}\"", words.join(" "))
 }
 
 const BASH: &str = r#"

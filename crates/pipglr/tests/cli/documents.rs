@@ -55,6 +55,7 @@ fn every_shell_completes_every_command() {
         ] {
             assert!(told.out.contains(word), "{shell}: {word}");
         }
+        assert!(!told.out.contains("Process 1 of a"), "{shell} offers what nobody calls");
     }
 }
 
@@ -68,6 +69,9 @@ fn names_of_jobs_are_completed_where_a_command_takes_them() {
         ("local --from u", "unit|ui\\ test|"),
         ("ci lin", "lint|"),
         ("ci variables --off", "--offline|"),
+        ("ci j", "|"),
+        ("job", "|"),
+        ("lo", "local|"),
     ] {
         let program = env!("CARGO_BIN_EXE_pipglr");
         let script = format!(
