@@ -14,6 +14,7 @@ mod image;
 mod jobs;
 mod labels;
 mod load;
+mod local_nested;
 mod network;
 mod options;
 mod readme;
@@ -103,6 +104,7 @@ const STORIES: &[Story] = &[
     ),
     ("adoption: kills at random moments", adoption::seeded),
     ("load: jobs with services look up names all the time", load::services),
+    ("local: nested in the sandbox", local_nested::pipeline),
     ("readme: commands for users", readme::user_commands),
     ("readme: commands for root of a host", readme::host_commands),
     ("readme: commands for a checkout", readme::repository_commands),

@@ -18,6 +18,9 @@ Exit codes:
     6  the pipeline waits for a manual job: see --manual
   130  it was canceled, by Ctrl-C or --timeout";
 
+/// Where the sandbox comes from, as the README names it.
+const RELEASED_IMAGE: &str = "registry.gitlab.com/qontainers/pipglr:latest";
+
 /// Run the pipeline of a git working tree here, in this account's own podman.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
@@ -82,6 +85,12 @@ pub(crate) struct LocalArgs {
     /// Remove this project's caches and what else was kept of it, then end
     #[arg(long, exclusive = true)]
     pub(crate) clean: bool,
+    /// In a sandbox: a container of the pipglr image, with an engine of its own [default image: the released one]
+    #[arg(long, value_name = "IMAGE", num_args = 0..=1, require_equals = true, default_missing_value = RELEASED_IMAGE)]
+    pub(crate) nested: Option<String>,
+    /// Keep each job's archive of artifacts in this directory: what the sandbox hands out
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) artifact_archives: Option<PathBuf>,
     /// This program as a static executable, if it is not itself one
     #[arg(long, env = "PIPGLR_PROGRAM", hide = true)]
     pub(crate) program: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `pipglr local --clean`: what was kept of a project is removed.
 
+use super::nested;
 use super::places::{self, Places};
 use crate::error::CliError;
 use crate::output;
@@ -14,6 +15,7 @@ use std::process::Command;
 pub(super) fn run() -> Result<(), CliError> {
     let project = places::project_of(&places::top_level()?);
     let directory = places::state_root()?.join(&project);
+    nested::remove_leftovers(&project, &directory)?;
     let mut volumes = BTreeSet::new();
     let mut filters = vec![format!("name=^{}", Places::volume_prefix(&project))];
     filters.extend(system_ids(&directory).map(|id| format!("label=pipglr.system_id={id}")));
@@ -49,7 +51,7 @@ fn system_ids(directory: &Path) -> impl Iterator<Item = String> {
     })
 }
 
-fn podman(arguments: &[&str]) -> Result<String, CliError> {
+pub(super) fn podman(arguments: &[&str]) -> Result<String, CliError> {
     let output = Command::new("podman")
         .args(arguments)
         .output()

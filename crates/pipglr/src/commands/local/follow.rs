@@ -2,6 +2,7 @@
 
 use super::board::Board;
 use super::logs::Logs;
+use super::nested;
 use super::shell;
 use super::show::Show;
 use super::stop::{Stops, Urgency};
@@ -215,10 +216,17 @@ impl Follower<'_> {
 
     /// Writes a job's artifacts where they are wanted, once.
     fn unpack(&mut self, job: &JobRecord) -> Result<(), CliError> {
-        let (Some(directory), Some(archive)) = (&self.args.artifacts, job.artifacts_path()) else {
+        let (archives, directory) = (&self.args.artifact_archives, &self.args.artifacts);
+        let Some(archive) = job.artifacts_path() else {
             return Ok(());
         };
-        if self.unpacked.insert(job.id) {
+        if (archives.is_none() && directory.is_none()) || !self.unpacked.insert(job.id) {
+            return Ok(());
+        }
+        if let Some(archives) = archives {
+            nested::keep_archive(archive, archives, self.unpacked.len())?;
+        }
+        if let Some(directory) = directory {
             let directory = if directory.as_os_str() == "." {
                 self.repo
             } else {

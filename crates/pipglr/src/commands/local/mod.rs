@@ -7,6 +7,7 @@ mod follow;
 mod helper_root;
 mod logs;
 mod machine;
+mod nested;
 pub(super) mod places;
 mod podman;
 mod shell;
@@ -61,6 +62,9 @@ pub(super) fn run(args: LocalArgs) -> Outcome {
     let places = Places::take()?;
     multi_threaded()?.block_on(async {
         let mut stops = Stops::watch()?;
+        if let Some(image) = &args.nested {
+            return Box::pin(nested::run(&args, image, &places, &mut stops)).await;
+        }
         if args.watch {
             Box::pin(again_and_again(&args, &places, &mut stops)).await
         } else {

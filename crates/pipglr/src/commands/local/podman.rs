@@ -132,7 +132,7 @@ fn named_socket() -> Result<Option<PathBuf>, CliError> {
     }
 }
 
-fn not_started(error: io::Error) -> CliError {
+pub(super) fn not_started(error: io::Error) -> CliError {
     let hint = match error.kind() {
         io::ErrorKind::NotFound => "install podman 4.3 or later (apt install podman, dnf install podman)",
         _ => ACCOUNT_HINT,
