@@ -5,6 +5,7 @@ mod ci;
 mod config;
 mod documents;
 mod local;
+mod own_pipeline;
 mod runners;
 mod serve;
 mod signals;
