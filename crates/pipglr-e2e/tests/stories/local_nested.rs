@@ -68,11 +68,11 @@ pub(crate) fn pipeline(stage: &mut Stage) -> anyhow::Result<()> {
 /// The first Ctrl-C lets after_script run, the second does not.
 fn interrupted(desk: &Desk<'_>) -> anyhow::Result<()> {
     let once = desk.interrupt("-e LONG=1 long", &["| begun"])?;
-    contains(&once, "long | cleaned\n")?;
+    contains(&once, "long    | cleaned\n")?;
     contains(&once, "\nexit 130\n")?;
     desk.is_left_clean()?;
     let twice = desk.interrupt("-e LONG=1 -e PAUSE=1000 long", &["| begun", "| cleaning up"])?;
-    ensure!(!twice.contains("long | cleaned\n"), "{twice}");
+    ensure!(!twice.contains("long    | cleaned\n"), "{twice}");
     contains(&twice, "\nexit 130\n")?;
     desk.is_left_clean()
 }

@@ -14,7 +14,8 @@ const LABEL: &str = "pipglr.local";
 const HOME: &str = "/home/podman";
 
 /// Waits for systemd, then runs the command as the engine's user. Files of the working tree belong to root in there, which
-/// is this account: one capability of the container's own lets them be read; the mount lets nothing be written.
+/// is this account: one capability of the container's own lets them be read; the mount lets nothing be written. The secure bit
+/// is for access(2), by which git looks, and which counts no capabilities without it.
 const ENTRY: &str = r#"set -e
 tries=0
 until [ -S /run/podman/podman.sock ]; do
@@ -25,7 +26,8 @@ done
 install -d -o podman -g podman -m 700 /home/podman/.local/share/containers /home/podman/.local/state
 printf '[safe]\n\tdirectory = *\n' >/home/podman/.gitconfig
 echo $$ >/run/pipglr-local.pid
-exec setpriv --reuid=podman --regid=podman --init-groups --inh-caps=+dac_override --ambient-caps=+dac_override -- \
+exec setpriv --reuid=podman --regid=podman --init-groups --inh-caps=+dac_override --ambient-caps=+dac_override \
+    --securebits=+no_setuid_fixup -- \
     env HOME=/home/podman USER=podman XDG_RUNTIME_DIR=/run/user/1000 CONTAINER_HOST=unix:///run/podman/podman.sock \
     pipglr "$@""#;
 
