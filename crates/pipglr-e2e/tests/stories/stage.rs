@@ -94,9 +94,16 @@ impl Stage {
 
     /// The last lines of a running container, for a failed story.
     pub(crate) fn show_runner_log(&self) {
-        if let Ok(output) = self.account.podman(["logs", "--tail", "40", "pipglr"]).run_any() {
+        if let Ok(output) = self.account.podman(["logs", "pipglr"]).run_any() {
             let text = String::from_utf8_lossy(&output.stdout);
-            text.lines().for_each(|line| println!("      | {line}"));
+            let lines: Vec<&str> = text.lines().collect();
+            let last = lines.len().saturating_sub(40);
+            lines[last..].iter().for_each(|line| println!("      | {line}"));
+            let whole = std::env::temp_dir().join("pipglr-stage-runner.log");
+            match std::fs::write(&whole, &output.stdout) {
+                Ok(()) => println!("      the whole log: {}", whole.display()),
+                Err(error) => println!("      {}: {error}", whole.display()),
+            }
         }
     }
 
