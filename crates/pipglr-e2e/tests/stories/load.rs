@@ -19,7 +19,8 @@ pub(crate) fn services(stage: &mut Stage) -> anyhow::Result<()> {
     let parallel = number("PIPGLR_LOAD_PARALLEL").unwrap_or(PARALLEL);
     let look_up = format!(
         "i=0; while [ $i -lt {ROUNDS} ]; do i=$((i+1)); for name in one two build; do \
-         getent hosts $name > /dev/null || echo \"lost $name\"; done; done; echo \"rounds $i\""
+         getent hosts $name > /dev/null || echo \"lost $name\"; done; done; echo \"rounds $i\"; \
+         for name in one two; do until bash -c \": > /dev/tcp/$name/8080\" 2> /dev/null; do sleep 0.1; done; done"
     );
     let list: String = (1..=jobs)
         .map(|n| format!("job{n}: {{ script: ['{look_up}'] }}\n"))
@@ -28,10 +29,12 @@ pub(crate) fn services(stage: &mut Stage) -> anyhow::Result<()> {
         "default: {{ image: '@SMALL@' }}\nvariables: {{ GIT_STRATEGY: none, CI_DEBUG_SERVICES: 'true' }}\n{list}"
     ))?;
     let small = stage.small();
-    // Each looks for the other for as long as it lives. A name is there as soon as its container was made.
+    // Each looks for the other for as long as it lives, and opens a port when it has found it: the job waits for that. A
+    // name is there as soon as its container was made.
     let service = |alias: &str, other: &str| {
         let script = format!(
             "until getent hosts {other} > /dev/null; do sleep 0.1; done; echo {alias} sees {other}; \
+             perl -MIO::Socket::INET -e \"IO::Socket::INET->new(Listen => 5, LocalPort => 8080) and sleep\" & \
              while sleep 0.1; do getent hosts {other} > /dev/null || echo lost {other}; done"
         );
         format!(
