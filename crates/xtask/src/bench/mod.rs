@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: figures, never assertions.
 
+mod local;
+
 use crate::image;
 use crate::quickstart::{self, Coordinator, IMAGE};
 use anyhow::{Context as _, ensure};
@@ -55,7 +57,8 @@ fn measure(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         &[format!("DOCKER_IMAGE={}", SMALL.reference(&registry))],
     )?;
     ensure!(coordinator.wait()? == 0, "the benchmark's pipeline failed");
-    report(account, &SMALL.reference(&registry))
+    report(account, &SMALL.reference(&registry))?;
+    local::compare(account, &builder.program, &registry)
 }
 
 fn report(account: &Account, image: &str) -> anyhow::Result<()> {
