@@ -7,8 +7,7 @@ use crate::keywords::environment::guess_tier;
 use crate::keywords::inherit::Selection;
 use crate::keywords::needs::Placed;
 use crate::keywords::only::Decision;
-use crate::keywords::secrets::{Secret, payloads};
-use crate::keywords::variables::overlay;
+use crate::keywords::secrets::Secret;
 use crate::model::{Job, Need, Variable};
 use std::rc::Rc;
 
@@ -41,9 +40,6 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(super) fn into_job(self) -> Job {
-        let variables = overlay(&self.job.variables, self.matrix);
-        let known = |name: &str| variables.iter().any(|variable| variable.key == name);
-        let secrets = payloads(&self.secrets, &self.job.id_tokens, &known);
         let mut environment = self.job.environment;
         if let Some(environment) = environment.as_mut().filter(|e| e.tier.is_empty()) {
             guess_tier(&environment.name).clone_into(&mut environment.tier);
@@ -57,8 +53,6 @@ impl Draft {
             dependencies: self
                 .dependencies
                 .map(|names| names.into_iter().map(|name| name.value).collect()),
-            variables,
-            secrets,
             environment,
             ..self.job
         }

@@ -6,6 +6,7 @@ use super::{Account, Decided, Seeding, report};
 use crate::diagnostics::Problems;
 use crate::keywords::only::Decision;
 use crate::keywords::rules::Rule;
+use crate::keywords::secrets::payloads;
 use crate::keywords::variables::overlay;
 use crate::lower::Draft;
 use crate::model::{AllowFailure, Variable, When};
@@ -55,7 +56,10 @@ pub(super) fn seed(
     if let Some(rule) = rule {
         lay_over(&mut draft, rule, place.unwrap_or_default());
     }
-    expand_names(problems, &mut draft, &after.variables(seeding));
+    let variables = after.variables(seeding);
+    expand_names(problems, &mut draft, &variables);
+    let known = |name: &str| variables.given(name).is_some();
+    draft.job.secrets = payloads(&draft.secrets, &draft.job.id_tokens, &known);
     Some(draft)
 }
 
