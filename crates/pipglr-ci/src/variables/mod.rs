@@ -221,11 +221,13 @@ impl<'l> Variables<'l> {
 
     /// A text without the values that nobody may see.
     pub(crate) fn mask(&self, text: &str) -> String {
-        let mut masked = text.to_owned();
-        for given in self.all().filter(|given| given.masked && !given.value.is_empty()) {
-            masked = masked.replace(&given.value, "[MASKED]");
-        }
-        masked
+        let hidden = self.all().filter(|given| given.masked && !given.value.is_empty());
+        let mut values: Vec<&str> = hidden.map(|given| given.value.as_str()).collect();
+        // What is left of a longer one would be seen.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values
+            .into_iter()
+            .fold(text.to_owned(), |text, value| text.replace(value, "[MASKED]"))
     }
 }
 

@@ -86,3 +86,16 @@ fn laughing_variables_end() {
         assert!(text.len() < 4 << 20);
     }
 }
+
+#[test]
+fn of_hidden_values_that_begin_alike_nothing_is_seen() {
+    let hidden = |key: &str, value: &str| Given {
+        masked: true,
+        ..Given::new(key, value, Source::Predefined)
+    };
+    let layer: Layer = [hidden("A", "secret"), hidden("B", "secret-and-more")]
+        .into_iter()
+        .collect();
+    let all = Variables::new(vec![&layer]);
+    assert_eq!(all.mask("<secret-and-more> <secret>"), "<[MASKED]> <[MASKED]>");
+}
