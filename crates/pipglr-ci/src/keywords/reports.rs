@@ -61,13 +61,6 @@ pub(super) fn reports(problems: &mut Problems, parent: &str, node: &Node) -> Vec
     for entry in entries {
         let kind = entry.key.as_str();
         let Some(value) = fields.get(kind) else { continue };
-        if kind == "dotenv" {
-            problems.warning(
-                entry.key_span,
-                "variables of `artifacts:reports:dotenv` do not reach later jobs yet",
-                "the report is uploaded and kept",
-            );
-        }
         let report = if kind == "coverage_report" {
             coverage(problems, &at, value)
         } else {
