@@ -264,11 +264,6 @@ impl Problems {
         self.push(Severity::Warning, Some(span), message.into(), Some(hint.into()));
     }
 
-    /// A keyword that GitLab has and pipglr does not, never to be passed over in silence.
-    pub(crate) fn unsupported(&mut self, span: Span, keyword: &str) {
-        self.error(span, format!("keyword `{keyword}` is not supported yet by pipglr"));
-    }
-
     pub(crate) fn has_errors(&self) -> bool {
         self.has_errors_since(0)
     }

@@ -3,8 +3,8 @@
 //! [`evaluate`] turns the file and all it includes into one mapping (`load`), of texts parsed as GitLab's parser does
 //! (`yaml`). Templates are laid under the jobs (`extends`) and references replaced (`reference`). Then it reads each
 //! keyword (`keywords`), lays defaults under the jobs (`lower`), checks the job graph (`checks`) and decides by rules
-//! which jobs are in the pipeline (`seed`). Nothing stops at the first problem, and a keyword that is not supported yet
-//! is an error, never passed over.
+//! which jobs are in the pipeline (`seed`). Nothing stops at the first problem, and a keyword that cannot be had
+//! here is an error or a warning, never passed over.
 //!
 //! [`explain`] tells why a job is as it is.
 //!

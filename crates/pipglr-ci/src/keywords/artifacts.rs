@@ -7,7 +7,6 @@ use crate::model::{Artifacts, ArtifactsAccess, ArtifactsWhen};
 use crate::yaml::Node;
 
 const ARTIFACTS: Keywords = Keywords {
-    family: "artifacts",
     supported: &[
         "name",
         "paths",
@@ -20,7 +19,6 @@ const ARTIFACTS: Keywords = Keywords {
         "expose_as",
         "reports",
     ],
-    unsupported: &[],
 };
 
 /// Files to keep. Null is none.

@@ -7,7 +7,6 @@ use crate::model::{Cache, CacheKey, CachePolicy};
 use crate::yaml::Node;
 
 const CACHE: Keywords = Keywords {
-    family: "cache",
     supported: &[
         "key",
         "paths",
@@ -17,13 +16,10 @@ const CACHE: Keywords = Keywords {
         "when",
         "fallback_keys",
     ],
-    unsupported: &[],
 };
 
 const KEY: Keywords = Keywords {
-    family: "cache:key",
     supported: &["files", "files_commits", "prefix"],
-    unsupported: &[],
 };
 
 /// Compat: `Gitlab::Ci::Config::Entry::Caches`, `Entry::Key`, `Entry::Cache`.

@@ -11,9 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 const ALLOW_FAILURE: Keywords = Keywords {
-    family: "allow_failure",
     supported: &["exit_codes"],
-    unsupported: &[],
 };
 
 /// Compat: `Project::MAX_BUILD_TIMEOUT`, one month, as its durations count months.

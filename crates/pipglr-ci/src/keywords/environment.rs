@@ -9,7 +9,6 @@ use regex::RegexSet;
 use std::sync::LazyLock;
 
 const ENVIRONMENT: Keywords = Keywords {
-    family: "environment",
     supported: &[
         "name",
         "url",
@@ -19,10 +18,8 @@ const ENVIRONMENT: Keywords = Keywords {
         "deployment_tier",
         "kubernetes",
     ],
-    unsupported: &[],
 };
 const KUBERNETES: Keywords = Keywords {
-    family: "environment:kubernetes",
     supported: &[
         "agent",
         "namespace",
@@ -30,7 +27,6 @@ const KUBERNETES: Keywords = Keywords {
         "managed_resources",
         "dashboard",
     ],
-    unsupported: &[],
 };
 
 const ACTIONS: [&str; 5] = ["start", "stop", "prepare", "verify", "access"];

@@ -6,21 +6,13 @@ use crate::model::Image;
 use crate::yaml::{Entry, Node, Resolved};
 
 const IMAGE: Keywords = Keywords {
-    family: "image",
     supported: &["name", "entrypoint", "pull_policy", "docker", "kubernetes", "ports"],
-    unsupported: &[],
 };
 /// Of images and services alike.
 const DOCKER: Keywords = Keywords {
-    family: "docker",
     supported: &["platform", "user"],
-    unsupported: &[],
 };
-const KUBERNETES: Keywords = Keywords {
-    family: "kubernetes",
-    supported: &["user"],
-    unsupported: &[],
-};
+const KUBERNETES: Keywords = Keywords { supported: &["user"] };
 const PULL_POLICIES: [&str; 3] = ["always", "if-not-present", "never"];
 
 /// A name, or a mapping with a name. Null is no image.

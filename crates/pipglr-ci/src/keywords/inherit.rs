@@ -6,9 +6,7 @@ use crate::lower::INHERITABLE;
 use crate::yaml::Node;
 
 const INHERIT: Keywords = Keywords {
-    family: "inherit",
     supported: &["default", "variables"],
-    unsupported: &[],
 };
 
 /// Which of several things by name.

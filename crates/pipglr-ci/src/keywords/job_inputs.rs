@@ -8,9 +8,7 @@ use crate::rules::expression::compile;
 use crate::yaml::{Entry, Node, Resolved};
 
 const INPUT: Keywords = Keywords {
-    family: "inputs",
     supported: &["type", "default", "options", "regex", "description"],
-    unsupported: &[],
 };
 
 const KINDS: [&str; 4] = ["string", "number", "boolean", "array"];

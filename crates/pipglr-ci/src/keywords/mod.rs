@@ -35,29 +35,23 @@ use crate::yaml::{Entry, Kind, Node, Resolved};
 
 /// The keywords a mapping may have.
 pub(crate) struct Keywords {
-    /// The keyword whose mapping this is, as the documentation writes it; empty for the top level and for jobs.
-    pub(crate) family: &'static str,
     pub(crate) supported: &'static [&'static str],
-    /// Known to GitLab and refused here, never passed over.
-    pub(crate) unsupported: &'static [&'static str],
 }
 
-/// The supported entries of a mapping.
+/// The known entries of a mapping.
 #[derive(Debug, Default)]
 pub(crate) struct Fields<'n> {
     entries: Vec<&'n Entry>,
 }
 
 impl<'n> Fields<'n> {
-    /// Sorts the entries of a mapping, reporting those that are unsupported or unknown.
+    /// Sorts the entries of a mapping, reporting those that are unknown.
     pub(crate) fn read(problems: &mut Problems, at: &str, entries: &'n [Entry], keywords: &Keywords) -> Self {
         let mut fields = Fields::default();
         for entry in entries {
             let name = entry.key.as_str();
             if keywords.supported.contains(&name) {
                 fields.entries.push(entry);
-            } else if keywords.unsupported.contains(&name) {
-                problems.unsupported(entry.key_span, &below(keywords.family, name));
             } else {
                 let message = format!("{at} config contains unknown keys: {name}");
                 match hint_for_unknown(name, keywords) {
@@ -127,7 +121,7 @@ const TOP_LEVEL: [&str; 3] = ["default", "include", "workflow"];
 
 /// What an unknown key was probably meant to be.
 fn hint_for_unknown(name: &str, keywords: &Keywords) -> Option<String> {
-    if let Some(known) = closest(name, keywords.supported.iter().chain(keywords.unsupported)) {
+    if let Some(known) = closest(name, keywords.supported.iter()) {
         return Some(format!("did you mean `{known}`?"));
     }
     let is_job = keywords.supported.contains(&"script");

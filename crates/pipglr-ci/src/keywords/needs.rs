@@ -7,14 +7,10 @@ use crate::model::Need;
 use crate::yaml::{Entry, Node};
 
 const JOB: Keywords = Keywords {
-    family: "needs",
     supported: &["job", "artifacts", "optional", "parallel"],
-    unsupported: &[],
 };
 const PIPELINE: Keywords = Keywords {
-    family: "needs",
     supported: &["pipeline", "job", "artifacts", "optional"],
-    unsupported: &[],
 };
 
 /// Compat: `Ci::BuildNeed::MAX_JOB_NAME_LENGTH`.

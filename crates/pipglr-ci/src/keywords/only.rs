@@ -7,9 +7,7 @@ use crate::rules::expression::Pattern;
 use crate::yaml::Node;
 
 const POLICY: Keywords = Keywords {
-    family: "only",
     supported: &["refs", "kubernetes", "variables", "changes"],
-    unsupported: &[],
 };
 
 /// What decides whether a job is in the pipeline.

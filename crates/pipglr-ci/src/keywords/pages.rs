@@ -7,9 +7,7 @@ use crate::yaml::{Entry, Node};
 use serde_json::{Map, Value};
 
 const PAGES: Keywords = Keywords {
-    family: "pages",
     supported: &["path_prefix", "expire_in", "publish"],
-    unsupported: &[],
 };
 
 /// What a site is published from when nothing is said.

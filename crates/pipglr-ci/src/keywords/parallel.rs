@@ -4,11 +4,7 @@ use super::{Fields, Keywords, below, wrong_type};
 use crate::diagnostics::Problems;
 use crate::yaml::{Entry, Node, Resolved};
 
-const PARALLEL: Keywords = Keywords {
-    family: "parallel",
-    supported: &["matrix"],
-    unsupported: &[],
-};
+const PARALLEL: Keywords = Keywords { supported: &["matrix"] };
 
 /// Compat: `Gitlab::Ci::Config::Entry::Product::Parallel::PARALLEL_LIMIT`.
 const LIMIT: usize = 200;

@@ -9,7 +9,6 @@ use regex::Regex;
 use std::sync::LazyLock;
 
 const RELEASE: Keywords = Keywords {
-    family: "release",
     supported: &[
         "tag_name",
         "tag_message",
@@ -20,17 +19,10 @@ const RELEASE: Keywords = Keywords {
         "milestones",
         "assets",
     ],
-    unsupported: &[],
 };
-const ASSETS: Keywords = Keywords {
-    family: "release:assets",
-    supported: &["links"],
-    unsupported: &[],
-};
+const ASSETS: Keywords = Keywords { supported: &["links"] };
 const LINK: Keywords = Keywords {
-    family: "release:assets:links",
     supported: &["name", "url", "filepath", "link_type"],
-    unsupported: &[],
 };
 
 /// Null is none.

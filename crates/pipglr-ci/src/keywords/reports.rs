@@ -6,7 +6,6 @@ use crate::model::Report;
 use crate::yaml::Node;
 
 const REPORTS: Keywords = Keywords {
-    family: "artifacts:reports",
     supported: &[
         "accessibility",
         "annotations",
@@ -37,13 +36,10 @@ const REPORTS: Keywords = Keywords {
         "secret_detection",
         "terraform",
     ],
-    unsupported: &[],
 };
 
 const COVERAGE_REPORT: Keywords = Keywords {
-    family: "artifacts:reports:coverage_report",
     supported: &["coverage_format", "path"],
-    unsupported: &[],
 };
 
 /// The reports of a job, in the order of the file. Null is none.

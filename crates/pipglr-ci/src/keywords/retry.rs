@@ -7,9 +7,7 @@ use crate::model::Retry;
 use crate::yaml::{Node, Resolved};
 
 const RETRY: Keywords = Keywords {
-    family: "retry",
     supported: &["max", "when", "exit_codes"],
-    unsupported: &[],
 };
 
 /// Compat: `Gitlab::Ci::Build::AutoRetry`, the limit of `max`.

@@ -6,24 +6,16 @@ use crate::diagnostics::Problems;
 use crate::yaml::{Entry, Node};
 
 const STEP: Keywords = Keywords {
-    family: "run",
     supported: &["name", "script", "step", "func", "env", "inputs"],
-    unsupported: &[],
 };
 const REFERENCE: Keywords = Keywords {
-    family: "run:step",
     supported: &["git", "oci"],
-    unsupported: &[],
 };
 const GIT: Keywords = Keywords {
-    family: "run:step:git",
     supported: &["url", "rev", "dir", "file"],
-    unsupported: &[],
 };
 const OCI: Keywords = Keywords {
-    family: "run:step:oci",
     supported: &["registry", "repository", "tag", "dir", "file"],
-    unsupported: &[],
 };
 
 /// The steps as JSON, which is how they reach the runner. Null is none.

@@ -11,9 +11,7 @@ const MAX_NESTING: usize = 10;
 const SHAPE: &str = "a string or a nested array of strings up to 10 levels deep";
 
 const HOOKS: Keywords = Keywords {
-    family: "hooks",
     supported: &["pre_get_sources_script"],
-    unsupported: &[],
 };
 
 /// `hooks:pre_get_sources_script`. Null is none.

@@ -8,7 +8,6 @@ use crate::model::Service;
 use crate::yaml::Node;
 
 const SERVICE: Keywords = Keywords {
-    family: "services",
     supported: &[
         "name",
         "alias",
@@ -20,7 +19,6 @@ const SERVICE: Keywords = Keywords {
         "kubernetes",
         "ports",
     ],
-    unsupported: &[],
 };
 
 /// A list of names and mappings. Null is an empty one.

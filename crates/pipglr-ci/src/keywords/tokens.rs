@@ -5,11 +5,7 @@ use crate::diagnostics::Problems;
 use crate::model::IdToken;
 use crate::yaml::Node;
 
-const TOKEN: Keywords = Keywords {
-    family: "id_tokens",
-    supported: &["aud"],
-    unsupported: &[],
-};
+const TOKEN: Keywords = Keywords { supported: &["aud"] };
 
 /// Tokens by the names of their variables. Null is none.
 ///

@@ -8,22 +8,15 @@ use crate::model::{ChildInclude, Trigger, TriggerTarget};
 use crate::yaml::Node;
 
 const PROJECT: Keywords = Keywords {
-    family: "trigger",
     supported: &["project", "branch", "strategy", "forward", "inputs"],
-    unsupported: &[],
 };
 const CHILD: Keywords = Keywords {
-    family: "trigger",
     supported: &["include", "strategy", "forward", "inputs"],
-    unsupported: &[],
 };
 const FORWARD: Keywords = Keywords {
-    family: "trigger:forward",
     supported: &["yaml_variables", "pipeline_variables"],
-    unsupported: &[],
 };
 const INCLUDE: Keywords = Keywords {
-    family: "trigger:include",
     supported: &[
         "local",
         "project",
@@ -38,7 +31,6 @@ const INCLUDE: Keywords = Keywords {
         "integrity",
         "rules",
     ],
-    unsupported: &[],
 };
 
 /// What says where a file is; an entry has exactly one.

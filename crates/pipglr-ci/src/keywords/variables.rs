@@ -6,14 +6,10 @@ use crate::model::Variable;
 use crate::yaml::{Entry, Node, Resolved};
 
 const GLOBAL: Keywords = Keywords {
-    family: "variables",
     supported: &["value", "description", "options", "expand"],
-    unsupported: &[],
 };
 const JOB: Keywords = Keywords {
-    family: "variables",
     supported: &["value", "expand"],
-    unsupported: &[],
 };
 
 /// Reads a mapping of names to scalars or `{value, expand, …}`. Null is an empty one.

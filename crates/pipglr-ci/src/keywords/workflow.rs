@@ -7,15 +7,11 @@ use crate::model::OnNewCommit;
 use crate::yaml::Node;
 
 const WORKFLOW: Keywords = Keywords {
-    family: "workflow",
     supported: &["name", "rules", "auto_cancel"],
-    unsupported: &[],
 };
 
 const AUTO_CANCEL: Keywords = Keywords {
-    family: "auto_cancel",
     supported: &["on_new_commit", "on_job_failure"],
-    unsupported: &[],
 };
 
 /// Compat: `Entry::Workflow`.

@@ -11,25 +11,15 @@ use crate::yaml::{Entry, Node};
 use regex::Regex;
 use std::rc::Rc;
 
-const HEADER: Keywords = Keywords {
-    family: "",
-    supported: &["spec"],
-    unsupported: &[],
-};
+const HEADER: Keywords = Keywords { supported: &["spec"] };
 const SPEC: Keywords = Keywords {
-    family: "spec",
     supported: &["component", "include", "inputs"],
-    unsupported: &[],
 };
 const INPUT: Keywords = Keywords {
-    family: "spec:inputs",
     supported: &["default", "description", "options", "regex", "rules", "type"],
-    unsupported: &[],
 };
 const RULE: Keywords = Keywords {
-    family: "spec:inputs:rules",
     supported: &["default", "if", "options"],
-    unsupported: &[],
 };
 
 /// Compat: `BaseInput::ALLOWED_OPTIONS_LIMIT`.

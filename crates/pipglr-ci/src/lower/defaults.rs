@@ -26,9 +26,7 @@ pub(crate) const INHERITABLE: [&str; 13] = [
 ];
 
 const DEFAULT: Keywords = Keywords {
-    family: "default",
     supported: &INHERITABLE,
-    unsupported: &[],
 };
 
 /// The deprecated keywords of the top level.

@@ -22,7 +22,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 const JOB: Keywords = Keywords {
-    family: "",
     supported: &[
         "after_script",
         "allow_failure",
@@ -64,7 +63,6 @@ const JOB: Keywords = Keywords {
         "variables",
         "when",
     ],
-    unsupported: &[],
 };
 
 /// What all jobs are read with.
@@ -360,7 +358,7 @@ fn no_job_hint(entry: &Entry) -> (String, bool) {
             true,
         );
     }
-    if let Some(keyword) = closest(key, ROOT.supported.iter().chain(ROOT.unsupported)) {
+    if let Some(keyword) = closest(key, ROOT.supported.iter()) {
         return (format!("did you mean the keyword `{keyword}`?"), false);
     }
     let holds_mappings = entries.is_some_and(|entries| {

@@ -26,7 +26,6 @@ use std::collections::HashMap;
 
 /// Keywords of the top level. Every other key is a job.
 const ROOT: Keywords = Keywords {
-    family: "",
     supported: &[
         "after_script",
         "before_script",
@@ -39,7 +38,6 @@ const ROOT: Keywords = Keywords {
         "variables",
         "workflow",
     ],
-    unsupported: &[],
 };
 
 /// Compat: stages of a file that names none.
@@ -196,7 +194,7 @@ fn drafts(problems: &mut Problems, jobs: &[&Entry], around: &Surroundings<'_>) -
 /// Compat: `default` and `workflow` are jobs when they have a script (`Root#filter_jobs!`).
 fn is_job(entry: &Entry) -> bool {
     let name = entry.key.as_str();
-    let keyword = ROOT.supported.contains(&name) || ROOT.unsupported.contains(&name);
+    let keyword = ROOT.supported.contains(&name);
     !keyword || (["default", "workflow"].contains(&name) && has_key(entry, "script"))
 }
 

@@ -9,7 +9,6 @@ use crate::yaml::Entry;
 
 /// Compat: `Gitlab::Ci::Config::Entry::Bridge`.
 const TRIGGER_JOB: Keywords = Keywords {
-    family: "",
     supported: &[
         "allow_failure",
         "environment",
@@ -27,7 +26,6 @@ const TRIGGER_JOB: Keywords = Keywords {
         "variables",
         "when",
     ],
-    unsupported: &[],
 };
 
 pub(super) fn trigger_job(problems: &mut Problems, entry: &Entry, around: &Surroundings<'_>) -> Written {

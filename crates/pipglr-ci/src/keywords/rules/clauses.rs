@@ -8,15 +8,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 const CHANGES: Keywords = Keywords {
-    family: "rules:changes",
     supported: &["paths", "regexp", "compare_to"],
-    unsupported: &[],
 };
 
 const EXISTS: Keywords = Keywords {
-    family: "rules:exists",
     supported: &["paths", "regexp", "project", "ref"],
-    unsupported: &[],
 };
 
 /// Compat: `Entry::Rules::Rule::Changes` and `…::Exists`.

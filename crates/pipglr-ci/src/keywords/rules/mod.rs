@@ -21,7 +21,6 @@ pub(crate) enum Family {
 }
 
 const JOB_RULE: Keywords = Keywords {
-    family: "rules",
     supported: &[
         "if",
         "changes",
@@ -33,12 +32,10 @@ const JOB_RULE: Keywords = Keywords {
         "needs",
         "interruptible",
     ],
-    unsupported: &[],
 };
 
 /// Compat: `Entry::Workflow`: `start_in`, `allow_failure` and `needs` are tolerated and have no effect.
 const WORKFLOW_RULE: Keywords = Keywords {
-    family: "workflow:rules",
     supported: &[
         "if",
         "changes",
@@ -50,13 +47,10 @@ const WORKFLOW_RULE: Keywords = Keywords {
         "needs",
         "auto_cancel",
     ],
-    unsupported: &[],
 };
 
 const INCLUDE_RULE: Keywords = Keywords {
-    family: "include:rules",
     supported: &["if", "changes", "exists", "when"],
-    unsupported: &[],
 };
 
 /// Compat: `Processable::MAX_NESTING_LEVEL`.

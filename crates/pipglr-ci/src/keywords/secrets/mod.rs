@@ -11,7 +11,6 @@ use crate::yaml::{Entry, Node};
 use providers::Provider;
 
 const SECRET: Keywords = Keywords {
-    family: "secrets",
     supported: &[
         "vault",
         "gcp_secret_manager",
@@ -21,7 +20,6 @@ const SECRET: Keywords = Keywords {
         "file",
         "token",
     ],
-    unsupported: &[],
 };
 
 const PROVIDERS: [&str; 5] = [

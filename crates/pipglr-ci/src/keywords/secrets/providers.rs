@@ -5,22 +5,15 @@ use crate::keywords::{Fields, Keywords, below, of, string, wrong_type};
 use crate::yaml::Node;
 
 const VAULT: Keywords = Keywords {
-    family: "secrets:vault",
     supported: &["engine", "path", "field"],
-    unsupported: &[],
 };
 const ENGINE: Keywords = Keywords {
-    family: "secrets:vault:engine",
     supported: &["name", "path"],
-    unsupported: &[],
 };
 const NAMED: Keywords = Keywords {
-    family: "secrets",
     supported: &["name", "version"],
-    unsupported: &[],
 };
 const AWS: Keywords = Keywords {
-    family: "secrets:aws_secrets_manager",
     supported: &[
         "secret_id",
         "version_id",
@@ -30,7 +23,6 @@ const AWS: Keywords = Keywords {
         "role_session_name",
         "field",
     ],
-    unsupported: &[],
 };
 
 #[derive(Debug, Clone)]
