@@ -76,6 +76,9 @@ pub(crate) struct LocalArgs {
     /// Write each job's log to this directory [default: a directory of the project's own, below ~/.local/state/pipglr]
     #[arg(long, value_name = "DIR")]
     pub(crate) log_dir: Option<PathBuf>,
+    /// Write the outcome to this file: a page with time-line and logs if it ends with .html, else JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// Print events as lines of JSON instead of progress
     #[arg(long)]
     pub(crate) json: bool,

@@ -22,6 +22,7 @@ use crate::cli::{CalledAs, LocalArgs};
 use crate::error::{CliError, Kind};
 use crate::observability::{self, LogOptions};
 use crate::output;
+use crate::report;
 use anyhow::{Context as _, anyhow};
 use board::Board;
 use follow::{Followed, Follower};
@@ -220,6 +221,9 @@ async fn work(machine: &Machine, follower: &mut Follower<'_>, stops: &mut Stops)
 /// The last words, and the exit code.
 fn conclude(record: &PipelineRecord, follower: &Follower<'_>, args: &LocalArgs, stops: &Stops) -> Outcome {
     let code = exit_code(record, stops.any());
+    if let Some(path) = &args.report {
+        report::write(follower.coordinator, record.id, path)?;
+    }
     if args.json {
         let log = |row: &board::Row| follower.logs.path(row.id).map(|path| path.display().to_string());
         show::ends(record.state, code, &log, &follower.board, follower.began.elapsed())?;
