@@ -14,6 +14,7 @@ mod image;
 mod jobs;
 mod labels;
 mod load;
+mod local;
 mod local_nested;
 mod network;
 mod options;
@@ -103,6 +104,17 @@ const STORIES: &[Story] = &[
         adoption::known_points,
     ),
     ("adoption: kills at random moments", adoption::seeded),
+    (
+        "local: a working tree with changes, from cache to table",
+        local::pipeline,
+    ),
+    ("local: services by name, events as JSON", local::services_and_events),
+    ("local: Ctrl-C, once and twice", local::interrupted),
+    (
+        "local: a tree on a terminal, a shell in a failed job",
+        local::on_a_terminal,
+    ),
+    ("local: what cannot be is told", local::troubles),
     ("load: jobs with services look up names all the time", load::services),
     ("local: nested in the sandbox", local_nested::pipeline),
     ("readme: commands for users", readme::user_commands),

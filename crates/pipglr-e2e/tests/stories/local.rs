@@ -1,0 +1,337 @@
+//! `pipglr local`, typed by the stage's account on its own rootless podman.
+
+use crate::stage::{Stage, contains, lacks, wait_for};
+use anyhow::{Context as _, ensure};
+use pipglr_e2e::command::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Output;
+use std::time::Duration;
+
+/// Where the account has the program and its project, below its home.
+const PROGRAM: &str = "local-story/pipglr";
+const PROJECT: &str = "local-story/project";
+
+const CONFIGURATION: &str = "\
+stages: [build, test, late]
+default: { image: '@SMALL@' }
+compile:
+  stage: build
+  cache: { key: story, paths: [kept] }
+  script:
+    - mkdir -p out kept
+    - 'cat tracked changed > out/all'
+    - 'echo again >> kept/count'
+    - 'wc -l < kept/count'
+    - 'test ! -e ignored && echo ignored files are not here'
+  artifacts: { paths: [out] }
+unit:
+  stage: test
+  script: ['cat out/all', 'echo \"$CI_COMMIT_REF_NAME $GREETING\"']
+many:
+  stage: test
+  script: ['seq 1 200000']
+broken:
+  stage: test
+  script: [echo about to fail, exit 7]
+  after_script: [echo after it failed]
+allowed:
+  stage: test
+  allow_failure: true
+  script: [exit 1]
+never:
+  stage: late
+  script: ['true']
+";
+
+/// A pipeline of an uncommitted working tree: artifacts, caches, variables, a failure, everything in the output.
+pub(crate) fn pipeline(stage: &mut Stage) -> anyhow::Result<()> {
+    let desk = Desk::set(stage, CONFIGURATION)?;
+    stage.account.write(&format!("{PROJECT}/changed"), "not committed\n")?;
+    stage.account.write(&format!("{PROJECT}/ignored"), "x")?;
+    let first = desk.run("-e GREETING=hello --log-dir logs --timings")?;
+    let text = first.text();
+    ensure!(first.code == 3, "exit code {}: {text}", first.code);
+    for part in [
+        "unit    | not committed\n",
+        "unit    | main hello\n",
+        "compile | ignored files are not here\n",
+        "compile | 1\n",
+        "broken  | after it failed\n",
+        "broken  # failed after ",
+        ": exit code 7\n",
+        "\npipeline: failed (with allowed failures)\n",
+    ] {
+        contains(&text, part)?;
+    }
+    let lines = text.lines().filter(|line| line.starts_with("many    | ")).count();
+    ensure!(lines > 200_000, "{lines} lines of 200000 were shown");
+    let table: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("job ")).collect();
+    let heading = table.first().context("a table")?;
+    ensure!(heading.contains("waited"), "{heading}");
+    let of_broken = table.get(1).context("a row")?;
+    ensure!(
+        of_broken.starts_with("broken ") && of_broken.contains("exit code 7") && of_broken.ends_with("logs/broken.log"),
+        "failures come first: {of_broken}"
+    );
+    contains(&desk.read("logs/broken.log")?, "about to fail\n")?;
+    contains(&desk.shell("git status --porcelain --ignored")?, "!! ignored\n")?;
+    lacks(&desk.shell("ls -R")?, "out")?;
+    let second = desk.run("compile unit --artifacts=taken")?;
+    ensure!(second.code == 0, "{}", second.text());
+    contains(&second.text(), "compile | 2\n")?;
+    lacks(&second.text(), "broken")?;
+    contains(&desk.read("taken/out/all")?, "not committed\n")?;
+    desk.is_left_clean()?;
+    let cleaned = desk.run("--clean")?;
+    ensure!(cleaned.code == 0, "{}", cleaned.text());
+    let volumes = stage.account.podman(["volume", "ls", "--quiet"]).run_text()?;
+    ensure!(volumes.is_empty(), "{volumes}");
+    Ok(())
+}
+
+/// Services are found by name; events are JSON; a job that was left out is not run.
+pub(crate) fn services_and_events(stage: &mut Stage) -> anyhow::Result<()> {
+    let desk = Desk::set(
+        stage,
+        "default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
+         web:\n  services: [{ name: '@SMALL@', alias: server, command: [bash, -c, 'exec perl -MIO::Socket::INET -e \
+         \"\\$s = IO::Socket::INET->new(Listen => 5, LocalPort => 80, ReuseAddr => 1); while (\\$c = \\$s->accept) { \
+         print \\$c qq(served); close \\$c }\"'] }]\n  \
+         script: ['for i in 1 2 3 4 5 6 7 8 9; do cat < /dev/tcp/server/80 && break; sleep 1; done']\n\
+         left out: { script: [exit 1] }\n",
+    )?;
+    let ran = desk.run("--json web")?;
+    ensure!(ran.code == 0, "{}", ran.text());
+    let events: Vec<serde_json::Value> = ran
+        .text()
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .context("every line is JSON")?;
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    ensure!(
+        kinds.first() == Some(&"pipeline") && kinds.last() == Some(&"end"),
+        "{kinds:?}"
+    );
+    let end = events.last().context("an end")?;
+    ensure!(end["state"] == "success" && end["exit_code"] == 0, "{end}");
+    ensure!(end["jobs"].as_array().is_some_and(|jobs| jobs.len() == 1), "{end}");
+    let served = events
+        .iter()
+        .any(|event| event["event"] == "log" && event["line"] == "served");
+    ensure!(served, "the service was not heard:\n{}", ran.text());
+    desk.is_left_clean()
+}
+
+/// The first Ctrl-C lets after_script run, the second does not; nothing is left either way.
+pub(crate) fn interrupted(stage: &mut Stage) -> anyhow::Result<()> {
+    let desk = Desk::set(
+        stage,
+        "default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
+         long: { script: ['echo begun', 'sleep 1000'], after_script: ['echo cleaning up', 'sleep ${PAUSE:-0}', 'echo cleaned'] }\n",
+    )?;
+    let once = desk.interrupt("local", &["| begun"])?;
+    contains(&once, "long | cleaned\n")?;
+    contains(&once, "\npipeline: canceled\n")?;
+    contains(&once, "\nexit 130\n")?;
+    desk.is_left_clean()?;
+    let twice = desk.interrupt("local -e PAUSE=1000", &["| begun", "| cleaning up"])?;
+    lacks(&twice, "long | cleaned\n")?;
+    contains(&twice, "\nexit 130\n")?;
+    desk.is_left_clean()
+}
+
+/// On a terminal: a tree that is drawn in place, and a shell in the container of a failed job.
+pub(crate) fn on_a_terminal(stage: &mut Stage) -> anyhow::Result<()> {
+    let desk = Desk::set(
+        stage,
+        "default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none, COLOUR: blue }\n\
+         held: { script: ['echo from the job > /tmp/left', 'exit 4'] }\n",
+    )?;
+    // What is typed: the shell is there when it says so.
+    let typed = "sleep 1; for i in $(seq 100); do grep -q 'shell is in its container' shown && break; sleep 0.2; done; \
+                 sleep 2; printf 'cat /tmp/left; echo $COLOUR $CI_JOB_NAME; tty\\nexit\\n'; sleep 3";
+    let line = format!(
+        "touch shown; ({typed}) | TERM=xterm script --quiet --return --flush \
+         --command '{} local --shell-on-failure' shown >/dev/null; echo exit $?; cat shown",
+        desk.program()
+    );
+    let shown = desk.shell(&line)?.replace('\r', "");
+    contains(&shown, "exit 3\n")?;
+    for part in [
+        "held has failed. This shell is in its container",
+        "from the job\n",
+        "blue held\n",
+        "/dev/pts/",
+        "\u{1b}[?2026h",
+        "pipeline: failed",
+    ] {
+        contains(&shown, part)?;
+    }
+    desk.is_left_clean()
+}
+
+/// Every way it can be that there is nothing to run it on, told in a line and a hint.
+pub(crate) fn troubles(stage: &mut Stage) -> anyhow::Result<()> {
+    let desk = Desk::set(
+        stage,
+        "default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\na: { script: ['true'] }\n\
+         missing: { image: 'localhost/nobody/has:this', script: ['true'] }\n",
+    )?;
+    let hidden = desk.shell(&format!(
+        "mkdir -p bin; ln -sf $(command -v git) bin/git; PATH=$PWD/bin {} local; echo exit $?",
+        desk.program()
+    ))?;
+    contains(&hidden, "error: podman cannot be started")?;
+    contains(&hidden, "\nhint: install podman")?;
+    contains(&hidden, "\nexit 1\n")?;
+    let unknown = desk.run("no-such-job")?;
+    ensure!(unknown.code == 2, "{}", unknown.text());
+    contains(
+        &unknown.text(),
+        "this pipeline has no job no-such-job; it has a, missing",
+    )?;
+    let nothing = desk.run("--offline missing")?;
+    ensure!(nothing.code == 3, "{}", nothing.text());
+    contains(&nothing.text(), "no such image on this runner")?;
+    desk.is_left_clean()
+}
+
+/// The account's project, and the program that works on it.
+struct Desk<'s> {
+    stage: &'s Stage,
+}
+
+/// What came of a run.
+struct Ran {
+    code: i32,
+    output: Output,
+}
+
+impl Ran {
+    /// Everything that was said.
+    fn text(&self) -> String {
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        said(&self.output.stderr) + said(&self.output.stdout).as_str()
+    }
+}
+
+impl<'s> Desk<'s> {
+    /// A committed project with this configuration, images at hand.
+    fn set(stage: &'s Stage, configuration: &str) -> anyhow::Result<Self> {
+        let small = stage.small();
+        let desk = Self { stage };
+        stage
+            .account
+            .shell("rm -rf local-story .local/state/pipglr; mkdir -p local-story")
+            .run_text()?;
+        let program = std::env::var("PIPGLR_STORY_PROGRAM").context("PIPGLR_STORY_PROGRAM is not set")?;
+        let target = stage.account.home().join(PROGRAM);
+        std::fs::copy(&program, &target).with_context(|| format!("copy {program}"))?;
+        stage.account.write(
+            &format!("{PROJECT}/.gitlab-ci.yml"),
+            &configuration.replace("@SMALL@", &small),
+        )?;
+        stage.account.write(&format!("{PROJECT}/tracked"), "committed\n")?;
+        stage.account.write(&format!("{PROJECT}/changed"), "committed\n")?;
+        stage
+            .account
+            .write(&format!("{PROJECT}/.gitignore"), "ignored\nlogs\ntaken\nshown\nbin\n")?;
+        desk.shell(
+            "git init --quiet --initial-branch=main && git add --all && \
+             git -c user.name=x -c user.email=x commit --quiet --message first",
+        )?;
+        // The name under which jobs inside the sandbox pull it is of no use here.
+        stage
+            .account
+            .podman(["pull", "--quiet", "--tls-verify=false", &desk.reachable()])
+            .run_text()?;
+        stage.account.podman(["tag", &desk.reachable(), &small]).run_text()?;
+        Ok(desk)
+    }
+
+    /// The small image at the registry's own address.
+    fn reachable(&self) -> String {
+        let registry = &self.stage.registry;
+        self.stage
+            .small()
+            .replace(&registry.address_inside(), &registry.address())
+    }
+
+    fn program(&self) -> String {
+        self.stage.account.home().join(PROGRAM).display().to_string()
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.stage.account.home().join(PROJECT)
+    }
+
+    /// A shell line in the project, with its errors in its output.
+    fn shell(&self, line: &str) -> anyhow::Result<String> {
+        let line = format!("cd {PROJECT} && {{ {line}\n}} 2>&1");
+        self.stage.account.shell(&line).run_text()
+    }
+
+    /// `pipglr local` with these arguments.
+    fn run(&self, arguments: &str) -> anyhow::Result<Ran> {
+        let line = format!("cd {PROJECT} && exec {} local {arguments}", self.program());
+        let output = self.stage.account.shell(&line).run_any()?;
+        Ok(Ran {
+            code: output.status.code().unwrap_or(-1),
+            output,
+        })
+    }
+
+    fn read(&self, name: &str) -> anyhow::Result<String> {
+        self.shell(&format!("cat {name}"))
+    }
+
+    /// Starts it and sends SIGINT each time the next of these words is shown; gives all that was said.
+    fn interrupt(&self, arguments: &str, words: &[&str]) -> anyhow::Result<String> {
+        // In the background of a shell without job control SIGINT is ignored: it is set back first.
+        let start = format!(
+            "cd {PROJECT} && rm -f shown && perl -e '$SIG{{INT}} = \"DEFAULT\"; open(F, \">pid\"); print F $$; close F; \
+             exec @ARGV' {} {arguments} >shown 2>&1; echo exit $? >>shown",
+            self.program()
+        );
+        let mut child = self.stage.account.shell(&start).spawn()?;
+        for word in words {
+            wait_for(word, Duration::from_secs(60), || {
+                let shown = std::fs::read_to_string(self.directory().join("shown")).unwrap_or_default();
+                Ok(shown.contains(word).then_some(()))
+            })?;
+            self.shell("kill -INT $(cat pid)")?;
+        }
+        child.wait()?;
+        self.read("shown")
+    }
+
+    /// No container, no network, no socket, no service of podman is left.
+    fn is_left_clean(&self) -> anyhow::Result<()> {
+        let account = &self.stage.account;
+        let containers = account.podman(["ps", "--all", "--quiet"]).run_text()?;
+        ensure!(containers.is_empty(), "containers: {containers}");
+        let networks = account
+            .podman(["network", "ls", "--quiet", "--filter", "name=runner-"])
+            .run_text()?;
+        ensure!(networks.is_empty(), "networks: {networks}");
+        let runtime = account.shell("ls $XDG_RUNTIME_DIR").run_text()?;
+        lacks(&runtime, "pipglr")?;
+        let services = account
+            .shell("pgrep --full 'podman system service' || true")
+            .run_text()?;
+        ensure!(services.trim().is_empty(), "podman's services: {services}");
+        Ok(())
+    }
+}
+
+impl Drop for Desk<'_> {
+    fn drop(&mut self) {
+        // Whatever became of the story, the next one starts anew.
+        let _ = self
+            .stage
+            .account
+            .shell("rm -rf local-story .local/state/pipglr")
+            .run_any();
+    }
+}
