@@ -126,10 +126,10 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "Group G=x * file raw",
                 "Project A=1 * ",
                 "Project T=s production masked",
                 "Project T=s review/* masked",
+                "Group G=x * file raw",
             ]
         );
     }

@@ -16,7 +16,7 @@ const fn package(name: &'static str, program: &'static str) -> Package {
 }
 
 /// What the stage itself needs.
-pub const STAGE: [Package; 18] = [
+pub const STAGE: [Package; 19] = [
     package("podman", "podman"),
     package("uidmap", "newuidmap"),
     package("slirp4netns", "slirp4netns"),
@@ -25,6 +25,7 @@ pub const STAGE: [Package; 18] = [
     package("passt", "pasta"),
     package("netavark", "/usr/lib/podman/netavark"),
     package("aardvark-dns", "/usr/lib/podman/aardvark-dns"),
+    package("iptables", "iptables"),
     package("mmdebstrap", "mmdebstrap"),
     package("musl-tools", "musl-gcc"),
     package("docker-registry", "docker-registry"),

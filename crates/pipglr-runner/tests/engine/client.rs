@@ -122,7 +122,7 @@ async fn errors_carry_the_servers_own_words() {
         ),
         (
             Answer::status(422).json(&json!({"message": {"tags": ["too long", "odd"], "a": ["b"]}})),
-            "422 Unprocessable Entity (a: b, tags: too long; odd)",
+            "422 Unprocessable Entity (tags: too long; odd, a: b)",
         ),
         (
             Answer::status(401).json(&json!({"error": "invalid_token"})),

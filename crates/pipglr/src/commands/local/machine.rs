@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
+/// Longest log of a job in KiB: the disk is the user's own. The coordinator fails jobs above 100 MB.
+const OUTPUT_LIMIT: u64 = 90 * 1024;
+
 /// Tells what belongs to a project, on its containers.
 const LABEL: &str = "pipglr.local";
 /// The runner's name in logs of jobs.
@@ -147,6 +150,7 @@ fn configuration(args: &LocalArgs, places: &Places, port: u16, token: &Secret) -
         token: token.clone(),
         request_concurrency: 1,
         executor: "docker".to_owned(),
+        output_limit: OUTPUT_LIMIT,
         docker,
         ..RunnerConfig::default()
     };
