@@ -64,7 +64,7 @@ pub(crate) fn print(error: &CliError, called_as: CalledAs) -> ExitCode {
     ExitCode::from(tell(error, called_as))
 }
 
-/// As [`print`], with the bare code.
+/// As [`print()`], with the bare code.
 pub(crate) fn tell(error: &CliError, called_as: CalledAs) -> u8 {
     let code = match error.kind {
         Kind::Failed => 1,
