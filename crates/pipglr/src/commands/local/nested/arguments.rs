@@ -1,6 +1,6 @@
 //! The command line of the command in the sandbox, from the one that was typed.
 
-use super::plan::ARCHIVES;
+use super::plan::{ARCHIVES, REPORT};
 use crate::cli::{ContextArgs, LocalArgs};
 use std::path::Path;
 
@@ -29,6 +29,7 @@ pub(super) fn inside(args: &LocalArgs, logs: &Path) -> Vec<String> {
         clean: _,
         nested: _,
         artifact_archives: _,
+        report,
         // The image has its own.
         program: _,
     } = args;
@@ -45,6 +46,7 @@ pub(super) fn inside(args: &LocalArgs, logs: &Path) -> Vec<String> {
     each(&mut all, "timeout", timeout.map(|time| format!("{}s", time.as_secs())));
     each(&mut all, "log-dir", [logs.display()]);
     each(&mut all, "artifact-archives", artifacts.as_ref().map(|_| ARCHIVES));
+    each(&mut all, "report", report.as_ref().map(|_| REPORT));
     for (switch, on) in [
         ("--needs", *needs),
         ("--only-failed", *only_failed),

@@ -11,7 +11,7 @@ use crate::cli::LocalArgs;
 use crate::commands::Outcome;
 use crate::error::CliError;
 use anyhow::{Context as _, anyhow};
-use plan::{ARCHIVES, Facts, PID, Plan};
+use plan::{ARCHIVES, Facts, PID, Plan, REPORT};
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -111,6 +111,9 @@ async fn follow(mut command: Child, plan: &Plan, stops: &mut Stops) -> Result<i3
 /// Logs, and artifacts if they are wanted; their archives pass through `runtime`, which goes with us.
 async fn take_out(plan: &Plan, runtime: &Path) -> Result<(), CliError> {
     copy(plan, &plan.logs, &plan.logs).await?;
+    if let Some(report) = &plan.report {
+        take_report(plan, report).await?;
+    }
     let Some(directory) = &plan.artifacts else {
         return Ok(());
     };
@@ -129,6 +132,14 @@ async fn take_out(plan: &Plan, runtime: &Path) -> Result<(), CliError> {
     all.sort();
     for archive in &all {
         pipglr_runner::unpack(archive, directory).context("artifacts")?;
+    }
+    Ok(())
+}
+
+/// The page about the run; there is none of a run that did not begin.
+async fn take_report(plan: &Plan, report: &Path) -> Result<(), CliError> {
+    if is_there(plan, REPORT).await? {
+        checked(&["cp", &format!("{}:{REPORT}", plan.container), &report.to_string_lossy()]).await?;
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// Where the command in the sandbox keeps archives of artifacts.
 pub(super) const ARCHIVES: &str = "/var/tmp/pipglr-artifacts";
+/// Where it leaves the page about the run.
+pub(super) const REPORT: &str = "/var/tmp/pipglr-report.html";
 /// Process ID of the command, which gets the signals.
 pub(super) const PID: &str = "/run/pipglr-local.pid";
 /// The project's containers are known by it.
@@ -66,6 +68,8 @@ pub(super) struct Plan {
     pub(super) logs: PathBuf,
     /// Where artifacts are unpacked to.
     pub(super) artifacts: Option<PathBuf>,
+    /// Where the page about the run goes.
+    pub(super) report: Option<PathBuf>,
 }
 
 impl Plan {
@@ -125,6 +129,7 @@ impl Plan {
             exec,
             logs,
             artifacts,
+            report: args.report.as_ref().map(|file| facts.directory.join(file)),
         }
     }
 }
