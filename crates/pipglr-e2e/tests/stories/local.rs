@@ -290,10 +290,11 @@ impl<'s> Desk<'s> {
     fn interrupt(&self, arguments: &str, words: &[&str]) -> anyhow::Result<String> {
         // In the background of a shell without job control SIGINT is ignored: it is set back first.
         let start = format!(
-            "cd {PROJECT} && rm -f shown && perl -e '$SIG{{INT}} = \"DEFAULT\"; open(F, \">pid\"); print F $$; close F; \
+            "cd {PROJECT} && perl -e '$SIG{{INT}} = \"DEFAULT\"; open(F, \">pid\"); print F $$; close F; \
              exec @ARGV' {} {arguments} >shown 2>&1; echo exit $? >>shown",
             self.program()
         );
+        self.shell("rm -f shown pid")?;
         let mut child = self.stage.account.shell(&start).spawn()?;
         for word in words {
             wait_for(word, Duration::from_secs(60), || {
