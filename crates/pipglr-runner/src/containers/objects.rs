@@ -199,7 +199,10 @@ pub async fn reap_leftovers(engine: &Engine, system_id: &str, keep: &Keep) -> Re
         .client
         .volumes(&filters.and("label", format!("{TEMPORARY}=true")))
         .await?;
-    volumes.retain(|volume| !keep.has(&volume.name));
+    // podman before 4.4 takes one of several labels for enough: caches would be removed, and what others use.
+    let has =
+        |volume: &pipglr_podman::Volume, key: &str, value: &str| volume.labels.get(key).is_some_and(|v| v == value);
+    volumes.retain(|v| has(v, TEMPORARY, "true") && has(v, "pipglr.system_id", system_id) && !keep.has(&v.name));
     for volume in &volumes {
         if let Err(error) = engine.client.remove_volume(&volume.name, true).await {
             tracing::warn!(volume = volume.name, %error, "leftover volume could not be removed");
