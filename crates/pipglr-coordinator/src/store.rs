@@ -6,6 +6,7 @@ use crate::state::Saved;
 use crc32fast::Hasher;
 use pipglr_protocol::payload::JobId;
 use pipglr_protocol::update::Output;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -56,30 +57,15 @@ impl Store {
 
     /// The state saved last, or a fresh one.
     pub(crate) fn load(&self) -> Result<Saved, Error> {
-        let path = self.state_path();
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| Error::io("read", &path)(e.into())),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Saved::default()),
-            Err(e) => Err(Error::io("read", &path)(e)),
-        }
+        read(&self.state_path())
     }
 
     /// Saves the state: all of it or nothing, readable for the owner only, because it holds tokens.
     pub(crate) fn save(&self, saved: &Saved) -> Result<(), Error> {
-        let path = self.state_path();
-        let draft = path.with_extension("json.new");
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&draft)?;
-            serde_json::to_writer(&mut file, saved)?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)
-        };
-        write().map_err(Error::io("write", &path))
+        replace(&self.state_path(), |file| {
+            serde_json::to_writer(&mut *file, saved)?;
+            file.sync_all()
+        })
     }
 }
 
@@ -91,12 +77,7 @@ impl Store {
 
     /// Results of earlier runs; artifacts whose files are gone are left out.
     pub(crate) fn load_results(&self) -> Result<BTreeMap<String, Earlier>, Error> {
-        let path = self.results_path();
-        let mut results: BTreeMap<String, Earlier> = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| Error::io("read", &path)(e.into()))?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(e) => return Err(Error::io("read", &path)(e)),
-        };
+        let mut results: BTreeMap<String, Earlier> = read(&self.results_path())?;
         for result in results.values_mut() {
             result.artifacts.retain(|artifact| artifact.path.exists());
         }
@@ -107,20 +88,33 @@ impl Store {
     pub(crate) fn save_results(&self, results: BTreeMap<String, Earlier>) -> Result<(), Error> {
         let mut all = self.load_results()?;
         all.extend(results);
-        let path = self.results_path();
-        let draft = path.with_extension("json.new");
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&draft)?;
-            serde_json::to_writer(&mut file, &all)?;
-            fs::rename(&draft, &path)
-        };
-        write().map_err(Error::io("write", &path))
+        replace(&self.results_path(), |file| Ok(serde_json::to_writer(file, &all)?))
     }
+}
+
+/// What a file says, or nothing if there is none.
+fn read<T: DeserializeOwned + Default>(path: &Path) -> Result<T, Error> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| Error::io("read", path)(e.into())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        Err(e) => Err(Error::io("read", path)(e)),
+    }
+}
+
+/// Writes a file anew, all of it or nothing, for its owner only.
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Error> {
+    let draft = path.with_extension("json.new");
+    let replaced = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)?;
+        write(&mut file)?;
+        fs::rename(&draft, path)
+    };
+    replaced().map_err(Error::io("write", path))
 }
 
 /// What became of bytes offered to a trace.

@@ -9,6 +9,7 @@
 //! - [`podman`]: libpod's API with containers that run a scripted behaviour.
 //! - [`proxy`]: a TCP connection that can be cut.
 //! - [`vault`]: a server for secrets.
+//! - [`working_tree`]: a commit of some files.
 
 pub mod git;
 pub mod gitlab;
@@ -16,5 +17,6 @@ pub mod podman;
 pub mod proxy;
 pub mod vault;
 mod watched;
+pub mod working_tree;
 
 pub use watched::Gate;

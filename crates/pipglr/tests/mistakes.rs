@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What all projects have beside the mistake.
-const OTHERS: [(&str, &str); 1] = [("ci/base.yml", ".base: &base\n  image: alpine\n")];
+const OTHERS: [(&str, &str); 2] = [
+    ("ci/base.yml", ".base: &base\n  image: alpine\n"),
+    (".gitignore", "home\n"),
+];
 
 #[test]
 fn every_mistake_gets_an_answer_with_place_and_remedy() {
@@ -64,25 +67,6 @@ fn lint(project: &Path) -> String {
 
 fn project() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    for (path, text) in OTHERS {
-        let path = directory.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    fs::write(directory.path().join(".gitignore"), "home\n").unwrap();
-    let who = ["-c", "user.name=x", "-c", "user.email=x"];
-    for words in [
-        &["init", "--quiet", "--initial-branch=main"][..],
-        &["add", "."],
-        &[&who[..], &["commit", "--quiet", "-m", "x"]].concat(),
-    ] {
-        let git = Command::new("git")
-            .args(words)
-            .current_dir(directory.path())
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .status();
-        assert!(git.unwrap().success());
-    }
+    pipglr_testkit::working_tree::commit(directory.path(), &OTHERS);
     directory
 }

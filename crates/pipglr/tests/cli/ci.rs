@@ -1,7 +1,6 @@
 //! `pipglr ci …`: no podman is there for any of these.
 
-use crate::local::repository;
-use crate::support::{Called, called, pipglr};
+use crate::support::{Called, called, pipglr, repository};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! What is generated from the command line's description.
 
-use crate::local::repository;
-use crate::support::{called, pipglr};
+use crate::support::{called, pipglr, repository};
 use std::process::Command;
 
 /// Commands that people call.

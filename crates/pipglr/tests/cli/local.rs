@@ -1,40 +1,7 @@
 //! `pipglr local`, as far as it goes without podman.
 
-use crate::support::{Called, called, pipglr};
+use crate::support::{Called, called, pipglr, repository};
 use std::path::Path;
-use std::process::Command;
-
-/// A git repository with these files.
-pub(crate) fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        std::fs::write(directory.path().join(name), text).unwrap();
-    }
-    for words in [
-        &["init", "--quiet", "--initial-branch=main"][..],
-        &["add", "."],
-        &[
-            "-c",
-            "user.name=x",
-            "-c",
-            "user.email=x",
-            "commit",
-            "--quiet",
-            "--allow-empty",
-            "-m",
-            "x",
-        ],
-    ] {
-        let git = Command::new("git")
-            .args(words)
-            .current_dir(directory.path())
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .status();
-        assert!(git.unwrap().success());
-    }
-    directory
-}
 
 fn local(directory: &Path, arguments: &[&str]) -> Called {
     let all: Vec<&str> = ["local"].iter().chain(arguments).copied().collect();

@@ -1,7 +1,6 @@
 //! The project's own `.gitlab-ci.yml`: which jobs are there for which pipeline.
 
-use crate::local::repository;
-use crate::support::{called, pipglr};
+use crate::support::{called, pipglr, repository};
 use serde_json::Value;
 
 const OWN: &str = include_str!("../../../../.gitlab-ci.yml");

@@ -12,6 +12,13 @@ pub(crate) struct Called {
     pub(crate) err: String,
 }
 
+/// A working tree with one commit of these files.
+pub(crate) fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    pipglr_testkit::working_tree::commit(directory.path(), files);
+    directory
+}
+
 /// `pipglr` with these arguments, in `directory`, which is also its home.
 pub(crate) fn pipglr<S: AsRef<OsStr>>(directory: &Path, arguments: &[S]) -> Command {
     command(Path::new(env!("CARGO_BIN_EXE_pipglr")), directory, arguments)
