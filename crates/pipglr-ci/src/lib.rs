@@ -29,8 +29,10 @@ mod yaml;
 
 pub use diagnostics::{Diagnostic, FileId, Severity, Span, render, render_coloured};
 pub use outcome::NoPipeline;
+pub use seed::facts::slugify;
 pub use values::read_values;
 pub use variables::expansion;
+pub use variables::outside::covers;
 pub use world::{Component, Context, ContextVariables, FetchError, Fetched, Nothing, Origin, RefKind, Setting, World};
 
 use diagnostics::Problems;

@@ -2,27 +2,6 @@
 
 use sha2::{Digest as _, Sha256};
 
-const LIMIT: usize = 63;
-
-/// Lower case, everything but letters and digits replaced by `-`, 63 bytes, no `-` at the ends.
-///
-/// Compat: GitLab lib/gitlab/utils.rb `slugify`: cut first, then trimmed.
-pub(crate) fn slugify(name: &str) -> String {
-    let replaced: String = name
-        .chars()
-        .flat_map(char::to_lowercase)
-        .map(|c| {
-            if c.is_ascii_lowercase() || c.is_ascii_digit() {
-                c
-            } else {
-                '-'
-            }
-        })
-        .take(LIMIT)
-        .collect();
-    replaced.trim_matches('-').to_owned()
-}
-
 /// Bytes of an environment's slug.
 const ENVIRONMENT_LIMIT: usize = 24;
 
@@ -74,7 +53,7 @@ fn suffix(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{environment_slug, slugify};
+    use super::environment_slug;
 
     #[test]
     fn environment_slugs_are_gitlabs() {
@@ -87,21 +66,6 @@ mod tests {
             ("stage-domain-foobar-long-string", "stage-domain-foob-yafktx"),
         ] {
             assert_eq!(environment_slug(name), slug, "{name}");
-        }
-    }
-
-    #[test]
-    fn slugs_are_gitlabs() {
-        let long = format!("{}-{}", "a".repeat(62), "b".repeat(10));
-        let cut = "a".repeat(62);
-        for (name, slug) in [
-            ("feature/ABC_123.x", "feature-abc-123-x"),
-            ("a-b--c/D_é!", "a-b--c-d"),
-            ("-x-", "x"),
-            (long.as_str(), cut.as_str()),
-            ("", ""),
-        ] {
-            assert_eq!(slugify(name), slug, "{name}");
         }
     }
 }

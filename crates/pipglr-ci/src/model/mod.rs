@@ -158,6 +158,20 @@ pub enum EnvironmentAction {
     Access,
 }
 
+impl EnvironmentAction {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Prepare => "prepare",
+            Self::Stop => "stop",
+            Self::Verify => "verify",
+            Self::Access => "access",
+        }
+    }
+}
+
 /// A pipeline that a job starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Trigger {

@@ -8,7 +8,6 @@ use crate::variables::{Undefined, Variables};
 use crate::world::{FetchError, Origin, World};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt;
 use std::rc::Rc;
 
 /// Compat: `MAX_PATTERN_COMPARISONS`: what would take longer counts as true.
@@ -27,13 +26,35 @@ pub(crate) struct Scope<'s> {
     pub(crate) memory: &'s Memory,
 }
 
-/// Whose paths, for `changes` compared with what, and the globs.
-type Question = (Origin, Option<String>, Vec<String>);
+/// Which paths are looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Looked {
+    /// Those that changed, compared with what.
+    Changed(Option<String>),
+    /// All of a project.
+    All(Origin),
+}
+
+/// Where, whether for a regular expression, and the patterns.
+type Question = (Looked, bool, Vec<String>);
+type ChangedPaths = Result<Option<Rc<[String]>>, FetchError>;
 
 /// Answers that do not change while a pipeline is evaluated; many jobs ask the same.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     answers: RefCell<HashMap<Question, bool>>,
+    changed: RefCell<HashMap<Option<String>, ChangedPaths>>,
+}
+
+impl Memory {
+    fn changed_paths(&self, world: &dyn World, compare_to: &Option<String>) -> ChangedPaths {
+        if let Some(known) = self.changed.borrow().get(compare_to) {
+            return known.clone();
+        }
+        let paths = world.changed_paths(compare_to.as_deref());
+        self.changed.borrow_mut().insert(compare_to.clone(), paths.clone());
+        paths
+    }
 }
 
 /// A clause that cannot be evaluated.
@@ -42,12 +63,6 @@ pub(crate) struct ClauseError {
     /// GitLab's words.
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
-}
-
-impl fmt::Display for ClauseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
 }
 
 /// Whether all clauses of a rule are true. A rule without clauses is.
@@ -95,8 +110,8 @@ pub(super) fn changed(changes: &Changes, scope: &Scope<'_>) -> Result<Tried, Cla
         .as_ref()
         .map(|reference| scope.variables.expand(reference, Undefined::Kept));
     let paths = scope
-        .world
-        .changed_paths(compare_to.as_deref())
+        .memory
+        .changed_paths(scope.world, &compare_to)
         .map_err(|error| ClauseError {
             message: "rules:changes:compare_to is not a valid ref".to_owned(),
             hint: Some(match error {
@@ -107,14 +122,13 @@ pub(super) fn changed(changes: &Changes, scope: &Scope<'_>) -> Result<Tried, Cla
                 ),
             }),
         })?;
-    let key = (Origin::Project, Some(format!("changes {compare_to:?}")));
     let (result, text, reason) = match &paths {
         None => {
             let text = expanded(&changes.patterns, scope).join(", ");
             (true, text, Some("there is nothing to compare to".to_owned()))
         }
         Some(paths) => {
-            let (result, text) = any_matches(&changes.patterns, paths, key, scope)?;
+            let (result, text) = any_matches(&changes.patterns, paths, Looked::Changed(compare_to), scope)?;
             (result, text, None)
         }
     };
@@ -143,7 +157,7 @@ fn exist(exists: &Exists, scope: &Scope<'_>) -> Result<Tried, ClauseError> {
         Err(_) if origin == Origin::Nowhere => Rc::from([]),
         Err(error) => return Err(no_project(&exists.project.clone().unwrap_or_default(), error, scope)),
     };
-    let (result, text) = any_matches(&exists.patterns, &paths, (origin, None), scope)?;
+    let (result, text) = any_matches(&exists.patterns, &paths, Looked::All(origin), scope)?;
     Ok(Tried {
         keyword: "exists",
         text,
@@ -195,24 +209,20 @@ fn expanded(patterns: &Patterns, scope: &Scope<'_>) -> Vec<String> {
 fn any_matches(
     patterns: &Patterns,
     paths: &[String],
-    (origin, kind): (Origin, Option<String>),
+    looked: Looked,
     scope: &Scope<'_>,
 ) -> Result<(bool, String), ClauseError> {
     let expanded = expanded(patterns, scope);
     let text = expanded.join(", ");
-    if let Patterns::Regexp(_) = patterns {
-        return Ok((regexp_matches(&text, paths)?, text));
-    }
-    let exists = kind.is_none();
-    let key = (origin, kind, expanded);
+    let key = (looked, matches!(patterns, Patterns::Regexp(_)), expanded);
     if let Some(known) = scope.memory.answers.borrow().get(&key) {
         return Ok((*known, text));
     }
-    let globs: Vec<&str> = key.2.iter().map(String::as_str).collect();
-    let result = if exists {
-        any_exists(&globs, paths)
-    } else {
-        globs_match(&globs, paths)
+    let globs = || key.2.iter().map(String::as_str).collect::<Vec<_>>();
+    let result = match (patterns, &key.0) {
+        (Patterns::Regexp(_), _) => regexp_matches(&text, paths)?,
+        (Patterns::Globs(_), Looked::All(_)) => any_exists(&globs(), paths),
+        (Patterns::Globs(_), Looked::Changed(_)) => globs_match(&globs(), paths),
     };
     scope.memory.answers.borrow_mut().insert(key, result);
     Ok((result, text))

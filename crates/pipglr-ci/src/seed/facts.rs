@@ -1,7 +1,7 @@
 //! `CI_JOB_…` and the like, as far as they are known before a job exists.
 
 use crate::lower::Draft;
-use crate::model::{EnvironmentAction, When};
+use crate::model::When;
 use crate::variables::{Given, Layer, Source};
 
 /// Compat: `Variables::Builder#predefined_variables_from_job_attr`.
@@ -12,7 +12,7 @@ pub(super) fn facts(draft: &Draft, environment: Option<&str>) -> Layer {
     let stage = draft.stage.as_ref().map_or("", |stage| stage.value.as_str());
     let mut facts = vec![
         given("CI_JOB_NAME", &job.name),
-        given("CI_JOB_NAME_SLUG", &slug(&job.name)),
+        given("CI_JOB_NAME_SLUG", &slugify(&job.name)),
         given("CI_JOB_GROUP_NAME", group.as_deref().unwrap_or(&job.name)),
         given("CI_JOB_STAGE", stage),
     ];
@@ -26,14 +26,7 @@ pub(super) fn facts(draft: &Draft, environment: Option<&str>) -> Layer {
     facts.push(given("CI_NODE_TOTAL", &total.to_string()));
     if let (Some(name), Some(environment)) = (environment, &job.environment) {
         facts.push(given("CI_ENVIRONMENT_NAME", name));
-        let action = match environment.action {
-            EnvironmentAction::Start => "start",
-            EnvironmentAction::Prepare => "prepare",
-            EnvironmentAction::Stop => "stop",
-            EnvironmentAction::Verify => "verify",
-            EnvironmentAction::Access => "access",
-        };
-        facts.push(given("CI_ENVIRONMENT_ACTION", action));
+        facts.push(given("CI_ENVIRONMENT_ACTION", environment.action.as_str()));
         if !environment.tier.is_empty() {
             facts.push(given("CI_ENVIRONMENT_TIER", &environment.tier));
         }
@@ -44,8 +37,12 @@ pub(super) fn facts(draft: &Draft, environment: Option<&str>) -> Layer {
     facts.into_iter().collect()
 }
 
-/// Compat: `Gitlab::Utils.slugify`: at most 63 characters, cut before the ends are trimmed.
-fn slug(name: &str) -> String {
+/// A name made fit for host names: lower case, everything but letters and digits replaced by `-`, at most 63 characters,
+/// no `-` at the ends.
+///
+/// Compat: GitLab lib/gitlab/utils.rb `slugify`: cut first, then trimmed.
+#[must_use]
+pub fn slugify(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let slug: String = name.to_lowercase().chars().map(plain).take(63).collect();
     slug.trim_matches('-').to_owned()
@@ -53,13 +50,17 @@ fn slug(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::slug;
+    use super::slugify;
 
     #[test]
     fn slugs_are_cut_then_trimmed() {
         // Compat: ci-yaml.md 30.4.
-        assert_eq!(slug("feature/ABC_123.x"), "feature-abc-123-x");
-        assert_eq!(slug("a-b--c/D_é!"), "a-b--c-d");
-        assert_eq!(slug(&format!("{}-é", "x".repeat(62))), "x".repeat(62));
+        assert_eq!(slugify("feature/ABC_123.x"), "feature-abc-123-x");
+        assert_eq!(slugify("a-b--c/D_é!"), "a-b--c-d");
+        assert_eq!(slugify(&format!("{}-é", "x".repeat(62))), "x".repeat(62));
+        let long = format!("{}-{}", "a".repeat(62), "b".repeat(10));
+        assert_eq!(slugify(&long), "a".repeat(62));
+        assert_eq!(slugify("-x-"), "x");
+        assert_eq!(slugify(""), "");
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Compat: GitLab lib/gitlab/ci/pipeline/chain/evaluate_workflow_rules.rb and lib/gitlab/ci/pipeline/seed/.
 
-mod facts;
+pub(crate) mod facts;
 mod job;
 mod names;
 mod needs;

@@ -45,19 +45,13 @@ impl Outside {
 
 /// The settings that apply to an environment, or to jobs without one.
 pub(crate) fn settings_layer(variables: &ContextVariables, environment: Option<&str>) -> Layer {
-    variables.settings_for(environment).map(Given::setting).collect()
+    let covering = |setting: &&Setting| covers(&setting.environment_scope, environment);
+    variables.settings.iter().filter(covering).map(Given::setting).collect()
 }
 
-impl ContextVariables {
-    /// The settings that apply to jobs of an environment, weakest first.
-    pub fn settings_for(&self, environment: Option<&str>) -> impl Iterator<Item = &Setting> {
-        self.settings
-            .iter()
-            .filter(move |setting| applies(&setting.environment_scope, environment))
-    }
-}
-
-fn applies(scope: &str, environment: Option<&str>) -> bool {
+/// Whether a scope covers an environment; a job without one gets only what is for all.
+#[must_use]
+pub fn covers(scope: &str, environment: Option<&str>) -> bool {
     match environment {
         _ if scope == "*" || scope.is_empty() => true,
         None => false,
@@ -90,6 +84,25 @@ fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::model::Variable;
+
+    #[test]
+    fn scopes_cover_environments() {
+        for (scope, environment, expected) in [
+            ("*", None, true),
+            ("*", Some("production"), true),
+            ("production", None, false),
+            ("production", Some("production"), true),
+            ("production", Some("production2"), false),
+            ("review/*", Some("review/a"), true),
+            ("review/*", Some("review"), false),
+            ("*prod*", Some("my-production"), true),
+            ("a*b*c", Some("aXbYc"), true),
+            ("a*b*c", Some("ac"), false),
+            ("a*a", Some("a"), false),
+        ] {
+            assert_eq!(covers(scope, environment), expected, "{scope} {environment:?}");
+        }
+    }
 
     #[test]
     fn settings_are_of_their_environments() {

@@ -2,7 +2,6 @@
 
 use super::{PROJECT_ID, PayloadContext};
 use crate::project::RefKind;
-use crate::variables::action;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -54,7 +53,7 @@ impl PayloadContext<'_> {
             map.insert("environment".to_owned(), environment.name.clone().into());
             map.insert("environment_protected".to_owned(), "false".into());
             map.insert("deployment_tier".to_owned(), environment.tier.clone().into());
-            map.insert("environment_action".to_owned(), action(environment.action).into());
+            map.insert("environment_action".to_owned(), environment.action.as_str().into());
         }
         claims
     }

@@ -6,7 +6,7 @@ use crate::creation::{MergeRequest, PipelineKind};
 use crate::payload::PROJECT_ID;
 use crate::pipeline::Source;
 use crate::project::RefKind;
-use crate::slug::slugify;
+use pipglr_ci::slugify;
 
 /// GitLab cuts `CI_MERGE_REQUEST_DESCRIPTION` here, in characters.
 const DESCRIPTION_LIMIT: usize = 2700;

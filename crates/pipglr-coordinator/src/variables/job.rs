@@ -4,13 +4,13 @@
 
 use super::expand::expand;
 use super::list::{List, public};
-use super::settings::covers;
 use super::{commit, project};
 use crate::creation::PipelineKind;
 use crate::payload::PayloadContext;
-use crate::slug::{environment_slug, slugify};
+use crate::slug::environment_slug;
 use jiff::Timestamp;
-use pipglr_ci::model::{EnvironmentAction, When};
+use pipglr_ci::model::When;
+use pipglr_ci::{covers, slugify};
 use pipglr_protocol::payload::Variable;
 
 /// All variables of the job, expanded as far as GitLab does it.
@@ -142,22 +142,11 @@ fn job(context: &PayloadContext<'_>, list: &mut List) {
     );
     if let Some(environment) = &definition.environment {
         list.add("CI_ENVIRONMENT_NAME", &environment.name);
-        list.add("CI_ENVIRONMENT_ACTION", action(environment.action));
+        list.add("CI_ENVIRONMENT_ACTION", environment.action.as_str());
         list.add("CI_ENVIRONMENT_TIER", &environment.tier);
         if let Some(url) = &environment.url {
             list.add("CI_ENVIRONMENT_URL", url);
         }
-    }
-}
-
-/// The word for what a job does to its environment.
-pub(crate) fn action(action: EnvironmentAction) -> &'static str {
-    match action {
-        EnvironmentAction::Start => "start",
-        EnvironmentAction::Prepare => "prepare",
-        EnvironmentAction::Stop => "stop",
-        EnvironmentAction::Verify => "verify",
-        EnvironmentAction::Access => "access",
     }
 }
 

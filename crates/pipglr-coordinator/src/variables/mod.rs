@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use commit::before_sha;
 pub(crate) use expand::expand_text;
-pub(crate) use job::{action, job_variables};
+pub(crate) use job::job_variables;
 
 use crate::Coordinator;
 use crate::options::ServeOptions;

@@ -4,8 +4,8 @@ use super::Facts;
 use super::list::List;
 use crate::payload::PROJECT_ID;
 use crate::project::Project;
-use crate::slug::slugify;
 use crate::url::ExternalUrl;
+use pipglr_ci::slugify;
 
 /// The GitLab version whose behaviour is followed.
 const SERVER_VERSION: [&str; 3] = ["19", "4", "0"];

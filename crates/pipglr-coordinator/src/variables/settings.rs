@@ -29,57 +29,10 @@ fn specificity(scope: &str) -> (bool, usize) {
     (!scope.contains('*'), scope.len())
 }
 
-/// Whether a scope covers an environment; a job without one gets only what is for all.
-pub(crate) fn covers(scope: &str, environment: Option<&str>) -> bool {
-    match environment {
-        _ if scope == "*" || scope.is_empty() => true,
-        None => false,
-        Some(name) => matches(scope, name),
-    }
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else {
-        return rest.is_empty();
-    };
-    for part in middle {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Level, Leveled, covers, sort};
+    use super::{Level, Leveled, sort};
     use crate::given::Given;
-
-    #[test]
-    fn scopes_cover_environments() {
-        for (scope, environment, expected) in [
-            ("*", None, true),
-            ("*", Some("production"), true),
-            ("production", None, false),
-            ("production", Some("production"), true),
-            ("production", Some("production2"), false),
-            ("review/*", Some("review/a"), true),
-            ("review/*", Some("review"), false),
-            ("*prod*", Some("my-production"), true),
-            ("a*b*c", Some("aXbYc"), true),
-            ("a*b*c", Some("ac"), false),
-            ("a*a", Some("a"), false),
-        ] {
-            assert_eq!(covers(scope, environment), expected, "{scope} {environment:?}");
-        }
-    }
 
     #[test]
     fn the_owner_and_then_the_scope_decide() {
