@@ -7,6 +7,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Where the engine mounts the socket.
@@ -35,30 +36,28 @@ pub fn serve_inside(port: u16) -> io::Result<()> {
 async fn pass_on(listener: &TcpListener, socket: &Path) {
     loop {
         // A connection that failed before it was taken is its maker's business.
-        let Ok((mut from, _)) = listener.accept().await else {
+        let Ok((from, _)) = listener.accept().await else {
             continue;
         };
         let socket = socket.to_owned();
-        tokio::spawn(async move {
-            // Both ends see how it ended.
-            if let Ok(mut to) = UnixStream::connect(&socket).await {
-                let _ended = tokio::io::copy_bidirectional(&mut from, &mut to).await;
-            }
-        });
+        tokio::spawn(async move { connect(from, UnixStream::connect(&socket).await).await });
     }
 }
 
 /// The other end, outside: passes every connection of `listener` on to `port` of the loopback. Never comes back.
 pub async fn serve_outside(listener: UnixListener, port: u16) -> std::convert::Infallible {
     loop {
-        let Ok((mut from, _)) = listener.accept().await else {
+        let Ok((from, _)) = listener.accept().await else {
             continue;
         };
-        tokio::spawn(async move {
-            if let Ok(mut to) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
-                let _ended = tokio::io::copy_bidirectional(&mut from, &mut to).await;
-            }
-        });
+        tokio::spawn(async move { connect(from, TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await).await });
+    }
+}
+
+/// Passes on what either end says, until both have ended; both see how.
+async fn connect(mut from: impl AsyncRead + AsyncWrite + Unpin, to: io::Result<impl AsyncRead + AsyncWrite + Unpin>) {
+    if let Ok(mut to) = to {
+        let _ended = tokio::io::copy_bidirectional(&mut from, &mut to).await;
     }
 }
 

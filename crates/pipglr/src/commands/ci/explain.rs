@@ -20,7 +20,14 @@ pub(super) async fn run(args: &JobArgs) -> Outcome {
     let subject = Subject::open(&args.common.context, None).await?;
     let (path, job) = (subject.path(), args.job.clone());
     let told = subject
-        .ask(move |request| (explain(request, &job), rendered(request)))
+        .ask(move |request| {
+            let explanation = explain(request, &job);
+            let rendered = match explanation.presence {
+                Presence::Invalid(_) => rendered(request),
+                _ => String::new(),
+            };
+            (explanation, rendered)
+        })
         .await?;
     let (explanation, rendered) = told;
     if args.common.json {

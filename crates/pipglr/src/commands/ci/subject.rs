@@ -47,20 +47,19 @@ impl Subject {
             Err(error) => return Err(error),
         };
         let file = path.map(|path| read(path, repo.as_deref())).transpose()?;
-        let why = match &repo {
-            None => Some("this is no git working tree"),
-            Some(repo) if !has_commit(repo) => Some("the repository has no commit yet"),
-            Some(_) => None,
+        let (repo, why) = match repo {
+            Some(repo) if has_commit(&repo) => (repo, None),
+            Some(repo) => (repo, Some("the repository has no commit yet")),
+            None => (PathBuf::new(), Some("this is no git working tree")),
         };
         if let Some(why) = why {
-            let config = repo.as_deref().unwrap_or(Path::new("")).join(&args.config);
             let file = match file {
                 Some(file) => file,
-                None => read(&config, repo.as_deref())?,
+                None => read(&repo.join(&args.config), Some(&repo))?,
             };
             return Ok(Self::alone(options, file, why));
         }
-        let places = Places::take()?;
+        let places = Places::take(repo)?;
         let serving = wish::serving(args, &places, URL)?;
         let coordinator = Coordinator::open(serving).await.map_err(explain)?;
         Ok(Self {

@@ -7,7 +7,6 @@ use crate::output;
 use anyhow::{Context as _, anyhow};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::process::Command;
 
@@ -27,14 +26,7 @@ pub(super) fn run() -> Result<(), CliError> {
         let names = volumes.iter().map(String::as_str);
         podman(&["volume", "rm"].into_iter().chain(names).collect::<Vec<_>>())?;
     }
-    match fs::remove_dir_all(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(anyhow::Error::new(error)
-                .context(format!("remove {}", directory.display()))
-                .into());
-        }
-        _ => {}
-    }
+    places::remove_tree(&directory)?;
     output::line(format_args!(
         "removed {} volumes and {}",
         volumes.len(),

@@ -1,13 +1,13 @@
 //! Logs of jobs, read as they grow and written down as people read them.
 
-use super::places::create_private;
+use super::places::renew;
 use crate::job_log::{Decoder, shown};
 use anyhow::Context as _;
 use pipglr_coordinator::JobRecord;
 use pipglr_protocol::payload::JobId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Lines of a failed job's log that are shown at the end.
@@ -43,13 +43,7 @@ impl Logs {
                 directory.to_owned()
             }
             None => {
-                match fs::remove_dir_all(&own) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(anyhow::Error::new(error).context(format!("remove {}", own.display())));
-                    }
-                    _ => {}
-                }
-                create_private(&own).with_context(|| format!("create {}", own.display()))?;
+                renew(&own)?;
                 own
             }
         };

@@ -1,7 +1,7 @@
 //! The engine, set up for one run: what it is told of podman, of the coordinator and of the jobs.
 
 use super::helper_root;
-use super::places::{Places, create_private};
+use super::places::{Places, renew};
 use super::podman::Podman;
 use crate::cli::LocalArgs;
 use crate::error::CliError;
@@ -13,7 +13,6 @@ use pipglr_runner::containers::{Engine, EngineSettings, Relay};
 use pipglr_runner::job::{FailedJob, FailureHold};
 use pipglr_runner::manager::{self, Ended, Following, ManagerOptions, Shutdown};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -110,15 +109,7 @@ fn program(args: &LocalArgs) -> Result<PathBuf, CliError> {
 fn options(slot: &Path) -> Result<ManagerOptions, CliError> {
     let state_dir = slot.join("runner");
     let jobs = state_dir.join("jobs");
-    match fs::remove_dir_all(&jobs) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(anyhow::Error::new(error)
-                .context(format!("remove {}", jobs.display()))
-                .into());
-        }
-        _ => {}
-    }
-    create_private(&jobs).with_context(|| format!("create {}", jobs.display()))?;
+    renew(&jobs)?;
     let system_id = config::load_or_create_system_id(&state_dir)?;
     Ok(ManagerOptions { state_dir, system_id })
 }

@@ -60,7 +60,7 @@ pub(super) fn run(args: LocalArgs) -> Outcome {
     if args.shell_on_failure && !std::io::stdin().is_terminal() {
         return Err(CliError::usage("--shell-on-failure needs a terminal"));
     }
-    let places = Places::take()?;
+    let places = Places::take(places::top_level()?)?;
     multi_threaded()?.block_on(async {
         let mut stops = Stops::watch()?;
         if let Some(image) = &args.nested {

@@ -30,9 +30,8 @@ pub(in crate::commands) struct Places {
 }
 
 impl Places {
-    /// Finds the project of the current directory and takes a slot of it.
-    pub(in crate::commands) fn take() -> Result<Self, CliError> {
-        let repo = top_level()?;
+    /// Takes a slot of the project whose working tree has this top.
+    pub(in crate::commands) fn take(repo: PathBuf) -> Result<Self, CliError> {
         let project = project_of(&repo);
         let root = state_root()?.join(&project);
         let (slot, lock) = free_slot(&root)?;
@@ -148,19 +147,28 @@ fn runtime_directory() -> PathBuf {
 
 /// A new directory only we can enter, for sockets.
 fn private_directory(path: &Path) -> Result<(), CliError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(anyhow::Error::new(error)
-                .context(format!("remove {}", path.display()))
-                .into());
-        }
-        _ => {}
-    }
+    remove_tree(path)?;
     DirBuilder::new()
         .mode(0o700)
         .create(path)
         .with_context(|| format!("create {}", path.display()))?;
     Ok(())
+}
+
+/// Removes a directory with all that is in it, if it is there.
+pub(super) fn remove_tree(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(anyhow::Error::new(error).context(format!("remove {}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory of ours anew, with nothing in it.
+pub(super) fn renew(path: &Path) -> anyhow::Result<()> {
+    remove_tree(path)?;
+    create_private(path).with_context(|| format!("create {}", path.display()))
 }
 
 pub(super) fn create_private(path: &Path) -> io::Result<()> {

@@ -14,18 +14,13 @@ pub(super) struct Fitted {
 }
 
 /// Keeps a quarter of `budget` bytes of HTML from the beginning, the rest from the end.
-pub(super) fn fit(head: Vec<Piece>, tail: Option<Vec<Piece>>, budget: usize, size: u64) -> Fitted {
-    let cost = |pieces: &[Piece]| pieces.iter().map(html::cost).sum::<usize>();
-    let fits = |tail: &[Piece]| cost(&head) + cost(tail) <= budget;
-    let (head, tail) = match tail {
-        None if fits(&[]) => return Fitted { head, rest: None, size },
-        None => {
-            let first = first(&head, budget / 4);
-            (head[..first].to_vec(), head[first..].to_vec())
-        }
-        Some(tail) => (head[..first(&head, budget / 4)].to_vec(), tail),
-    };
-    let tail = tail[last(&tail, budget - budget / 4)..].to_vec();
+pub(super) fn fit(mut head: Vec<Piece>, tail: Option<Vec<Piece>>, budget: usize, size: u64) -> Fitted {
+    if tail.is_none() && head.iter().map(html::cost).sum::<usize>() <= budget {
+        return Fitted { head, rest: None, size };
+    }
+    let left = head.split_off(first(&head, budget / 4));
+    let mut tail = tail.unwrap_or(left);
+    tail.drain(..last(&tail, budget - budget / 4));
     let shown = lines(&head).chain(lines(&tail)).map(|line| line.size as u64).sum();
     Fitted {
         head,

@@ -44,8 +44,8 @@ pub(super) async fn run(args: &LocalArgs, image: &str, places: &Places, stops: &
     );
     // We have the slot: a sandbox of this name was left by a run that was killed.
     remove(&plan.container).await?;
-    if args.log_dir.is_none() && plan.logs.exists() {
-        fs::remove_dir_all(&plan.logs).with_context(|| format!("remove {}", plan.logs.display()))?;
+    if args.log_dir.is_none() {
+        places::remove_tree(&plan.logs)?;
     }
     places::create_private(&plan.logs).with_context(|| format!("create {}", plan.logs.display()))?;
     let outcome = in_sandbox(&plan, &places.runtime, stops).await;
