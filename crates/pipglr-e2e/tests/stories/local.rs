@@ -81,6 +81,7 @@ pub(crate) fn pipeline(stage: &mut Stage) -> anyhow::Result<()> {
     contains(&second.text(), "compile | 2\n")?;
     lacks(&second.text(), "broken")?;
     contains(&desk.read("taken/out/all")?, "not committed\n")?;
+    desk.is_left_clean()?;
     let cleaned = desk.run("--clean")?;
     ensure!(cleaned.code == 0, "{}", cleaned.text());
     let volumes = stage.account.podman(["volume", "ls", "--quiet"]).run_text()?;

@@ -77,7 +77,9 @@ pub async fn create_network(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
 /// Removes a job's containers and the volumes that are not kept. Everything is tried; failures are for the operator,
 /// and start-up reaps what is left. True if nothing is left.
 pub async fn remove_job_objects(engine: &Engine, plan: &JobPlan) -> bool {
-    if let Ok(all_gone) = tokio::time::timeout(REMOVAL_LIMIT, remove_all(engine, plan)).await {
+    // podman may fail to end a container that is just ending: a second try meets one that has ended.
+    let removal = async { remove_all(engine, plan).await || remove_all(engine, plan).await };
+    if let Ok(all_gone) = tokio::time::timeout(REMOVAL_LIMIT, removal).await {
         return all_gone;
     }
     tracing::error!(

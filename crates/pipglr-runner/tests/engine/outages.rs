@@ -68,3 +68,26 @@ async fn a_podman_that_stays_away_fails_the_job_once() {
     assert_eq!(pulls, 3);
     assert!(!ran.at_gitlab.text().contains("Preparation failed"));
 }
+
+/// podman may fail to end what is just ending.
+#[tokio::test]
+async fn what_could_not_be_removed_at_first_is_gone_in_the_end() {
+    for call in [
+        "DELETE /containers/",
+        "DELETE /networks/",
+        "DELETE /secrets/",
+        "DELETE /volumes/",
+    ] {
+        let bench = Bench::start().await;
+        bench.podman.pullable("docker.io/library/redis:7", Image::default());
+        let message = "container could not be stopped: given PID did not die within timeout";
+        bench.podman.refuse(call, 1, 500, message);
+        let payload = JobBuilder::new(702)
+            .script(&["x"])
+            .masked_variable("SECRET", "s3cret-value")
+            .service("redis:7", json!({"alias": "cache"}));
+        let ran = bench.run(payload).await;
+        assert_eq!(ran.at_gitlab.ending().0, "success", "{call}\n{}", ran.at_gitlab.text());
+        bench.assert_clean();
+    }
+}

@@ -11,7 +11,7 @@ use pipglr_runner::config::{self, Config, DockerConfig, RunnerConfig};
 use pipglr_runner::containers::objects::{self, Keep};
 use pipglr_runner::containers::{Engine, EngineSettings, Relay};
 use pipglr_runner::job::{FailedJob, FailureHold};
-use pipglr_runner::manager::{self, Ended, Following, ManagerOptions, Shutdown};
+use pipglr_runner::manager::{self, Following, ManagerOptions, Shutdown};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,13 +76,12 @@ impl Machine {
             ..Following::only(configs)
         };
         let (engine, options) = (self.engine.clone(), self.options.clone());
-        let ended = manager::run_following(following, engine, options, self.shutdown.clone()).await?;
-        if ended == Ended::JobsLost {
-            // Whoever did not wait for the jobs still wants nothing to be left of them.
-            objects::reap_leftovers(&self.engine, &self.options.system_id, &Keep::default())
-                .await
-                .context("remove what the jobs left")?;
-        }
+        manager::run_following(following, engine, options, self.shutdown.clone()).await?;
+        // Not every job was waited for, and podman does not remove everything at the first try. Nobody may come after
+        // us who reaps it.
+        objects::reap_leftovers(&self.engine, &self.options.system_id, &Keep::default())
+            .await
+            .context("remove what the jobs left")?;
         Ok(())
     }
 }
