@@ -288,13 +288,9 @@ fn find_archive(coordinator: &Coordinator, id: JobId, token: Option<&Secret>) ->
     if state.root(place.pipeline) != state.root(downloader.pipeline) {
         return Err(Refusal::Forbidden);
     }
-    let mut archives = state
-        .job(place)
-        .artifacts
-        .iter()
-        .filter(|a| a.artifact_type == ArtifactRecord::ARCHIVE);
-    archives
-        .rfind(|a| a.is_available(Timestamp::now()))
+    let archive = state.job(place).archive();
+    archive
+        .filter(|archive| archive.is_available(Timestamp::now()))
         .cloned()
         .ok_or(Refusal::NotFound)
 }

@@ -4,7 +4,6 @@ use super::auth::{authenticate_running_job, job_token};
 use super::reply::{Refusal, job_headers};
 use crate::Coordinator;
 use crate::pipeline::{JobState, Outcome};
-use crate::state::JobPlace;
 use crate::store::Appended;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -31,10 +30,10 @@ pub(super) async fn append(
 ) -> Result<Response, Refusal> {
     let id = JobId(id);
     let token = job_token(&headers, query.token.as_ref());
-    let (place, state) = coordinator.change(|state| {
+    let state = coordinator.change(|state| {
         let place = authenticate_running_job(state, id, token.as_ref())?;
         state.touch(place, Timestamp::now());
-        Ok((place, state.job(place).state))
+        Ok(state.job(place).state)
     })?;
     let range = headers.get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok());
     let range = range.ok_or(Refusal::BadRequest("400 Missing header Content-Range"))?;
@@ -45,7 +44,7 @@ pub(super) async fn append(
             Ok(answer(&coordinator, StatusCode::ACCEPTED, state, size))
         }
         Appended::Mismatch(size) => Ok(answer(&coordinator, StatusCode::RANGE_NOT_SATISFIABLE, state, size)),
-        Appended::TooLarge => Err(drop_job(&coordinator, place)),
+        Appended::TooLarge => Err(drop_job(&coordinator, id)),
     }
 }
 
@@ -77,7 +76,7 @@ fn answer(coordinator: &Coordinator, status: StatusCode, state: JobState, size: 
 }
 
 /// The job wrote more than it may.
-fn drop_job(coordinator: &Coordinator, place: JobPlace) -> Refusal {
+fn drop_job(coordinator: &Coordinator, id: JobId) -> Refusal {
     let reason = FailureReason::Named("trace_size_exceeded".to_owned());
     let outcome = Outcome::Failed {
         reason,
@@ -85,7 +84,9 @@ fn drop_job(coordinator: &Coordinator, place: JobPlace) -> Refusal {
     };
     coordinator.change(|state| {
         let now = Timestamp::now();
-        let id = state.job(place).id;
+        let Some(place) = state.place(id) else {
+            return Refusal::NotFound;
+        };
         state.change(place.pipeline, now, |pipeline| {
             if pipeline.jobs[place.index].state.is_processing() {
                 pipeline.finish(place.index, outcome, now);

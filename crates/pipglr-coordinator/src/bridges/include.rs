@@ -1,5 +1,6 @@
 //! The configuration of a child pipeline: a file that includes what the trigger names.
 
+use crate::config::Subject;
 use pipglr_ci::SourceFile;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -24,13 +25,6 @@ pub(super) enum Root {
     },
 }
 
-/// What is evaluated: a file with values for its inputs, and files that are where the repository has none.
-pub(super) struct ChildConfig {
-    pub(super) file: SourceFile,
-    pub(super) inputs: Map<String, Value>,
-    pub(super) overlay: BTreeMap<String, String>,
-}
-
 /// The one file of this repository that is all of the child, if that is so. It is evaluated itself then, so that
 /// messages tell of its own lines.
 pub(super) fn only_local(roots: &[Root]) -> Option<(String, Map<String, Value>)> {
@@ -48,7 +42,7 @@ pub(super) fn only_local(roots: &[Root]) -> Option<(String, Map<String, Value>)>
 }
 
 /// Makes the file. Values of `trigger:inputs` are for the one file there is.
-pub(super) fn root_of(bridge: &str, mut roots: Vec<Root>, inputs: &Map<String, Value>) -> ChildConfig {
+pub(super) fn root_of(bridge: &str, mut roots: Vec<Root>, inputs: &Map<String, Value>) -> Subject {
     if roots.len() == 1
         && let Some(Root::Text {
             name,
@@ -56,11 +50,9 @@ pub(super) fn root_of(bridge: &str, mut roots: Vec<Root>, inputs: &Map<String, V
             inputs: own,
         }) = roots.pop_if(|root| matches!(root, Root::Text { .. }))
     {
-        let mut all = inputs.clone();
-        all.extend(own);
-        return ChildConfig {
+        return Subject {
             file: SourceFile { path: name, text },
-            inputs: all,
+            inputs: beneath(own, inputs),
             overlay: BTreeMap::new(),
         };
     }
@@ -85,7 +77,7 @@ pub(super) fn root_of(bridge: &str, mut roots: Vec<Root>, inputs: &Map<String, V
         }
         entries.push(entry);
     }
-    ChildConfig {
+    Subject {
         file: SourceFile {
             path: format!("trigger of job {bridge}"),
             text: json!({ "include": entries }).to_string(),
@@ -99,6 +91,13 @@ fn is_address(path: &str) -> bool {
     path.starts_with("http://") || path.starts_with("https://")
 }
 
+/// Values of the trigger for what a file is not given itself.
+fn beneath(own: Map<String, Value>, inputs: &Map<String, Value>) -> Map<String, Value> {
+    let mut all = inputs.clone();
+    all.extend(own);
+    all
+}
+
 /// What the entry says itself counts.
 fn add_inputs(entry: &mut Map<String, Value>, inputs: &Map<String, Value>) {
     let own = entry
@@ -106,8 +105,7 @@ fn add_inputs(entry: &mut Map<String, Value>, inputs: &Map<String, Value>) {
         .and_then(Value::as_object)
         .cloned()
         .unwrap_or_default();
-    let mut all = inputs.clone();
-    all.extend(own);
+    let all = beneath(own, inputs);
     if all.is_empty() {
         entry.remove("inputs");
     } else {

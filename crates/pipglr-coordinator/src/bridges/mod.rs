@@ -3,7 +3,7 @@
 mod artifact;
 mod include;
 
-use crate::config::{self, Subject};
+use crate::config;
 use crate::creation::PipelineKind;
 use crate::given::Given;
 use crate::pipeline::{JobRun, Outcome, Parent, Source};
@@ -28,20 +28,18 @@ pub(crate) async fn start_pipelines(coordinator: &Coordinator) -> Infallible {
     let mut changes = coordinator.watch_changes();
     loop {
         changes.mark_unchanged();
-        while let Some(place) = next(coordinator) {
+        while let Some(id) = next(coordinator) {
             // One that takes long must not hold up others.
             let coordinator = coordinator.clone();
-            tokio::spawn(async move { start(&coordinator, place).await });
+            tokio::spawn(async move { start(&coordinator, id).await });
         }
         // The sender lives as long as the coordinator.
         changes.changed().await.expect("the coordinator is alive");
     }
 }
 
-fn next(coordinator: &Coordinator) -> Option<JobPlace> {
-    if !coordinator.lock().has_bridges() {
-        return None;
-    }
+fn next(coordinator: &Coordinator) -> Option<JobId> {
+    coordinator.lock().waiting_bridge()?;
     coordinator.change(|state| state.take_bridge(Timestamp::now()))
 }
 
@@ -77,14 +75,15 @@ struct Turn {
     files: Vec<Root>,
 }
 
-async fn start(coordinator: &Coordinator, place: JobPlace) {
-    let made = match turn(coordinator, place) {
+async fn start(coordinator: &Coordinator, id: JobId) {
+    let made = match turn(coordinator, id) {
         Ok(turn) => create(coordinator, turn).await,
         Err(obstacle) => Err(obstacle),
     };
     let now = Timestamp::now();
     coordinator.change(|state| {
-        // It may have been canceled meanwhile.
+        // It may have been canceled meanwhile, and another attempt stands in its place.
+        let Some(place) = state.place(id) else { return };
         if !state.job(place).state.is_processing() {
             return;
         }
@@ -117,8 +116,11 @@ async fn start(coordinator: &Coordinator, place: JobPlace) {
 }
 
 /// Collects everything under one lock.
-fn turn(coordinator: &Coordinator, place: JobPlace) -> Result<Turn, Obstacle> {
+fn turn(coordinator: &Coordinator, id: JobId) -> Result<Turn, Obstacle> {
     let state = coordinator.lock();
+    let place = state
+        .place(id)
+        .ok_or_else(|| Obstacle::NotHere("the job is gone".to_owned()))?;
     let run = &state.pipelines[&place.pipeline];
     let job = state.job(place);
     let trigger = job.definition.trigger.clone().unwrap_or_default();
@@ -246,18 +248,9 @@ async fn create(coordinator: &Coordinator, turn: Turn) -> Result<bool, Obstacle>
             inputs,
         }];
     }
-    let root = root_of(&turn.name, files, &turn.trigger.inputs);
-    let path = root.file.path.clone();
-    let evaluated = config::evaluate(
-        coordinator,
-        &turn.source,
-        Subject {
-            file: root.file,
-            inputs: root.inputs,
-            overlay: root.overlay,
-        },
-    )
-    .await?;
+    let subject = root_of(&turn.name, files, &turn.trigger.inputs);
+    let path = subject.file.path.clone();
+    let evaluated = config::evaluate(coordinator, &turn.source, subject).await?;
     let recipe = evaluated.into_recipe(&path)?;
     let id = coordinator.start(turn.source, recipe).await?;
     tracing::info!(job_id = turn.job.0, pipeline = id.0, "child pipeline started");

@@ -69,8 +69,11 @@ impl Mirror {
 
     /// The working tree as a commit of this repository.
     pub(crate) async fn snapshot(&self, head: &Commit) -> Result<String, Error> {
+        let (index, borrowed) = (self.source_path("index").await?, self.source_path("objects").await?);
         let snapshots = Snapshots {
             source: &self.source,
+            index: Path::new(&index),
+            borrowed: &borrowed,
             objects: self.path.join("objects"),
             lfs: self.path.join("lfs"),
             date: &head.timestamp,

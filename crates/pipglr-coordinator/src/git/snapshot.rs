@@ -14,6 +14,10 @@ use uuid::Uuid;
 pub(crate) struct Snapshots<'a> {
     /// The working tree.
     pub(crate) source: &'a Path,
+    /// Its index; there may be none.
+    pub(crate) index: &'a Path,
+    /// Where the user's repository has its objects.
+    pub(crate) borrowed: &'a str,
     /// Objects of our own.
     pub(crate) objects: PathBuf,
     /// Where LFS objects of our own go.
@@ -35,14 +39,9 @@ impl Snapshots<'_> {
     }
 
     async fn take_with(&self, index: &Path, head: &Commit) -> Result<String, Error> {
-        let own = git(
-            self.source,
-            &["rev-parse", "--path-format=absolute", "--git-path", "index"],
-        )
-        .await?;
-        match fs::copy(&own, index).await {
+        match fs::copy(self.index, index).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::io("copy", Path::new(&own))(error));
+                return Err(Error::io("copy", self.index)(error));
             }
             _ => {}
         }
@@ -73,20 +72,15 @@ impl Snapshots<'_> {
     }
 
     async fn git(&self, index: &Path, args: &[&str]) -> Result<String, Error> {
-        run(self.command(index).await?, args, None).await
+        run(self.command(index), args, None).await
     }
 
-    async fn command(&self, index: &Path) -> Result<Command, Error> {
-        let borrowed = git(
-            self.source,
-            &["rev-parse", "--path-format=absolute", "--git-path", "objects"],
-        )
-        .await?;
+    fn command(&self, index: &Path) -> Command {
         let mut command = command(self.source);
         command
             .env("GIT_INDEX_FILE", index)
             .env("GIT_OBJECT_DIRECTORY", &self.objects)
-            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", borrowed)
+            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.borrowed)
             // Filters of git-lfs would store new objects in the user's repository.
             .env("GIT_CONFIG_COUNT", "2")
             .env("GIT_CONFIG_KEY_0", "lfs.storage")
@@ -99,6 +93,6 @@ impl Snapshots<'_> {
                 .env(format!("GIT_{who}_EMAIL"), "pipglr@localhost")
                 .env(format!("GIT_{who}_DATE"), self.date);
         }
-        Ok(command)
+        command
     }
 }

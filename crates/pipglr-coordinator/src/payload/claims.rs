@@ -13,12 +13,10 @@ impl PayloadContext<'_> {
     pub(crate) fn claims(&self, audience: &[String]) -> Value {
         let (project, source) = (self.project, &self.pipeline.source);
         let is_tag = source.reference.kind == RefKind::Tag;
-        let (ref_type, directory) = if is_tag { ("tag", "tags") } else { ("branch", "heads") };
+        let ref_type = if is_tag { "tag" } else { "branch" };
         let reference = &source.reference.name;
-        let ref_path = format!("refs/{directory}/{reference}");
         let now = self.now.as_second();
         let life = i64::try_from(self.timeout_seconds().max(SHORTEST_LIFE)).unwrap_or(i64::MAX);
-        let host = &self.facts_server().fqdn;
         let mut claims = json!({
             "iss": self.url.base,
             "sub": format!("project_path:{}:ref_type:{ref_type}:ref:{reference}", project.path),
@@ -33,7 +31,7 @@ impl PayloadContext<'_> {
             "project_path": project.path,
             "project_visibility": "private",
             "user_id": "1",
-            "user_login": project.user_email.split('@').next().unwrap_or_default(),
+            "user_login": project.user_login(),
             "user_email": project.user_email,
             "user_access_level": "owner",
             "pipeline_id": self.pipeline.id.to_string(),
@@ -41,12 +39,12 @@ impl PayloadContext<'_> {
             "job_id": self.job.id.to_string(),
             "ref": reference,
             "ref_type": ref_type,
-            "ref_path": ref_path,
+            "ref_path": source.reference.full_name(),
             "ref_protected": self.options.protected_ref.to_string(),
             "runner_id": self.runner.id.0,
             "runner_environment": "self-hosted",
             "sha": source.commit.sha,
-            "ci_config_ref_uri": format!("{host}/{}//{}@{ref_path}", project.path, project.config_path),
+            "ci_config_ref_uri": self.facts().config_ref_uri(),
             "ci_config_sha": source.commit.sha,
         });
         if let (Some(environment), Some(map)) = (&self.job.definition.environment, claims.as_object_mut()) {

@@ -107,11 +107,6 @@ impl PayloadContext<'_> {
         }
     }
 
-    /// The instance the job is told of.
-    fn facts_server(&self) -> &ExternalUrl {
-        self.project.server.as_ref().unwrap_or(self.url)
-    }
-
     /// The repository with the job's credentials.
     pub(crate) fn repo_url(&self) -> Secret {
         let (protocol, fqdn, path) = (&self.url.protocol, &self.url.fqdn, &self.project.path);
@@ -345,10 +340,7 @@ fn archive(artifacts: &model::Artifacts) -> Option<Artifact> {
 fn dependencies(context: &PayloadContext<'_>) -> Vec<Dependency> {
     let jobs = context.producers.iter();
     let archives = jobs.filter_map(|job| {
-        let archive = job
-            .artifacts
-            .iter()
-            .find(|a| a.artifact_type == ArtifactRecord::ARCHIVE)?;
+        let archive = job.archive()?;
         archive.is_available(context.now).then(|| Dependency {
             id: job.id,
             // Compat: the downloading job authenticates with its own token.

@@ -30,7 +30,7 @@ pub(crate) fn select(
         return Ok(());
     }
     let named = matching(jobs, &selection.jobs)?;
-    let chosen = chosen(&recipe.pipeline, selection, &named, earlier)?;
+    let chosen = chosen(recipe, selection, &named, earlier)?;
     let stands_for = |name: &str| earlier.get(name).filter(|result| result.succeeded);
     recipe.earlier = jobs
         .iter()
@@ -54,24 +54,25 @@ pub(crate) fn select(
 }
 
 fn chosen(
-    pipeline: &pipglr_ci::model::Pipeline,
+    recipe: &Recipe,
     selection: &Selection,
     named: &[String],
     earlier: &BTreeMap<String, Earlier>,
 ) -> Result<BTreeSet<String>, Error> {
+    let pipeline = &recipe.pipeline;
     let jobs = &pipeline.jobs;
-    let mut chosen: BTreeSet<String> = named.iter().chain(&matching(jobs, &selection.play)?).cloned().collect();
+    let mut chosen: BTreeSet<String> = named.iter().chain(&recipe.play).cloned().collect();
     for stage in &selection.stages {
-        let of_stage = jobs.iter().filter(|job| job.stage == *stage);
-        let before = chosen.len();
-        chosen.extend(of_stage.map(|job| job.name.clone()));
-        if chosen.len() == before && !jobs.iter().any(|job| job.stage == *stage) {
+        let mut of_stage = jobs.iter().filter(|job| job.stage == *stage).peekable();
+        if of_stage.peek().is_none() {
             return Err(not_there("stage", stage, &pipeline.stages));
         }
+        chosen.extend(of_stage.map(|job| job.name.clone()));
     }
     if let Some(from) = &selection.from {
-        let starts = matching(jobs, std::slice::from_ref(from))?;
-        chosen.extend(with_dependents(pipeline, &starts));
+        let mut found: BTreeSet<String> = matching(jobs, std::slice::from_ref(from))?.into_iter().collect();
+        close(jobs, &mut found, |job, other| waits_for(pipeline, other, job));
+        chosen.extend(found);
     }
     if selection.only_failed {
         let failed = jobs
@@ -80,7 +81,7 @@ fn chosen(
         chosen.extend(failed.map(|job| job.name.clone()));
     }
     if selection.needs {
-        add_needs(pipeline, &mut chosen);
+        close(jobs, &mut chosen, |job, other| waits_for(pipeline, job, other));
     }
     Ok(chosen)
 }
@@ -122,30 +123,14 @@ fn waits_for(pipeline: &pipglr_ci::model::Pipeline, job: &Job, other: &Job) -> b
     }
 }
 
-/// The closure of what is chosen under "is needed by": what runs before it.
-fn add_needs(pipeline: &pipglr_ci::model::Pipeline, chosen: &mut BTreeSet<String>) {
-    let jobs = &pipeline.jobs;
+/// Adds the jobs that a chosen one joins, and those that these join.
+fn close(jobs: &[Job], chosen: &mut BTreeSet<String>, joins: impl Fn(&Job, &Job) -> bool) {
     let mut queue: Vec<&Job> = jobs.iter().filter(|job| chosen.contains(&job.name)).collect();
     while let Some(job) = queue.pop() {
         for other in jobs {
-            if waits_for(pipeline, job, other) && chosen.insert(other.name.clone()) {
+            if joins(job, other) && chosen.insert(other.name.clone()) {
                 queue.push(other);
             }
         }
     }
-}
-
-/// The named jobs and everything that waits for them.
-fn with_dependents(pipeline: &pipglr_ci::model::Pipeline, starts: &[String]) -> BTreeSet<String> {
-    let jobs = &pipeline.jobs;
-    let mut found: BTreeSet<String> = starts.iter().cloned().collect();
-    let mut queue: Vec<&Job> = jobs.iter().filter(|job| found.contains(&job.name)).collect();
-    while let Some(job) = queue.pop() {
-        for other in jobs {
-            if waits_for(pipeline, other, job) && found.insert(other.name.clone()) {
-                queue.push(other);
-            }
-        }
-    }
-    found
 }

@@ -107,7 +107,20 @@ pub(crate) struct Project {
     pub(crate) user_email: String,
 }
 
+impl Reference {
+    /// `refs/tags/…` or `refs/heads/…`.
+    pub(crate) fn full_name(&self) -> String {
+        let directory = if self.kind == RefKind::Tag { "tags" } else { "heads" };
+        format!("refs/{directory}/{}", self.name)
+    }
+}
+
 impl Project {
+    /// What the user is called in URLs.
+    pub(crate) fn user_login(&self) -> &str {
+        self.user_email.split('@').next().unwrap_or_default()
+    }
+
     /// The last part of the path.
     pub(crate) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)

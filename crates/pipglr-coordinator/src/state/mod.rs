@@ -165,7 +165,7 @@ impl State {
         self.places.get(&id).copied()
     }
 
-    /// The job at a place. Pipelines are never removed, so a place stays valid.
+    /// The job at a place. A place is good while the state is locked: a job that is tried again moves.
     pub(crate) fn job(&self, place: JobPlace) -> &JobRun {
         &self.pipelines[&place.pipeline].jobs[place.index]
     }

@@ -4,7 +4,6 @@ use super::{JobPlace, Runner, RunnerId, State, new_token};
 use crate::payload::reports::format as report_format;
 use crate::pipeline::{Assignment, JobRun, Outcome, after};
 use crate::project::RefKind;
-use crate::record::ArtifactRecord;
 use jiff::Timestamp;
 use pipglr_ci::model::{AllowFailure, Job};
 use pipglr_protocol::info::Features;
@@ -82,10 +81,7 @@ impl State {
     ///
     /// Compat: GitLab app/services/ci/register_job_service.rb.
     fn obstacle(&self, place: JobPlace, features: &Features, now: Timestamp) -> Option<&'static str> {
-        let gone = |job: &&JobRun| {
-            let mut archives = job.artifacts.iter();
-            archives.any(|a| a.artifact_type == ArtifactRecord::ARCHIVE && !a.is_available(now))
-        };
+        let gone = |job: &&JobRun| job.archive().is_some_and(|archive| !archive.is_available(now));
         let Some(producers) = self.producers(place) else {
             return Some("missing_dependency_failure");
         };

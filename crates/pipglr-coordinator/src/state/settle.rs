@@ -1,8 +1,9 @@
 //! What a change in one pipeline means for others: resource groups, parents and children, older pipelines of a ref.
 
-use super::{JobPlace, State};
+use super::State;
 use crate::pipeline::{JobRun, JobState, Outcome, PipelineId};
 use jiff::Timestamp;
+use pipglr_protocol::payload::JobId;
 use pipglr_protocol::update::FailureReason;
 use std::collections::BTreeSet;
 
@@ -148,24 +149,18 @@ impl State {
         }) && self.children(id).iter().all(|child| self.is_at_rest(*child))
     }
 
-    /// Whether a bridge waits for its pipeline to be made.
-    pub(crate) fn has_bridges(&self) -> bool {
+    /// A bridge whose pipeline is to be made.
+    pub(crate) fn waiting_bridge(&self) -> Option<JobId> {
         let mut jobs = self.pipelines.values().flat_map(|run| &run.jobs);
-        jobs.any(|job| job.is_bridge() && job.state == JobState::Pending)
+        let bridge = jobs.find(|job| job.is_bridge() && job.state == JobState::Pending);
+        bridge.map(|job| job.id)
     }
 
-    /// A bridge whose pipeline is to be made; it is running from now on.
-    pub(crate) fn take_bridge(&mut self, now: Timestamp) -> Option<JobPlace> {
-        let mut waiting = self.pipelines.values().flat_map(|run| {
-            let bridges = run.jobs.iter().enumerate();
-            let bridges = bridges.filter(|(_, job)| job.is_bridge() && job.state == JobState::Pending);
-            bridges.map(|(index, _)| JobPlace {
-                pipeline: run.id,
-                index,
-            })
-        });
-        let place = waiting.next()?;
+    /// Takes a bridge whose pipeline is to be made; it is running from now on.
+    pub(crate) fn take_bridge(&mut self, now: Timestamp) -> Option<JobId> {
+        let id = self.waiting_bridge()?;
+        let place = self.place(id)?;
         self.change(place.pipeline, now, |run| run.accept(place.index, now));
-        Some(place)
+        Some(id)
     }
 }

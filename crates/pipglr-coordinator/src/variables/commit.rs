@@ -34,15 +34,7 @@ pub(super) fn pipeline(facts: &Facts<'_>, iid: u64, list: &mut List) {
         list.add("CI_UPSTREAM_JOB_ID", parent.job.to_string());
         list.add("CI_UPSTREAM_PROJECT_ID", PROJECT_ID.to_string());
     }
-    let path = match source.reference.kind {
-        RefKind::Tag => format!("refs/tags/{}", source.reference.name),
-        _ => format!("refs/heads/{}", source.reference.name),
-    };
-    let (server, project) = (facts.server(), facts.project);
-    list.add(
-        "CI_CONFIG_REF_URI",
-        format!("{}/{}//{}@{path}", server.fqdn, project.path, project.config_path),
-    );
+    list.add("CI_CONFIG_REF_URI", facts.config_ref_uri());
 }
 
 pub(super) fn commit(facts: &Facts<'_>, list: &mut List) {

@@ -39,6 +39,13 @@ impl Facts<'_> {
     fn server(&self) -> &ExternalUrl {
         self.project.server.as_ref().unwrap_or(self.url)
     }
+
+    /// Where the configuration is: `HOST/PROJECT//FILE@REF`.
+    pub(crate) fn config_ref_uri(&self) -> String {
+        let (host, project) = (&self.server().fqdn, self.project);
+        let reference = self.source.reference.full_name();
+        format!("{host}/{}//{}@{reference}", project.path, project.config_path)
+    }
 }
 
 /// What is predefined before there is a pipeline or a job.

@@ -86,9 +86,8 @@ fn registry(project: &Project, server: &ExternalUrl, list: &mut List) {
 
 pub(super) fn user(facts: &Facts<'_>, list: &mut List) {
     let project = facts.project;
-    let login = project.user_email.split('@').next().unwrap_or_default();
     list.add("GITLAB_USER_ID", "1");
     list.add_text("GITLAB_USER_EMAIL", &project.user_email);
-    list.add_text("GITLAB_USER_LOGIN", login);
+    list.add_text("GITLAB_USER_LOGIN", project.user_login());
     list.add_text("GITLAB_USER_NAME", &project.user_name);
 }
