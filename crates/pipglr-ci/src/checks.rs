@@ -197,8 +197,7 @@ fn undefined(problems: &mut Problems, graph: &Graph<'_>, span: Span, message: St
     }
 }
 
-fn check_dependencies(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
-    let name = &draft.job.name;
+fn check_dependencies<'l>(problems: &mut Problems, graph: &Graph<'l>, draft: &'l Draft) {
     let needs: HashSet<&str> = draft
         .needs
         .iter()
@@ -206,21 +205,35 @@ fn check_dependencies(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft)
         .filter(|need| need.value.pipeline.is_none())
         .map(|need| need.value.job.as_str())
         .collect();
-    for dependency in draft.dependencies.iter().flatten() {
-        let wanted = dependency.value.as_str();
-        let Some(other) = graph.draft(wanted) else {
-            let message = format!("{name} job: undefined dependency: {wanted}");
-            undefined(problems, graph, dependency.span, message, wanted);
-            continue;
-        };
-        let needed = needs.contains(wanted);
-        if !graph.is_later(other, draft) {
-            warn_about_same_stage(problems, graph, draft, other, dependency.span, needed);
-        } else if graph.is_news(dependency.span, "later") {
-            let message = format!("{name} job: dependency {wanted} is not defined in current or prior stages");
-            problems.error_with_hint(dependency.span, message, graph.order_hint(draft, other));
+    for wanted in draft.dependencies.iter().flatten() {
+        if let Some(other) = dependency(problems, graph, draft, wanted) {
+            let needed = needs.contains(wanted.value.as_str());
+            warn_about_same_stage(problems, graph, draft, other, wanted.span, needed);
         }
     }
+}
+
+/// The job whose artifacts are wanted, if it is there and not later.
+fn dependency<'l>(
+    problems: &mut Problems,
+    graph: &Graph<'l>,
+    draft: &'l Draft,
+    wanted: &Placed<String>,
+) -> Option<&'l Draft> {
+    let (name, span, wanted) = (&draft.job.name, wanted.span, wanted.value.as_str());
+    let Some(other) = graph.draft(wanted) else {
+        let message = format!("{name} job: undefined dependency: {wanted}");
+        undefined(problems, graph, span, message, wanted);
+        return None;
+    };
+    if !graph.is_later(other, draft) {
+        return Some(other);
+    }
+    if graph.is_news(span, "later") {
+        let message = format!("{name} job: dependency {wanted} is not defined in current or prior stages");
+        problems.error_with_hint(span, message, graph.order_hint(draft, other));
+    }
+    None
 }
 
 /// Compat: GitLab's linter lets a dependency of the same stage pass, and hands out artifacts of earlier stages only.
@@ -245,23 +258,9 @@ fn warn_about_same_stage(
 /// Jobs whose artifacts are files of a child pipeline have to be there before it.
 ///
 /// Compat: `Gitlab::Ci::YamlProcessor#validate_dynamic_child_pipeline_dependencies!`.
-fn check_producers(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
-    let name = &draft.job.name;
+fn check_producers<'l>(problems: &mut Problems, graph: &Graph<'l>, draft: &'l Draft) {
     for producer in draft.producers.iter() {
-        let wanted = producer.value.as_str();
-        match graph.draft(wanted) {
-            None => {
-                let message = format!("{name} job: undefined dependency: {wanted}");
-                undefined(problems, graph, producer.span, message, wanted);
-            }
-            Some(other) if graph.is_later(other, draft) => {
-                if graph.is_news(producer.span, "later") {
-                    let message = format!("{name} job: dependency {wanted} is not defined in current or prior stages");
-                    problems.error_with_hint(producer.span, message, graph.order_hint(draft, other));
-                }
-            }
-            Some(_) => {}
-        }
+        dependency(problems, graph, draft, producer);
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) fn upload_when(problems: &mut Problems, at: &str, node: &Node) -> Art
 }
 
 /// The text as written: the coordinator counts from when the job ends.
-fn expiry(problems: &mut Problems, at: &str, node: &Node) -> Option<String> {
+pub(super) fn expiry(problems: &mut Problems, at: &str, node: &Node) -> Option<String> {
     let text = node.as_str();
     if text.is_some_and(|text| text == "never" || duration::parse_seconds(text).is_some()) {
         return text.map(str::to_owned);

@@ -2,7 +2,8 @@
 
 use super::needs::Holder;
 use super::{
-    DURATION, Fields, Keywords, STRINGS, below, boolean, closest_of, duration, of, string, strings, word, wrong_type,
+    DURATION, Fields, Keywords, STRINGS, below, boolean, closest_of, duration, filled, of, string, strings, word,
+    wrong_type,
 };
 use crate::diagnostics::{Problems, Span};
 use crate::model::{AllowFailure, When};
@@ -105,16 +106,20 @@ pub(crate) fn start_in(problems: &mut Problems, at: &str, node: Option<&Node>, p
         problems.error_with_hint(place, format!("{subject} should be {DURATION}"), hint);
         return None;
     };
+    limited(problems, &subject, node, (MAX_START_IN, "the limit is 1 week"))
+}
+
+/// A duration up to a limit, of which the hint tells.
+fn limited(problems: &mut Problems, subject: &str, node: &Node, (max, hint): (Duration, &str)) -> Option<Duration> {
     let Some(seconds) = node.as_str().and_then(duration::parse_seconds) else {
-        wrong_type(problems, node, &subject, DURATION);
+        wrong_type(problems, node, subject, DURATION);
         return None;
     };
-    if seconds > MAX_START_IN.as_secs_f64() {
-        let message = format!("{subject} should not exceed the limit");
-        problems.error_with_hint(node.span, message, "the limit is 1 week");
+    if seconds > max.as_secs_f64() {
+        problems.error_with_hint(node.span, format!("{subject} should not exceed the limit"), hint);
         return None;
     }
-    node.as_str().and_then(duration::parse)
+    duration::whole(seconds)
 }
 
 /// A boolean or exit codes; `None` for null and what was reported. Triggers take a boolean only.
@@ -184,19 +189,7 @@ pub(crate) fn timeout(problems: &mut Problems, at: &str, node: &Node) -> Option<
         return None;
     }
     let subject = format!("{} config", below(at, "timeout"));
-    let Some(seconds) = node.as_str().and_then(duration::parse_seconds) else {
-        wrong_type(problems, node, &subject, DURATION);
-        return None;
-    };
-    if seconds > MAX_TIMEOUT.as_secs_f64() {
-        problems.error_with_hint(
-            node.span,
-            format!("{subject} should not exceed the limit"),
-            "the limit is 1 month",
-        );
-        return None;
-    }
-    node.as_str().and_then(duration::parse)
+    limited(problems, &subject, node, (MAX_TIMEOUT, "the limit is 1 month"))
 }
 
 /// The tags a runner must have.
@@ -220,11 +213,5 @@ pub(crate) fn interruptible(problems: &mut Problems, at: &str, node: &Node) -> b
 
 /// The group of which one job runs at a time.
 pub(crate) fn resource_group(problems: &mut Problems, at: &str, node: &Node) -> Option<String> {
-    let subject = of(at, "resource_group");
-    let group = string(problems, node, &subject)?;
-    if group.trim().is_empty() {
-        problems.error(node.span, format!("{subject} can't be blank"));
-        return None;
-    }
-    Some(group)
+    filled(problems, node, &of(at, "resource_group"))
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-/// Parses a positive duration. Fractions of a second are dropped.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
-    let seconds = parse_seconds(text)?;
+/// Whole seconds, if there are any: fractions are dropped.
+pub(super) fn whole(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds.floor())
         .ok()
         .filter(|duration| !duration.is_zero())
@@ -235,7 +234,11 @@ mod tests {
             ("1 year", 31_557_600),
             ("5 30 minutes", 1800),
         ] {
-            assert_eq!(parse(text), Some(Duration::from_secs(seconds)), "{text:?}");
+            assert_eq!(
+                parse_seconds(text).and_then(whole),
+                Some(Duration::from_secs(seconds)),
+                "{text:?}"
+            );
         }
     }
 
@@ -254,7 +257,7 @@ mod tests {
             "1 hour from now",
             "٣ minutes",
         ] {
-            assert_eq!(parse(text), None, "{text:?}");
+            assert_eq!(parse_seconds(text).and_then(whole), None, "{text:?}");
         }
     }
 }

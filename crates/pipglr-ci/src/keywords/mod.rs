@@ -187,6 +187,16 @@ pub(crate) fn string(problems: &mut Problems, node: &Node, subject: &str) -> Opt
     }
 }
 
+/// A string that says something; null gives `None`, as does what is reported.
+pub(crate) fn filled(problems: &mut Problems, node: &Node, subject: &str) -> Option<String> {
+    let text = string(problems, node, subject)?;
+    if text.trim().is_empty() {
+        problems.error(node.span, format!("{subject} can't be blank"));
+        return None;
+    }
+    Some(text)
+}
+
 /// A boolean; null and wrong types give `None`.
 pub(crate) fn boolean(problems: &mut Problems, node: &Node, subject: &str) -> Option<bool> {
     let value = node.as_bool();

@@ -1,6 +1,7 @@
 //! `pages` and `publish`: a job whose artifacts are a site.
 
-use super::{DURATION, Fields, Keywords, below, duration, of, string, wrong_type};
+use super::artifacts::expiry;
+use super::{Fields, Keywords, below, of, string, wrong_type};
 use crate::diagnostics::Problems;
 use crate::model::{Artifacts, Pages};
 use crate::yaml::{Entry, Node};
@@ -75,14 +76,8 @@ fn options(problems: &mut Problems, parent: &str, node: &Node) -> Option<Pages> 
     {
         options.insert("path_prefix".to_owned(), Value::String(prefix));
     }
-    if let Some(node) = fields.get("expire_in").filter(|node| !node.is_null()) {
-        match node.as_str() {
-            Some(text) if text == "never" || duration::parse_seconds(text).is_some() => {
-                options.insert("expire_in".to_owned(), Value::String(text.to_owned()));
-            }
-            _ => wrong_type(problems, node, &of(&at, "expire_in"), DURATION),
-        }
-    }
+    let expiry = fields.get("expire_in").and_then(|node| expiry(problems, &at, node));
+    options.extend(expiry.map(|text| ("expire_in".to_owned(), Value::String(text))));
     pages.options = options;
     Some(pages)
 }

@@ -1,7 +1,7 @@
 //! `release`: what GitLab makes of a job that succeeded.
 
 use super::json::object;
-use super::{Fields, Keywords, below, of, string, strings, word, wrong_type};
+use super::{Fields, Keywords, below, filled, of, string, strings, word, wrong_type};
 use crate::diagnostics::Problems;
 use crate::model::Release;
 use crate::yaml::Node;
@@ -75,12 +75,7 @@ fn present(problems: &mut Problems, at: &str, node: &Node, fields: &Fields<'_>, 
         problems.error(node.span, format!("{} can't be blank", of(at, key)));
         return None;
     };
-    let text = string(problems, value, &of(at, key))?;
-    if text.trim().is_empty() {
-        problems.error(value.span, format!("{} can't be blank", of(at, key)));
-        return None;
-    }
-    Some(text)
+    filled(problems, value, &of(at, key))
 }
 
 fn released_at(problems: &mut Problems, at: &str, node: &Node) {

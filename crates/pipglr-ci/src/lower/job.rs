@@ -4,7 +4,7 @@ use super::defaults::Inheritable;
 use super::draft::Draft;
 use super::parallel::{Expansions, Instance};
 use super::trigger_job::trigger_job;
-use super::{ROOT, has_key, name};
+use super::{ROOT, has_key, is_trigger, name};
 use crate::diagnostics::Problems;
 use crate::keywords::environment;
 use crate::keywords::inherit::{Inherit, inherit};
@@ -83,7 +83,7 @@ pub(super) struct Written {
 /// Reads a job and makes what `parallel` says of it; whatever is wrong is reported, and the rest is kept.
 pub(super) fn drafts(problems: &mut Problems, entry: &Entry, around: &Surroundings<'_>) -> Vec<Draft> {
     name::check(problems, entry);
-    let written = if has_key(entry, "trigger") && !has_key(entry, "script") && !has_key(entry, "run") {
+    let written = if is_trigger(entry) {
         trigger_job(problems, entry, around)
     } else {
         job(problems, entry, around)

@@ -56,12 +56,11 @@ pub(crate) struct Lowered {
 impl Lowered {
     pub(crate) fn into_pipeline(self) -> Pipeline {
         let jobs: Vec<Job> = self.jobs.into_iter().map(Draft::into_job).collect();
-        let edge = |stage: &String| stage == ".pre" || stage == ".post";
         let stages = self
             .stages
             .into_iter()
             .flatten()
-            .filter(|stage| !edge(stage) || jobs.iter().any(|job| job.stage == *stage))
+            .filter(|stage| !is_edge(stage) || jobs.iter().any(|job| job.stage == *stage))
             .collect();
         Pipeline {
             stages,
@@ -150,8 +149,7 @@ fn expansions(problems: &mut Problems, jobs: &[&Entry]) -> Expansions {
         let Some(entry) = entries.iter().find(|entry| entry.key == "parallel") else {
             continue;
         };
-        let is_trigger = has_key(job, "trigger") && !has_key(job, "script") && !has_key(job, "run");
-        let allowed = if is_trigger {
+        let allowed = if is_trigger(job) {
             Allowed::MatrixOnly
         } else {
             Allowed::NumberOrMatrix
@@ -215,9 +213,19 @@ fn is_reserved_job(problems: &mut Problems, entry: &Entry) -> bool {
     reserved
 }
 
+/// Whether a job starts a pipeline of its own.
+fn is_trigger(job: &Entry) -> bool {
+    has_key(job, "trigger") && !has_key(job, "script") && !has_key(job, "run")
+}
+
+/// Whether a stage is one of those at the ends.
+pub(crate) fn is_edge(stage: &str) -> bool {
+    stage == ".pre" || stage == ".post"
+}
+
 /// `.pre` and `.post` at the ends, wherever they were written.
 fn with_edges(stages: Vec<String>) -> Vec<String> {
-    let inner = stages.into_iter().filter(|stage| stage != ".pre" && stage != ".post");
+    let inner = stages.into_iter().filter(|stage| !is_edge(stage));
     std::iter::once(".pre".to_owned())
         .chain(inner)
         .chain([".post".to_owned()])

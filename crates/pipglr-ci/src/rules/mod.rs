@@ -9,7 +9,6 @@ pub(crate) use clauses::{ClauseError, Scope};
 
 use crate::diagnostics::Problems;
 use crate::keywords::rules::{Expressions, Family, Rule, rules};
-use crate::model::When;
 use crate::yaml::Node;
 use expression::Seen;
 
@@ -63,7 +62,7 @@ pub(crate) fn include_applies(
         return true;
     };
     match first_match(&rules, scope, &mut Trace::new()) {
-        Ok(matched) => matched.is_some_and(|(_, rule)| rule.when != Some(When::Never)),
+        Ok(matched) => matched.is_some_and(|(_, rule)| !rule.is_never()),
         Err(error) => {
             match error.hint {
                 Some(hint) => problems.error_with_hint(node.span, error.message, hint),

@@ -9,7 +9,7 @@ use crate::keywords::rules::Rule;
 use crate::keywords::secrets::payloads;
 use crate::keywords::variables::overlay;
 use crate::lower::Draft;
-use crate::model::{AllowFailure, Variable, When};
+use crate::model::{AllowFailure, Variable};
 use crate::rules::clauses::Scope;
 use crate::rules::first_match;
 use crate::rules::policy::let_in;
@@ -184,7 +184,7 @@ fn decide<'d>(
     match result {
         Ok(Some((place, rule))) => {
             decided.matched = Some(place);
-            decided.included = rule.when != Some(When::Never);
+            decided.included = !rule.is_never();
             Some(rule)
         }
         Ok(None) => None,

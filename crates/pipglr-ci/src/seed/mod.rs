@@ -12,7 +12,7 @@ mod needs;
 mod workflow;
 
 use crate::diagnostics::{Problems, Span};
-use crate::lower::{Draft, Lowered};
+use crate::lower::{Draft, Lowered, is_edge};
 use crate::model::{AutoCancel, Pipeline};
 use crate::outcome::NoPipeline;
 use crate::rules::Trace;
@@ -99,10 +99,7 @@ pub(crate) fn seed(
 
 /// Compat: a pipeline of jobs in `.pre` and `.post` alone is not made.
 fn is_in_edge_stage(draft: &Draft) -> bool {
-    draft
-        .stage
-        .as_ref()
-        .is_some_and(|stage| stage.value == ".pre" || stage.value == ".post")
+    draft.stage.as_ref().is_some_and(|stage| is_edge(&stage.value))
 }
 
 /// What the workflow says.

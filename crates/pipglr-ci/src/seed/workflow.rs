@@ -3,7 +3,7 @@
 use super::{Decided, Flow, report};
 use crate::diagnostics::Problems;
 use crate::lower::Lowered;
-use crate::model::{AutoCancel, When};
+use crate::model::AutoCancel;
 use crate::rules::clauses::{Memory, Scope};
 use crate::rules::first_match;
 use crate::variables::outside::Outside;
@@ -40,7 +40,7 @@ pub(super) fn decide(
         match first_match(rules, &scope, &mut decided.trace) {
             Ok(Some((place, rule))) => {
                 decided.matched = Some(place);
-                decided.included = rule.when != Some(When::Never);
+                decided.included = !rule.is_never();
                 let brought = rule.variables.iter();
                 root.extend(brought.map(|variable| Given::of(variable, Source::WorkflowRule(place + 1))));
                 auto_cancel = rule.auto_cancel.unwrap_or_default().over(auto_cancel);

@@ -1,7 +1,7 @@
 //! Where a secret is kept.
 
 use crate::diagnostics::Problems;
-use crate::keywords::{Fields, Keywords, below, of, string, wrong_type};
+use crate::keywords::{Fields, Keywords, below, filled, of, string, wrong_type};
 use crate::yaml::Node;
 
 const VAULT: Keywords = Keywords {
@@ -162,10 +162,5 @@ fn required(problems: &mut Problems, at: &str, node: &Node, fields: &Fields<'_>,
         problems.error(node.span, format!("{at} config missing required keys: {key}"));
         return None;
     };
-    let text = string(problems, value, &of(at, key))?;
-    if text.trim().is_empty() {
-        problems.error(value.span, format!("{} can't be blank", of(at, key)));
-        return None;
-    }
-    Some(text)
+    filled(problems, value, &of(at, key))
 }
