@@ -1,10 +1,12 @@
 //! What services write: followed into the job's log, or its end for a warning.
 
 use super::Engine;
+use super::outage::within_limit;
 use super::services::Service;
 use crate::trace::{RESET, Source, Trace};
 use pipglr_podman::LogOptions;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Starts a line of a service.
 ///
@@ -16,48 +18,87 @@ const MOST_LINES: u64 = 2000;
 /// A line that does not end is cut.
 const LONGEST_LINE: usize = 16 * 1024;
 
-/// Writes all output of services to the job's log as it comes. Has no end of its own.
-pub async fn show(engine: &Engine, services: &[Service], trace: &Trace) -> Infallible {
-    let following = services.iter().map(|service| follow(engine, service, trace));
-    futures_util::future::join_all(following).await;
-    std::future::pending().await
+/// Services whose output goes to the job's log.
+#[derive(Debug)]
+pub struct Shown<'s> {
+    engine: &'s Engine,
+    trace: &'s Trace,
+    /// With how many bytes of each are in the log already, as podman gives them.
+    services: Vec<(Service, AtomicU64)>,
 }
 
-/// Compat: gitlab-runner executors/docker/services.go `captureContainerLogs`, helpers/service.
-async fn follow(engine: &Engine, service: &Service, trace: &Trace) {
-    let options = LogOptions {
-        follow: true,
-        timestamps: true,
-        ..LogOptions::default()
-    };
-    let mut line = Vec::new();
-    let result = async {
-        let mut output = engine.client.logs(&service.id, &options).await?;
+impl<'s> Shown<'s> {
+    /// Nothing of them is in the log yet.
+    #[must_use]
+    pub fn new(engine: &'s Engine, services: Vec<Service>, trace: &'s Trace) -> Self {
+        let services = services.into_iter().map(|service| (service, AtomicU64::new(0)));
+        Self {
+            engine,
+            trace,
+            services: services.collect(),
+        }
+    }
+
+    /// Writes all output to the log as it comes. Has no end of its own.
+    ///
+    /// Compat: gitlab-runner executors/docker/services.go `captureContainerLogs`, helpers/service.
+    pub async fn follow(&self) -> Infallible {
+        let following = self.services.iter().map(|(service, written)| async move {
+            if let Err(error) = self.write(service, written, true).await {
+                // The rest shows what is missing.
+                tracing::warn!(service = service.label, %error, "the output of a service is not followed");
+            }
+        });
+        futures_util::future::join_all(following).await;
+        std::future::pending().await
+    }
+
+    /// Writes what is not in the log yet: podman tells of new output a moment late, and the job's end does not wait.
+    pub async fn rest(&self) {
+        let writing = self.services.iter().map(|(service, written)| async move {
+            if let Err(error) = within_limit(self.write(service, written, false)).await {
+                let label = &service.label;
+                self.trace
+                    .warning(&format!("the output of service {label} is lost: {error}"));
+            }
+        });
+        futures_util::future::join_all(writing).await;
+    }
+
+    async fn write(&self, service: &Service, written: &AtomicU64, follow: bool) -> Result<(), pipglr_podman::Error> {
+        let options = LogOptions {
+            follow,
+            timestamps: true,
+            ..LogOptions::default()
+        };
+        let mut output = self.engine.client.logs(&service.id, &options).await?;
+        let mut skip = usize::try_from(written.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let mut line = Vec::new();
         while let Some(frame) = output.next().await {
-            line.extend_from_slice(&frame?.data);
+            let data = frame?.data;
+            let known = skip.min(data.len());
+            skip -= known;
+            line.extend_from_slice(&data[known..]);
             if line.ends_with(b"\n") || line.len() > LONGEST_LINE {
-                write_line(&mut line, service, trace);
+                self.write_line(&mut line, service, written);
             }
         }
-        Ok::<(), pipglr_podman::Error>(())
-    };
-    let result = result.await;
-    if !line.is_empty() {
-        write_line(&mut line, service, trace);
+        if !line.is_empty() {
+            self.write_line(&mut line, service, written);
+        }
+        Ok(())
     }
-    if let Err(error) = result {
-        trace.warning(&format!("the output of service {} is lost: {error}", service.label));
-    }
-}
 
-fn write_line(line: &mut Vec<u8>, service: &Service, trace: &Trace) {
-    let text = line.strip_suffix(b"\n").unwrap_or(line);
-    let mut bytes = format!("{GREY}[service:{}] ", service.label).into_bytes();
-    bytes.extend_from_slice(text);
-    bytes.extend_from_slice(RESET.as_bytes());
-    bytes.push(b'\n');
-    trace.write(Source::Services, &bytes);
-    line.clear();
+    fn write_line(&self, line: &mut Vec<u8>, service: &Service, written: &AtomicU64) {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let mut bytes = format!("{GREY}[service:{}] ", service.label).into_bytes();
+        bytes.extend_from_slice(text);
+        bytes.extend_from_slice(RESET.as_bytes());
+        bytes.push(b'\n');
+        self.trace.write(Source::Services, &bytes);
+        written.fetch_add(line.len() as u64, Ordering::Relaxed);
+        line.clear();
+    }
 }
 
 /// The last lines a service wrote, with times.

@@ -8,7 +8,7 @@ use super::step::Step;
 use super::{JobError, World, header, terminal};
 use crate::container_side::helper::{HelperPlan, Phase, skipped};
 use crate::container_side::marker::StageEnd;
-use crate::containers::service_output;
+use crate::containers::service_output::Shown;
 use crate::containers::session::Session;
 use crate::trace::Trace;
 use crate::trace::sender::JobSignals;
@@ -50,11 +50,14 @@ pub(super) async fn run_phases(
             if !plan.services.show_output {
                 return rest.await;
             }
-            tokio::select! {
+            let shown = Shown::new(&world.engine, services, trace);
+            let end = tokio::select! {
                 biased;
                 end = rest => end,
-                never = service_output::show(&world.engine, &services, trace) => match never {},
-            }
+                never = shown.follow() => match never {},
+            };
+            shown.rest().await;
+            end
         }
     }
 }

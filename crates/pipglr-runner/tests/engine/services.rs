@@ -579,6 +579,28 @@ async fn output_of_services_shows_when_asked_for() {
     }
 }
 
+/// podman tells of new output a moment late, or its connection is lost.
+#[tokio::test]
+async fn what_was_not_followed_of_a_service_shows_at_the_end() {
+    for lost in [0, 1] {
+        let bench = bench().await;
+        bench.podman.lose_connection("/logs", lost);
+        bench
+            .podman
+            .on_service("postgres", [Act::out("ready to accept connections\nnext\n")]);
+        let payload = job(120)
+            .variable("CI_DEBUG_SERVICES", "true")
+            .service("postgres:16", json!({"alias": "db"}));
+        let ran = bench.run(payload).await;
+        assert_passed(&bench, &ran);
+        for line in ["ready to accept connections", "next"] {
+            let shown = format!("[service:postgres-db] 2026-01-02T03:04:05Z {line}");
+            assert_eq!(ran.log().matches(&shown).count(), 1, "{lost}: {}", ran.log());
+        }
+        assert!(!ran.log().contains("is lost"), "{}", ran.log());
+    }
+}
+
 #[tokio::test]
 async fn on_the_hosts_network_services_are_found_on_loopback() {
     let mut bench = bench().await;
