@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Crate → crates of ours it may depend on, development dependencies included.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     (
         "pipglr",
         &[
             "pipglr-coordinator",
+            "pipglr-host",
             "pipglr-protocol",
             "pipglr-runner",
             "pipglr-testkit",
@@ -23,6 +24,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "pipglr-coordinator",
         &["pipglr-ci", "pipglr-protocol", "pipglr-testkit"],
     ),
+    ("pipglr-host", &[]),
     ("pipglr-ci", &[]),
     ("pipglr-protocol", &[]),
     ("pipglr-podman", &[]),

@@ -323,9 +323,12 @@ pub(crate) fn all_pass(pipeline: &PipelineRecord) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A job's log without colours, section markers and line headers.
+/// A job's log without colours, section markers and line headers; nothing before its first part has come.
 pub(crate) fn log(job: &JobRecord) -> anyhow::Result<String> {
-    let raw = std::fs::read(&job.trace_path).with_context(|| format!("log of {}", job.name))?;
+    let raw = match std::fs::read(&job.trace_path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        read => read.with_context(|| format!("log of {}", job.name))?,
+    };
     let text = String::from_utf8_lossy(&raw);
     let mut out = String::new();
     for line in text.lines() {

@@ -1,0 +1,132 @@
+//! The account's podman, by its command line: there is no socket where nothing is set up yet.
+
+use crate::account::Account;
+use serde::de::DeserializeOwned;
+use std::io::{self, Write as _};
+use std::process::{Command, Output, Stdio};
+
+/// What podman was asked could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PodmanError {
+    #[error("podman cannot be started")]
+    Start(#[source] io::Error),
+    /// podman's own last words; none of its arguments, which may be long.
+    #[error("podman {command}: {message}")]
+    Failed { command: String, message: String },
+    #[error("podman {command}: its answer cannot be read")]
+    Answer {
+        command: String,
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// podman of an account.
+#[derive(Debug, Clone)]
+pub struct Podman {
+    account: Account,
+}
+
+impl Podman {
+    /// Starts nothing.
+    #[must_use]
+    pub fn of(account: &Account) -> Self {
+        Self {
+            account: account.clone(),
+        }
+    }
+
+    /// The command, for a caller who wants its streams. A remote podman (`CONTAINER_HOST`) is not this host's.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.account.command("podman");
+        command.args(arguments).env_remove("CONTAINER_HOST");
+        command
+    }
+
+    /// Standard output as text, without the line break at its end.
+    ///
+    /// # Errors
+    /// podman cannot be started, or fails.
+    pub fn text(&self, arguments: &[&str]) -> Result<String, PodmanError> {
+        let output = self.succeed(arguments, None)?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// As [`Podman::text`], with what is read from standard input: the way for secrets.
+    ///
+    /// # Errors
+    /// As [`Podman::text`].
+    pub fn text_with_input(&self, arguments: &[&str], input: &[u8]) -> Result<String, PodmanError> {
+        let output = self.succeed(arguments, Some(input))?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// JSON on standard output.
+    ///
+    /// # Errors
+    /// As [`Podman::text`], or the answer has another shape.
+    pub fn json<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, PodmanError> {
+        let output = self.succeed(arguments, None)?;
+        serde_json::from_slice(&output.stdout).map_err(|source| PodmanError::Answer {
+            command: name(arguments),
+            source,
+        })
+    }
+
+    /// Whether podman says so (`podman container exists …`, `podman secret exists` is not in podman 4.3).
+    ///
+    /// # Errors
+    /// podman cannot be started, or fails otherwise than by saying no.
+    pub fn says_yes(&self, arguments: &[&str]) -> Result<bool, PodmanError> {
+        let output = self.output(arguments, None)?;
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(failed(arguments, &output)),
+        }
+    }
+
+    fn succeed(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Output, PodmanError> {
+        let output = self.output(arguments, input)?;
+        if output.status.success() {
+            Ok(output)
+        } else {
+            Err(failed(arguments, &output))
+        }
+    }
+
+    fn output(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Output, PodmanError> {
+        let mut command = self.command(arguments);
+        command
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(PodmanError::Start)?;
+        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input)
+            && let Err(error) = pipe.write_all(input)
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            return Err(PodmanError::Start(error));
+        }
+        child.wait_with_output().map_err(PodmanError::Start)
+    }
+}
+
+/// The words before the first option: `volume create`.
+fn name(arguments: &[&str]) -> String {
+    let words = arguments.iter().take_while(|word| !word.starts_with('-')).take(2);
+    words.copied().collect::<Vec<_>>().join(" ")
+}
+
+fn failed(arguments: &[&str], output: &Output) -> PodmanError {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().rev().find(|line| !line.trim().is_empty());
+    PodmanError::Failed {
+        command: name(arguments),
+        message: last.map_or_else(
+            || format!("ended with {}", output.status),
+            |line| line.trim_start_matches("Error: ").to_owned(),
+        ),
+    }
+}

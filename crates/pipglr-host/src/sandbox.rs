@@ -1,0 +1,112 @@
+//! The container a runner lives in, as a plain value: what `podman run`, Quadlet and Kubernetes are told, from one place.
+
+/// What everything is called where nobody says otherwise, as the image's runlabels call it.
+pub const NAME: &str = "pipglr";
+pub const IMAGE: &str = "registry.gitlab.com/qontainers/pipglr:latest";
+pub const CONFIG_SECRET: &str = "config.toml";
+pub const STORAGE_VOLUME: &str = "pipglr-storage";
+pub const CACHE_VOLUME: &str = "pipglr-cache";
+pub const STATE_VOLUME: &str = "pipglr-state";
+
+/// The engine's user and the runner's inside the image.
+pub const RUNNER_UID: u32 = 1001;
+
+/// A volume and where it is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    pub volume: String,
+    pub target: &'static str,
+}
+
+/// A secret of podman's and the file it is in the container, in /run/secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    pub secret: String,
+    pub owner: u32,
+    /// As chmod(1) takes it.
+    pub mode: &'static str,
+}
+
+/// The container of a runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    pub name: String,
+    pub image: String,
+    pub config: SecretFile,
+    pub mounts: Vec<Mount>,
+    pub devices: Vec<&'static str>,
+    /// Values of `--security-opt`.
+    pub security: Vec<&'static str>,
+    /// How long `podman stop` waits for jobs, in seconds.
+    pub stop_timeout: u32,
+    /// Names and values, in order; secrets have no place here.
+    pub environment: Vec<(String, String)>,
+    /// More options of `podman run`, as the person wrote them.
+    pub extra: Vec<String>,
+    /// Whether podman is to ask for the runner's health by itself: it needs the session's systemd for that.
+    pub health_checks: bool,
+}
+
+impl Sandbox {
+    /// As the runlabel `run` makes it.
+    #[must_use]
+    pub fn new(name: &str, image: &str) -> Self {
+        let mount = |volume: &str, target| Mount {
+            volume: volume.to_owned(),
+            target,
+        };
+        Self {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            config: SecretFile {
+                secret: CONFIG_SECRET.to_owned(),
+                owner: RUNNER_UID,
+                mode: "0400",
+            },
+            mounts: vec![
+                mount(STORAGE_VOLUME, "/home/podman/.local/share/containers"),
+                mount(CACHE_VOLUME, "/cache"),
+                mount(STATE_VOLUME, "/var/lib/pipglr"),
+            ],
+            devices: vec!["/dev/fuse", "/dev/net/tun"],
+            security: vec!["label=disable", "unmask=/proc/*"],
+            stop_timeout: 7200,
+            environment: Vec::new(),
+            extra: Vec::new(),
+            health_checks: true,
+        }
+    }
+
+    /// The arguments of podman that make and start it.
+    #[must_use]
+    pub fn run_arguments(&self) -> Vec<String> {
+        let mut all: Vec<String> = ["run", "--detach", "--tty", "--systemd=always", "--restart=always"]
+            .map(str::to_owned)
+            .into();
+        let mut option = |name: &str, value: &str| all.push(format!("--{name}={value}"));
+        option("name", &self.name);
+        option("stop-timeout", &self.stop_timeout.to_string());
+        option("pids-limit", "-1");
+        for device in &self.devices {
+            option("device", device);
+        }
+        for value in &self.security {
+            option("security-opt", value);
+        }
+        option("seccomp-policy", "image");
+        let SecretFile { secret, owner, mode } = &self.config;
+        option("secret", &format!("{secret},uid={owner},gid={owner},mode={mode}"));
+        for Mount { volume, target } in &self.mounts {
+            option("volume", &format!("{volume}:{target}"));
+        }
+        for (name, value) in &self.environment {
+            option("env", &format!("{name}={value}"));
+        }
+        option("health-cmd", "pipglr health");
+        option("health-interval", if self.health_checks { "30s" } else { "disable" });
+        option("health-start-period", "60s");
+        all.extend(self.extra.iter().cloned());
+        all.push(self.image.clone());
+        all
+    }
+}
