@@ -11,6 +11,7 @@
 //! Not here: running anything.
 
 mod checks;
+pub mod coverage;
 mod diagnostics;
 pub mod explain;
 mod extends;

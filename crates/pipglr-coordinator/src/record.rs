@@ -115,6 +115,8 @@ pub struct JobRecord {
     pub exit_code: Option<i32>,
     pub failure_reason: Option<FailureReason>,
     pub timeout: Duration,
+    /// The regular expression that finds the coverage in the log: see [`pipglr_ci::coverage::Coverage`].
+    pub coverage: Option<String>,
     /// The file exists once the runner sent something.
     pub trace_path: PathBuf,
     /// Bytes.
@@ -158,6 +160,7 @@ impl JobRecord {
             exit_code: job.exit_code,
             failure_reason: job.failure_reason.clone(),
             timeout: job.timeout(),
+            coverage: definition.coverage.clone(),
             trace_path: store.trace_path(job.id),
             trace_size: job.trace_size,
             artifacts: job.artifacts.clone(),

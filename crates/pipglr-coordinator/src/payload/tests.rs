@@ -470,3 +470,11 @@ fn settings_beat_the_file_and_the_run_beats_settings() {
         assert_eq!(values(&payload, key).last().copied(), value, "{key}");
     }
 }
+
+#[test]
+fn delayed_jobs_count_as_started_by_hand() {
+    for (when, told) in [(When::Manual, 1), (When::Delayed, 1), (When::OnSuccess, 0)] {
+        let payload = payload(&world(RefKind::Branch, "b", Job { when, ..job() }));
+        assert_eq!(values(&payload, "CI_JOB_MANUAL").len(), told, "{when:?}");
+    }
+}

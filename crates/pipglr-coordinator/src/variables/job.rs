@@ -130,7 +130,8 @@ fn job(context: &PayloadContext<'_>, list: &mut List) {
         definition.group.as_ref().unwrap_or(&definition.name),
     );
     list.add("CI_JOB_STAGE", &definition.stage);
-    if definition.when == When::Manual {
+    // Compat: GitLab app/models/ci/build.rb `action?`.
+    if matches!(definition.when, When::Manual | When::Delayed) {
         list.add("CI_JOB_MANUAL", "true");
     }
     if let Some(node) = definition.node {

@@ -7,8 +7,10 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::sleep;
 
 /// Where the engine mounts the socket.
 pub const SOCKET_INSIDE: &str = "/.pipglr/coordinator.sock";
@@ -33,10 +35,14 @@ pub fn serve_inside(port: u16) -> io::Result<()> {
     Ok(())
 }
 
+/// Before the next try, when no connection could be taken: most likely files or memory are short for a moment.
+const RETRY: Duration = Duration::from_millis(100);
+
 async fn pass_on(listener: &TcpListener, socket: &Path) {
     loop {
         // A connection that failed before it was taken is its maker's business.
         let Ok((from, _)) = listener.accept().await else {
+            sleep(RETRY).await;
             continue;
         };
         let socket = socket.to_owned();
@@ -48,6 +54,7 @@ async fn pass_on(listener: &TcpListener, socket: &Path) {
 pub async fn serve_outside(listener: UnixListener, port: u16) -> std::convert::Infallible {
     loop {
         let Ok((from, _)) = listener.accept().await else {
+            sleep(RETRY).await;
             continue;
         };
         tokio::spawn(async move { connect(from, TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await).await });

@@ -4,6 +4,7 @@ use super::places::renew;
 use crate::job_log::{Decoder, shown};
 use anyhow::Context as _;
 use pipglr_coordinator::JobRecord;
+use pipglr_coordinator::ci::coverage::Coverage;
 use pipglr_protocol::payload::JobId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
@@ -32,6 +33,8 @@ struct Log {
     offset: u64,
     decoder: Decoder,
     tail: VecDeque<String>,
+    /// What finds the coverage, and the last that was found.
+    coverage: Option<(Coverage, Option<String>)>,
 }
 
 impl Logs {
@@ -59,6 +62,11 @@ impl Logs {
         self.open.get(&job).map(|log| log.path.as_path())
     }
 
+    /// What a job's log says of its coverage, in percent.
+    pub(super) fn coverage(&self, job: JobId) -> Option<&str> {
+        self.open.get(&job)?.coverage.as_ref()?.1.as_deref()
+    }
+
     /// The last lines of a job's log.
     pub(super) fn tail(&self, job: JobId) -> impl Iterator<Item = &str> {
         self.open
@@ -81,7 +89,7 @@ impl Logs {
         let log = match self.open.entry(job.id) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(Log::create(&self.directory, &mut self.names, &job.name)?)
+                entry.insert(Log::create(&self.directory, &mut self.names, job)?)
             }
         };
         log.read(job, line)
@@ -103,8 +111,8 @@ impl Logs {
 }
 
 impl Log {
-    fn create(directory: &Path, names: &mut BTreeSet<String>, job: &str) -> anyhow::Result<Self> {
-        let base = file_name(job);
+    fn create(directory: &Path, names: &mut BTreeSet<String>, job: &JobRecord) -> anyhow::Result<Self> {
+        let base = file_name(&job.name);
         let mut name = format!("{base}.log");
         let mut number = 1;
         while !names.insert(name.clone()) {
@@ -119,6 +127,11 @@ impl Log {
             offset: 0,
             decoder: Decoder::default(),
             tail: VecDeque::new(),
+            // Compat: what goes wrong here is no reason to stop: the expression was checked with the file.
+            coverage: job
+                .coverage
+                .as_deref()
+                .and_then(|pattern| Some((Coverage::new(pattern).ok()?, None))),
         })
     }
 
@@ -153,7 +166,13 @@ impl Log {
     }
 
     fn keep(&mut self, text: &str) -> anyhow::Result<()> {
-        writeln!(self.file, "{}", shown(text, false)).with_context(|| format!("write {}", self.path.display()))?;
+        let plain = shown(text, false);
+        writeln!(self.file, "{plain}").with_context(|| format!("write {}", self.path.display()))?;
+        if let Some((coverage, last)) = &mut self.coverage
+            && let Some(found) = coverage.find(&plain)
+        {
+            *last = Some(found.to_owned());
+        }
         if self.tail.len() == TAIL {
             self.tail.pop_front();
         }

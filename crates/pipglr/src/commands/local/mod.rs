@@ -225,8 +225,13 @@ fn conclude(record: &PipelineRecord, follower: &Follower<'_>, args: &LocalArgs, 
         report::write(follower.coordinator, record.id, path)?;
     }
     if args.json {
-        let log = |row: &board::Row| follower.logs.path(row.id).map(|path| path.display().to_string());
-        show::ends(record.state, code, &log, &follower.board, follower.began.elapsed())?;
+        show::ends(
+            record.state,
+            code,
+            &follower.logs,
+            &follower.board,
+            follower.began.elapsed(),
+        )?;
         return Ok(code);
     }
     let with_tails = matches!(follower.show, Show::Tree(_));

@@ -103,7 +103,8 @@ impl Line {
             why: if row.state == JobState::Failed {
                 row.why()
             } else {
-                String::new()
+                let coverage = logs.coverage(row.id);
+                coverage.map_or_else(String::new, |percent| format!("coverage {percent}%"))
             },
             log: log.map(Path::display).map(|path| path.to_string()).unwrap_or_default(),
         }

@@ -1,6 +1,7 @@
 //! Events as lines of JSON. Their shapes are in docs/local.md.
 
 use super::super::board::{Board, Row};
+use super::super::logs::Logs;
 use crate::error::CliError;
 use crate::job_log::shown;
 use crate::output;
@@ -41,7 +42,7 @@ pub(super) fn line(row: &Row, line: &str) -> Result<(), CliError> {
 pub(in super::super) fn ends(
     state: JobState,
     exit_code: u8,
-    logs: &dyn Fn(&Row) -> Option<String>,
+    logs: &Logs,
     board: &Board,
     now: Duration,
 ) -> Result<(), CliError> {
@@ -50,7 +51,11 @@ pub(in super::super) fn ends(
         .iter()
         .map(|row| {
             let mut value = job(row, now);
-            value["log"] = logs(row).into();
+            value["log"] = logs.path(row.id).map(|path| path.display().to_string()).into();
+            value["coverage"] = logs
+                .coverage(row.id)
+                .and_then(|percent| percent.parse::<f64>().ok())
+                .into();
             value
         })
         .collect();
