@@ -96,7 +96,11 @@ impl Podman {
         }
     }
 
-    fn output(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Output, PodmanError> {
+    /// Everything it says, and how it ended; `input` is its standard input.
+    ///
+    /// # Errors
+    /// podman cannot be started.
+    pub fn output(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Output, PodmanError> {
         let mut command = self.command(arguments);
         command
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })

@@ -8,14 +8,34 @@ pub const STORAGE_VOLUME: &str = "pipglr-storage";
 pub const CACHE_VOLUME: &str = "pipglr-cache";
 pub const STATE_VOLUME: &str = "pipglr-state";
 
-/// The engine's user and the runner's inside the image.
+/// The runner's user inside the image.
 pub const RUNNER_UID: u32 = 1001;
+/// The engine's user inside the image.
+pub const ENGINE_UID: u32 = 1000;
 
 /// A volume and where it is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     pub volume: String,
     pub target: &'static str,
+}
+
+/// A volume and whom it belongs to in the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedVolume {
+    pub mount: Mount,
+    /// A user of the image.
+    pub owner: &'static str,
+    /// As chmod(1) takes it.
+    pub mode: &'static str,
+}
+
+impl OwnedVolume {
+    /// The owner's number inside.
+    #[must_use]
+    pub fn uid(&self) -> u32 {
+        if self.owner == "runner" { RUNNER_UID } else { ENGINE_UID }
+    }
 }
 
 /// A secret of podman's and the file it is in the container, in /run/secrets.
@@ -108,5 +128,36 @@ impl Sandbox {
         all.extend(self.extra.iter().cloned());
         all.push(self.image.clone());
         all
+    }
+
+    /// The arguments of podman that make a volume belong to its user in the container.
+    #[must_use]
+    pub fn prepare_arguments(&self, volume: &OwnedVolume) -> Vec<String> {
+        let OwnedVolume { mount, owner, mode } = volume;
+        let mut all: Vec<String> = ["run", "--rm", "--network=none", "--log-driver=none"]
+            .map(str::to_owned)
+            .into();
+        all.push(format!("--volume={}:{}", mount.volume, mount.target));
+        all.push(self.image.clone());
+        all.extend(["install", "-d", "-o", owner, "-g", owner, "-m", mode, mount.target].map(str::to_owned));
+        all
+    }
+
+    /// The volumes and whom they belong to inside.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<OwnedVolume> {
+        let owned = self.mounts.iter().map(|mount| {
+            let (owner, mode) = match mount.target {
+                "/cache" => ("podman", "777"),
+                "/var/lib/pipglr" => ("runner", "700"),
+                _ => ("podman", "700"),
+            };
+            OwnedVolume {
+                mount: mount.clone(),
+                owner,
+                mode,
+            }
+        });
+        owned.collect()
     }
 }
