@@ -26,6 +26,7 @@ mod services;
 mod sources;
 mod stage;
 mod terminal;
+mod up;
 
 use stage::Stage;
 use std::process::ExitCode;
@@ -117,6 +118,8 @@ const STORIES: &[Story] = &[
     ("local: what cannot be is told", local::troubles),
     ("load: jobs with services look up names all the time", load::services),
     ("local: nested in the sandbox", local_nested::pipeline),
+    ("up: from nothing to a finished job, and no further", up::from_nothing),
+    ("up: what stands in the way, and going on after it", up::troubles),
     ("readme: commands for users", readme::user_commands),
     ("readme: commands for root of a host", readme::host_commands),
     ("readme: commands for a checkout", readme::repository_commands),

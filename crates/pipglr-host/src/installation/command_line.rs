@@ -9,7 +9,16 @@ const SHORT: [(&str, &str); 4] = [("volume", "v"), ("env", "e"), ("publish", "p"
 
 /// Options that may be given several times; of others the last one counts.
 const LISTS: [&str; 10] = [
-    "device", "security-opt", "secret", "volume", "env", "publish", "label", "mount", "add-host", "cap-add",
+    "device",
+    "security-opt",
+    "secret",
+    "volume",
+    "env",
+    "publish",
+    "label",
+    "mount",
+    "add-host",
+    "cap-add",
 ];
 
 /// The options of a `podman run` command line up to the image, each as `--name=value` or `--name`.
@@ -53,19 +62,36 @@ fn name(option: &str) -> &str {
 }
 
 fn is_list(option: &str) -> bool {
-    name(option).strip_prefix("--").is_some_and(|name| LISTS.contains(&name))
+    name(option)
+        .strip_prefix("--")
+        .is_some_and(|name| LISTS.contains(&name))
+}
+
+/// Where a volume is mounted.
+fn target(option: &str) -> Option<&str> {
+    option.strip_prefix("--volume=")?.split(':').nth(1)
 }
 
 /// Options of `there` that `wanted` says nothing about: a person gave them, and keeps them.
 pub(super) fn own(there: &[String], wanted: &[String]) -> Vec<String> {
     let spoken: BTreeSet<&str> = wanted.iter().filter(|o| !is_list(o)).map(|o| name(o)).collect();
-    let is_own = |option: &&String| !wanted.contains(*option) && !spoken.contains(name(option));
+    // A volume at a place of ours would be in the way.
+    let targets: BTreeSet<&str> = wanted.iter().filter_map(|o| target(o)).collect();
+    let is_own = |option: &&String| {
+        !wanted.contains(*option)
+            && !spoken.contains(name(option))
+            && target(option).is_none_or(|target| !targets.contains(target))
+    };
     there.iter().filter(is_own).cloned().collect()
 }
 
 /// The options that are not as wanted.
 pub(super) fn missing(there: &[String], wanted: &[String]) -> Vec<String> {
-    wanted.iter().filter(|option| !there.contains(option)).cloned().collect()
+    wanted
+        .iter()
+        .filter(|option| !there.contains(option))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
@@ -87,7 +113,10 @@ mod tests {
     #[test]
     fn the_runlabels_container_is_ours() {
         let line = format!("{BY_LABEL} -e LOG_LEVEL=debug -p8093:8093 image");
-        let command: Vec<String> = words(&line).into_iter().map(|w| w.replace("pipglr_health", "pipglr health")).collect();
+        let command: Vec<String> = words(&line)
+            .into_iter()
+            .map(|w| w.replace("pipglr_health", "pipglr health"))
+            .collect();
         let there = options(&command, "image");
         let wanted = options(&Sandbox::new("pipglr", "image").run_arguments(), "image");
         assert_eq!(missing(&there, &wanted), Vec::<String>::new());
@@ -96,9 +125,12 @@ mod tests {
 
     #[test]
     fn another_value_is_a_difference_and_nothing_to_keep() {
-        let there = words("--name=pipglr --stop-timeout=60 --volume=other:/cache");
+        let there = words("--name=pipglr --stop-timeout=60 --volume=other:/cache --volume=certs:/certs");
         let wanted = words("--name=pipglr --stop-timeout=7200 --volume=pipglr-cache:/cache");
-        assert_eq!(missing(&there, &wanted), ["--stop-timeout=7200", "--volume=pipglr-cache:/cache"]);
-        assert_eq!(own(&there, &wanted), ["--volume=other:/cache"]);
+        assert_eq!(
+            missing(&there, &wanted),
+            ["--stop-timeout=7200", "--volume=pipglr-cache:/cache"]
+        );
+        assert_eq!(own(&there, &wanted), ["--volume=certs:/certs"]);
     }
 }

@@ -35,12 +35,14 @@ impl Configuration {
     /// # Errors
     /// It is no TOML.
     pub fn parse(text: &str) -> Result<Self, ConfigurationError> {
-        text.parse().map(|document| Self { document }).map_err(|error: toml_edit::TomlError| {
-            let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(""));
-            ConfigurationError {
-                line: before.matches('\n').count() + 1,
-            }
-        })
+        text.parse()
+            .map(|document| Self { document })
+            .map_err(|error: toml_edit::TomlError| {
+                let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(""));
+                ConfigurationError {
+                    line: before.matches('\n').count() + 1,
+                }
+            })
     }
 
     /// The whole text, with its secrets.
@@ -116,7 +118,11 @@ mod tests {
             ("https://g.example/", "GR1348941x", "a", true),
             ("https://g.example/", "GR1348941x", "b", false),
         ] {
-            assert_eq!(configuration.has(&registration(url, token, name)), known, "{url} {token} {name}");
+            assert_eq!(
+                configuration.has(&registration(url, token, name)),
+                known,
+                "{url} {token} {name}"
+            );
         }
     }
 
@@ -130,7 +136,10 @@ mod tests {
     #[test]
     fn neither_errors_nor_debug_output_show_tokens() {
         let error = Configuration::parse("a = 1\ntoken = \"glrt-secret").unwrap_err();
-        assert_eq!(error.to_string(), "the secret config.toml is not valid: syntax error in line 2");
+        assert_eq!(
+            error.to_string(),
+            "the secret config.toml is not valid: syntax error in line 2"
+        );
         let shown = format!("{:?} {:?}", Configuration::parse(TEXT).unwrap(), Token::new("glrt-one"));
         assert!(!shown.contains("glrt"), "{shown}");
     }

@@ -5,6 +5,7 @@ mod completion;
 mod context;
 mod documents;
 mod duration;
+mod host;
 mod local;
 mod refused;
 mod runner;
@@ -14,6 +15,7 @@ pub(crate) use ci::{CiCommand, GraphArgs, GraphFormat, JobArgs, LintArgs, ListAr
 pub(crate) use completion::completion;
 pub(crate) use context::ContextArgs;
 pub(crate) use documents::manual_pages;
+pub(crate) use host::{AccountArgs, UpArgs};
 pub(crate) use local::LocalArgs;
 pub(crate) use refused::Refused;
 pub(crate) use runner::{
@@ -68,6 +70,8 @@ const VERSION_TEXT: &str = env!("CARGO_PKG_VERSION");
 pub(crate) enum Command {
     /// Register and run GitLab runners (also as `gitlab-runner`)
     Runner(RunnerArgs),
+    /// Set up a runner on this host, from nothing to healthy; what is as wished stays as it is
+    Up(Box<UpArgs>),
     /// Look at a runner's configuration
     Config {
         #[command(subcommand)]

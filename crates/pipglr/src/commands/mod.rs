@@ -6,6 +6,7 @@ mod documents;
 mod engine;
 mod health;
 mod health_check;
+mod host;
 mod job_init;
 mod list;
 mod local;
@@ -17,6 +18,7 @@ mod run;
 mod run_single;
 mod serve;
 mod unregister;
+mod up;
 mod verify;
 mod version;
 
@@ -42,6 +44,7 @@ pub(crate) fn run(command: Command) -> Outcome {
             ))
         }),
         Command::Health(args) => single_threaded()?.block_on(health::run(&args)),
+        Command::Up(args) => up::run(*args),
         Command::Config {
             command: ConfigCommand::Check(args),
         } => check::run(&args),

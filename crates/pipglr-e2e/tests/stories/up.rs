@@ -1,0 +1,163 @@
+//! A runner set up by one command, on an account that has nothing but podman and the image.
+
+use crate::stage::{Project, Stage, all_pass, contains, lacks};
+use anyhow::{Context as _, ensure};
+use pipglr_e2e::command::CommandExt as _;
+
+/// Where the account has the program, below its home.
+const PROGRAM: &str = "up-story/pipglr";
+
+/// `pipglr up` and nothing else leads to a finished job; again it changes nothing; a difference is seen and applied.
+pub(crate) fn from_nothing(stage: &mut Stage) -> anyhow::Result<()> {
+    let project = stage.coordinator(
+        "a: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['echo concurrency $CI_CONCURRENT_ID'] }\n",
+    )?;
+    let host = Host::set(stage, &project)?;
+    let up = host.up();
+    contains(&host.run(&format!("{up} --dry-run"), 0)?, "would register the runner")?;
+    ensure!(
+        stage.account.podman(["volume", "ls", "--quiet"]).run_text()?.is_empty(),
+        "--dry-run makes nothing"
+    );
+    let closed = format!("{up} --concurrent 4");
+    contains(&host.run(&closed, 0)?, "pipglr is up and healthy\n")?;
+    all_pass(&stage.run_pipeline(&project)?)?;
+    let first = host.container()?;
+    contains(
+        &host.run(&closed, 0)?,
+        "nothing to do: pipglr is healthy and as wished\n",
+    )?;
+    contains(&host.run("up", 0)?, "nothing to do")?;
+    contains(&host.run("up --json", 0)?, "\"changed\":false")?;
+    ensure!(host.container()? == first, "the container is the same");
+    let changed = host.run("up --concurrent 2", 0)?;
+    contains(&changed, "set concurrent from 4 to 2\n")?;
+    contains(&changed, "it takes no more jobs and waits up to 7200 s")?;
+    lacks(&changed, "register")?;
+    ensure!(host.container()? != first, "the container was made anew");
+    contains(&host.inside("cat /run/secrets/config.toml")?, "concurrent = 2")?;
+    contains(&host.run("up", 0)?, "nothing to do")?;
+    all_pass(&stage.run_pipeline(&project)?)?;
+    host.hides_the_token(&project)
+}
+
+/// What stands in the way is told with what to do, and the same command goes on where another broke off.
+pub(crate) fn troubles(stage: &mut Stage) -> anyhow::Result<()> {
+    let project = stage.coordinator("a: { image: '@SMALL@', script: ['true'] }\n")?;
+    let host = Host::set(stage, &project)?;
+    contains(
+        &host.run("up --image nowhere.invalid/none", 1)?,
+        "hint: create a runner in GitLab",
+    )?;
+    contains(
+        &host.run("up --url https://g.example", 2)?,
+        "hint: give --token-file FILE",
+    )?;
+    stage.account.write("up-story/wrong", "glrt-not-good-at-all\n")?;
+    let wrong = host.run(&host.up().replace("up-story/token", "up-story/wrong"), 1)?;
+    contains(&wrong, "the runner cannot be registered")?;
+    lacks(&wrong, "glrt-not-good-at-all")?;
+    let secrets = stage.account.podman(["secret", "ls", "--noheading"]).run_text()?;
+    ensure!(secrets.is_empty(), "{secrets}");
+    let went_on = host.run(&host.up(), 0)?;
+    lacks(&went_on, "prepare the volume")?;
+    stage
+        .account
+        .podman(["rm", "--force", "--time=0", "pipglr"])
+        .run_text()?;
+    let only_the_rest = host.run("up", 0)?;
+    lacks(&only_the_rest, "register")?;
+    contains(&only_the_rest, "start the container pipglr of")?;
+    stage.account.podman(["stop", "pipglr"]).run_text()?;
+    contains(&host.run("up", 0)?, "start the container pipglr again\n")
+}
+
+struct Host<'s> {
+    stage: &'s Stage,
+    /// Arguments that set the project's runner up.
+    up: String,
+}
+
+impl<'s> Host<'s> {
+    /// The program, the token in a file, and the word that the registry speaks no TLS.
+    fn set(stage: &'s Stage, project: &Project) -> anyhow::Result<Self> {
+        let account = &stage.account;
+        account.shell("rm -rf up-story; mkdir up-story").run_text()?;
+        let program = std::env::var("PIPGLR_STORY_PROGRAM").context("PIPGLR_STORY_PROGRAM is not set")?;
+        std::fs::copy(&program, account.home().join(PROGRAM)).with_context(|| format!("copy {program}"))?;
+        account.write("up-story/token", &format!("{}\n", project.token()))?;
+        let registry = stage.registry.address_inside();
+        account.write(
+            "up-story/registry.conf",
+            &format!("[[registry]]\nlocation = \"{registry}\"\ninsecure = true\n"),
+        )?;
+        let conf = account.home().join("up-story/registry.conf");
+        let up = format!(
+            "up --url {} --token-file up-story/token --name story --image {} \
+             --run-option=--volume={}:/etc/containers/registries.conf.d/10-own.conf:ro",
+            project.url,
+            stage.image,
+            conf.display()
+        );
+        Ok(Self { stage, up })
+    }
+
+    fn up(&self) -> String {
+        self.up.clone()
+    }
+
+    /// What the program says, if it ends with this code.
+    fn run(&self, arguments: &str, code: i32) -> anyhow::Result<String> {
+        let line = format!("exec ./{PROGRAM} {arguments} 2>&1");
+        let output = self.stage.account.shell(&line).run_any()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(
+            output.status.code() == Some(code),
+            "pipglr {arguments}: {} instead of {code}\n{text}",
+            output.status
+        );
+        Ok(text)
+    }
+
+    fn container(&self) -> anyhow::Result<String> {
+        self.stage
+            .account
+            .podman(["container", "inspect", "--format={{.Id}}", "pipglr"])
+            .run_text()
+    }
+
+    fn inside(&self, line: &str) -> anyhow::Result<String> {
+        self.stage
+            .account
+            .podman(["exec", "pipglr", "sh", "-c", line])
+            .run_text()
+    }
+
+    /// It is in the secret, and in nothing that can be looked at.
+    fn hides_the_token(&self, project: &Project) -> anyhow::Result<()> {
+        let token = project.token();
+        let account = &self.stage.account;
+        lacks(&account.podman(["inspect", "pipglr"]).run_text()?, &token)?;
+        lacks(&account.shell("ps -ef; ps eww -u $USER").run_text()?, &token)?;
+        lacks(&account.podman(["logs", "pipglr"]).run_text()?, &token)?;
+        account.shell("rm -r up-story/token").run_text()?;
+        let files =
+            account.shell("grep -rlF --exclude-dir=.local -e \"$0\" . || true; ls config.toml 2>/dev/null || true");
+        let mut files = files;
+        let found = files.arg(&token).run_text()?;
+        ensure!(found.trim().is_empty(), "the token is in {found}");
+        let secrets = account
+            .podman(["secret", "ls", "--noheading", "--format={{.Name}}"])
+            .run_text()?;
+        ensure!(secrets.trim() == "config.toml", "{secrets}");
+        Ok(())
+    }
+}
+
+impl Drop for Host<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.stage.account.shell("rm -rf up-story").run_any() {
+            println!("      up-story is left in the account's home: {error:#}");
+        }
+    }
+}
