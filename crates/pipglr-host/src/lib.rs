@@ -6,4 +6,5 @@
 pub mod account;
 pub mod installation;
 pub mod podman;
+pub mod running;
 pub mod sandbox;

@@ -119,6 +119,7 @@ const STORIES: &[Story] = &[
     ("load: jobs with services look up names all the time", load::services),
     ("local: nested in the sandbox", local_nested::pipeline),
     ("up: from nothing to a finished job, and no further", up::from_nothing),
+    ("up: a runner at work is looked at, and taken down", up::looked_at),
     ("up: what stands in the way, and going on after it", up::troubles),
     ("readme: commands for users", readme::user_commands),
     ("readme: commands for root of a host", readme::host_commands),

@@ -1,8 +1,10 @@
 //! A runner set up by one command, on an account that has nothing but podman and the image.
 
-use crate::stage::{Project, Stage, all_pass, contains, lacks};
+use crate::stage::{Project, Stage, all_pass, contains, job, lacks, log, wait_for};
 use anyhow::{Context as _, ensure};
+use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
+use std::time::Duration;
 
 /// Where the account has the program, below its home.
 const PROGRAM: &str = "up-story/pipglr";
@@ -72,6 +74,40 @@ pub(crate) fn troubles(stage: &mut Stage) -> anyhow::Result<()> {
     contains(&host.run("up", 0)?, "start the container pipglr again\n")
 }
 
+/// What a person sees of a runner at work, and how it is taken down without losing the job.
+pub(crate) fn looked_at(stage: &mut Stage) -> anyhow::Result<()> {
+    let project = stage.coordinator(
+        "long: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['echo begun', 'sleep 20', 'echo done'] }\n",
+    )?;
+    let host = Host::set(stage, &project)?;
+    contains(&host.run("status", 3)?, "there is no container pipglr")?;
+    contains(&host.run("logs", 1)?, "hint: pipglr up sets one up")?;
+    contains(&host.run("down", 0)?, "nothing to do")?;
+    host.run(&format!("{} --concurrent 3", host.up()), 0)?;
+    let id = stage.begin_pipeline(&project)?;
+    let long = project.coordinator.pipeline(id).context("no pipeline")?.jobs[0].id;
+    wait_for("the job to begin", Duration::from_secs(60), || {
+        let record = project.coordinator.job(long).context("no job")?;
+        Ok((record.trace_size > 0 && log(&record)?.contains("begun\n")).then_some(()))
+    })?;
+    host.shows_status(&project.url)?;
+    host.shows_the_job()?;
+    contains(&host.run("restart", 0)?, "pipglr was restarted\n")?;
+    let record = project.coordinator.pipeline(id).context("no pipeline")?;
+    ensure!(
+        job(&record, "long")?.state == JobState::Success,
+        "{:?}",
+        job(&record, "long")?.state
+    );
+    lacks(&host.run("up", 0)?, "start the container")?;
+    contains(&host.run("down", 0)?, "pipglr is down\n")?;
+    host.run("status", 3)?;
+    contains(&host.run("down --volumes", 0)?, "removed the volume pipglr-state\n")?;
+    contains(&host.run("down --volumes", 0)?, "nothing to do")?;
+    contains(&host.run("up", 0)?, "pipglr is up and healthy\n")?;
+    host.hides_the_token(&project)
+}
+
 struct Host<'s> {
     stage: &'s Stage,
     /// Arguments that set the project's runner up.
@@ -117,6 +153,66 @@ impl<'s> Host<'s> {
             output.status
         );
         Ok(text)
+    }
+
+    /// A job runs.
+    fn shows_status(&self, url: &str) -> anyhow::Result<()> {
+        let status = self.run("status", 0)?;
+        for part in [
+            "container  pipglr, running since ",
+            "health     runner and engine answer\n",
+            "engine     podman version ",
+            "system ID r_",
+            &format!("runner     story at {url}, token "),
+            "jobs       1 of 3\n",
+            ", scripts for ",
+            "volume     pipglr-storage  ",
+        ] {
+            contains(&status, part)?;
+        }
+        Ok(())
+    }
+
+    /// A job runs, and is found everywhere.
+    fn shows_the_job(&self) -> anyhow::Result<()> {
+        let host = self;
+        let json: serde_json::Value = serde_json::from_str(&host.run("status --json", 0)?)?;
+        ensure!(
+            json["survey"]["jobs"][0]["name"] == "long" && json["healthy"] == true,
+            "{json}"
+        );
+        ensure!(
+            json["volumes"][0]["bytes"]
+                .as_u64()
+                .is_some_and(|bytes| bytes > 1_000_000),
+            "{json}"
+        );
+        let number = json["survey"]["jobs"][0]["id"].to_string();
+        let used: serde_json::Value = serde_json::from_str(&host.run("top --json", 0)?)?;
+        let builds = used
+            .as_array()
+            .context("a list")?
+            .iter()
+            .filter(|row| row["kind"] == "build");
+        ensure!(
+            builds.filter(|row| row["job"] == number.as_str()).count() == 1,
+            "{used}"
+        );
+        contains(&host.run("top", 0)?, "JOB  CONTAINER")?;
+        let about = host.run(&format!("logs --job {number}"), 0)?;
+        contains(&about, "job accepted")?;
+        lacks(&about, "polling for jobs")?;
+        contains(&host.run("logs --component runner", 0)?, "polling for jobs")?;
+        let systemd = host.run("logs --component systemd", 0)?;
+        contains(&systemd, "runner.service")?;
+        lacks(&systemd, "polling for jobs")?;
+        contains(&host.run("logs", 0)?, "job accepted")?;
+        contains(
+            &host.run("exec podman --remote ps --format '{{.Labels}}'", 0)?,
+            &format!("pipglr.job:{number}"),
+        )?;
+        host.run("exec sh -c 'exit 7'", 7)?;
+        Ok(())
     }
 
     fn container(&self) -> anyhow::Result<String> {

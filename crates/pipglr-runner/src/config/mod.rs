@@ -23,7 +23,7 @@ use model::expanded;
 pub use model::{Config, CustomBuildDirConfig, DockerConfig, PodmanConfig, RunnerConfig, ServiceConfig};
 pub use reload::{ConfigSource, RELOAD_INTERVAL, ReloadCounts};
 pub use session_server::SessionServerConfig;
-pub use system_id::{SystemIdError, load_or_create_system_id, temporary_system_id};
+pub use system_id::{SystemIdError, known_system_id, load_or_create_system_id, temporary_system_id};
 pub use tokens::{NewToken, TokenStore, TokenStoreError};
 
 use check::Walk;

@@ -39,6 +39,13 @@ pub fn load_or_create_system_id(directory: &Path) -> Result<String, SystemIdErro
     Ok(id)
 }
 
+/// The id kept in `directory`, if there is a good one.
+#[must_use]
+pub fn known_system_id(directory: &Path) -> Option<String> {
+    let text = fs::read_to_string(directory.join(".runner_system_id")).ok()?;
+    Some(text.trim().to_owned()).filter(|id| is_valid(id))
+}
+
 /// An id that is not kept.
 #[must_use]
 pub fn temporary_system_id() -> String {

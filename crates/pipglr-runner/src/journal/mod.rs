@@ -4,6 +4,7 @@
 //! before each step is taken and together with every piece of the log; `log`, its log. See
 //! `docs/decisions/001-journal.md`.
 
+pub mod overview;
 mod slots;
 
 use crate::container_side::marker::StageEnd;

@@ -29,12 +29,21 @@ impl Slots {
                 .open(directory.join(format!("{name}.{index}")))
         };
         let files = [open(0)?, open(1)?];
-        let newest = [read(&files[0])?, read(&files[1])?]
-            .into_iter()
-            .flatten()
-            .max_by_key(|(number, _)| *number);
+        let newest = newest([read(&files[0])?, read(&files[1])?]);
         let (number, value) = newest.map_or((0, None), |(number, value)| (number, Some(value)));
         Ok((Self { files, number }, value))
+    }
+
+    /// The last value, for one who only looks while another process writes.
+    pub(super) fn peek(directory: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let value = |index: u8| -> io::Result<Option<(u64, Vec<u8>)>> {
+            match File::open(directory.join(format!("{name}.{index}"))) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                // Grown or cut meanwhile: not whole.
+                file => Ok(read(&file?).ok().flatten()),
+            }
+        };
+        Ok(newest([value(0)?, value(1)?]).map(|(_, value)| value))
     }
 
     /// Replaces the value. It survives the end of this process, not that of the machine.
@@ -49,6 +58,10 @@ impl Slots {
         self.number = number;
         Ok(())
     }
+}
+
+fn newest(values: [Option<(u64, Vec<u8>)>; 2]) -> Option<(u64, Vec<u8>)> {
+    values.into_iter().flatten().max_by_key(|(number, _)| *number)
 }
 
 /// What a file holds; nothing if its last write was cut off.

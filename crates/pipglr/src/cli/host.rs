@@ -1,6 +1,7 @@
 //! Commands about the runner on this host.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use pipglr_host::running::logs;
 use std::path::PathBuf;
 
 /// Whose runner, and which.
@@ -49,4 +50,98 @@ pub(crate) struct UpArgs {
     /// More options of `gitlab-runner register`
     #[arg(last = true, value_name = "REGISTER OPTIONS")]
     pub(crate) register: Vec<String>,
+}
+
+/// Take the runner down: no more jobs, those that run come to their end, then the container goes.
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// Remove the volumes, too: images, caches, and the identity GitLab knows this manager by
+    #[arg(long)]
+    pub(crate) volumes: bool,
+    /// Seconds running jobs are waited for [default: two hours]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) time: Option<u32>,
+}
+
+/// Stop and start the runner; running jobs come to their end first.
+#[derive(Debug, Args)]
+pub(crate) struct RestartArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// Seconds running jobs are waited for [default: two hours]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) time: Option<u32>,
+}
+
+/// What stands below `pipglr status --help`.
+const STATUS_CODES: &str = "\
+Exit codes:
+    0  runner and engine answer
+    1  they do not, or the container does not run
+    3  there is no such container";
+
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_CODES)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show it again and again; with --json a line each time
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// Whose lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Component {
+    Systemd,
+    Podman,
+    Runner,
+}
+
+impl From<Component> for logs::Component {
+    fn from(component: Component) -> Self {
+        match component {
+            Component::Systemd => Self::Systemd,
+            Component::Podman => Self::Podman,
+            Component::Runner => Self::Runner,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// Go on with what is said from now on
+    #[arg(long, short = 'f')]
+    pub(crate) follow: bool,
+    /// Only what this part says [default: all of them]
+    #[arg(long)]
+    pub(crate) component: Option<Component>,
+    /// Only what is said about the job of this number
+    #[arg(long, value_name = "ID")]
+    pub(crate) job: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// The command and its arguments [default: a shell]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
 }

@@ -15,7 +15,7 @@ pub(crate) use ci::{CiCommand, GraphArgs, GraphFormat, JobArgs, LintArgs, ListAr
 pub(crate) use completion::completion;
 pub(crate) use context::ContextArgs;
 pub(crate) use documents::manual_pages;
-pub(crate) use host::{AccountArgs, UpArgs};
+pub(crate) use host::{AccountArgs, DownArgs, ExecArgs, LogsArgs, RestartArgs, StatusArgs, TopArgs, UpArgs};
 pub(crate) use local::LocalArgs;
 pub(crate) use refused::Refused;
 pub(crate) use runner::{
@@ -72,6 +72,18 @@ pub(crate) enum Command {
     Runner(RunnerArgs),
     /// Set up a runner on this host, from nothing to healthy; what is as wished stays as it is
     Up(Box<UpArgs>),
+    /// Take the runner of this host down; running jobs come to their end first
+    Down(DownArgs),
+    /// Stop and start the runner of this host; running jobs come to their end first
+    Restart(RestartArgs),
+    /// Tell how the runner of this host is: container, health, runners, jobs, volumes, last errors
+    Status(StatusArgs),
+    /// Show what the runner of this host says
+    Logs(LogsArgs),
+    /// Show what the containers of running jobs use
+    Top(TopArgs),
+    /// Run a command in the runner's container; `podman --remote` in it is the jobs' engine
+    Exec(ExecArgs),
     /// Look at a runner's configuration
     Config {
         #[command(subcommand)]
@@ -98,6 +110,9 @@ pub(crate) enum Command {
         /// Created if it is not there
         directory: PathBuf,
     },
+    /// What `status` asks inside the runner's container
+    #[command(hide = true)]
+    Survey(ConfigArgs),
     /// Process 1 of a build container
     #[command(hide = true)]
     JobInit(JobInitArgs),

@@ -3,6 +3,7 @@
 use crate::cli::AccountArgs;
 use crate::error::CliError;
 use pipglr_host::account::{Account, AccountError};
+use pipglr_host::running::RunningError;
 
 /// # Errors
 /// There is no such account, we may not act for it, or it is root.
@@ -23,4 +24,15 @@ pub(super) fn account(args: &AccountArgs) -> Result<Account, CliError> {
         ));
     }
     Ok(account)
+}
+
+/// An error about a container, with what to do about it.
+pub(super) fn explained(error: RunningError) -> CliError {
+    let hint = match &error {
+        RunningError::Missing(_) => "pipglr up sets one up",
+        RunningError::Stopped(_) => "pipglr up starts it; pipglr logs reads what it said before",
+        RunningError::Answer { .. } => "the image is of another version than this program: pipglr up --image IMAGE",
+        RunningError::Podman(_) | RunningError::Unit { .. } | RunningError::Stream(_) => return error.into(),
+    };
+    CliError::with_hint(error, hint)
 }

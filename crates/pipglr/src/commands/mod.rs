@@ -3,13 +3,16 @@
 mod check;
 mod ci;
 mod documents;
+mod down;
 mod engine;
+mod exec;
 mod health;
 mod health_check;
 mod host;
 mod job_init;
 mod list;
 mod local;
+mod logs;
 mod refused;
 mod register;
 mod reset_token;
@@ -17,6 +20,9 @@ mod roster;
 mod run;
 mod run_single;
 mod serve;
+mod status;
+mod survey;
+mod top;
 mod unregister;
 mod up;
 mod verify;
@@ -45,6 +51,13 @@ pub(crate) fn run(command: Command) -> Outcome {
         }),
         Command::Health(args) => single_threaded()?.block_on(health::run(&args)),
         Command::Up(args) => up::run(*args),
+        Command::Down(args) => down::run(&args),
+        Command::Restart(args) => down::restart(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Exec(args) => exec::run(&args),
+        Command::Survey(args) => survey::run(&args),
         Command::Config {
             command: ConfigCommand::Check(args),
         } => check::run(&args),

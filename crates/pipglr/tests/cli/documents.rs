@@ -70,7 +70,7 @@ fn names_of_jobs_are_completed_where_a_command_takes_them() {
         ("ci variables --off", "--offline|"),
         ("ci j", "|"),
         ("job", "|"),
-        ("lo", "local|"),
+        ("loc", "local|"),
     ] {
         let program = env!("CARGO_BIN_EXE_pipglr");
         let script = format!(

@@ -1,0 +1,167 @@
+//! A runner that is set up: stopping it, and looking into its container.
+
+pub mod logs;
+pub mod status;
+pub mod usage;
+
+use crate::account::Account;
+use crate::podman::{Podman, PodmanError};
+use crate::sandbox::{CACHE_VOLUME, STATE_VOLUME, STORAGE_VOLUME};
+use std::process::Command;
+
+/// The engine of the jobs, as a client inside the container reaches it.
+const ENGINE: &str = "--env=CONTAINER_HOST=unix:///run/podman/podman.sock";
+
+/// A runner's container.
+#[derive(Debug, Clone)]
+pub struct Running {
+    account: Account,
+    podman: Podman,
+    name: String,
+}
+
+/// The container does not do what it is told.
+#[derive(Debug, thiserror::Error)]
+pub enum RunningError {
+    #[error("there is no container {0}")]
+    Missing(String),
+    #[error("the container {0} does not run")]
+    Stopped(String),
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+    #[error("systemctl --user {verb} {unit}: {reason}")]
+    Unit {
+        verb: &'static str,
+        unit: String,
+        reason: String,
+    },
+    #[error("{what}: the answer from inside the container cannot be read")]
+    Answer {
+        what: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("what the container says cannot be passed on")]
+    Stream(#[source] std::io::Error),
+}
+
+impl Running {
+    /// Asks nothing yet.
+    #[must_use]
+    pub fn new(account: &Account, name: &str) -> Self {
+        Self {
+            account: account.clone(),
+            podman: Podman::of(account),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Whether there is a container, and whether it runs.
+    ///
+    /// # Errors
+    /// podman does not answer.
+    pub fn state(&self) -> Result<Option<bool>, RunningError> {
+        if !self.podman.says_yes(&["container", "exists", &self.name])? {
+            return Ok(None);
+        }
+        let running = self.inspect("{{.State.Running}}")?;
+        Ok(Some(running == "true"))
+    }
+
+    /// # Errors
+    /// It does not run, or is not there.
+    pub fn must_run(&self) -> Result<(), RunningError> {
+        match self.state()? {
+            None => Err(RunningError::Missing(self.name.clone())),
+            Some(false) => Err(RunningError::Stopped(self.name.clone())),
+            Some(true) => Ok(()),
+        }
+    }
+
+    /// A command inside, with the jobs' engine in its environment.
+    #[must_use]
+    pub fn exec(&self, options: &[&str], command: &[&str]) -> Command {
+        let mut all = vec!["exec", ENGINE];
+        all.extend(options);
+        all.push(&self.name);
+        all.extend(command);
+        self.podman.command(&all)
+    }
+
+    fn inside(&self, command: &[&str]) -> Result<std::process::Output, RunningError> {
+        let mut all = vec!["exec", ENGINE, &self.name];
+        all.extend(command);
+        Ok(self.podman.output(&all, None)?)
+    }
+
+    /// No more jobs are taken; those that run come to their end, for at most `limit` seconds if it is given, else for as long
+    /// as the container was made for. Then the container is removed.
+    ///
+    /// # Errors
+    /// [`RunningError`].
+    pub fn down(&self, limit: Option<u32>) -> Result<(), RunningError> {
+        if let Some(unit) = self.unit()? {
+            return self.systemctl("stop", unit);
+        }
+        self.stop(limit)?;
+        self.podman.text(&["rm", &self.name])?;
+        Ok(())
+    }
+
+    /// As [`Running::down`], and the same container is started again.
+    ///
+    /// # Errors
+    /// [`RunningError`].
+    pub fn restart(&self, limit: Option<u32>) -> Result<(), RunningError> {
+        if let Some(unit) = self.unit()? {
+            return self.systemctl("restart", unit);
+        }
+        self.stop(limit)?;
+        self.podman.text(&["start", &self.name])?;
+        Ok(())
+    }
+
+    fn stop(&self, limit: Option<u32>) -> Result<(), RunningError> {
+        let time = limit.map(|seconds| format!("--time={seconds}"));
+        let mut arguments = vec!["stop"];
+        arguments.extend(time.as_deref());
+        arguments.push(&self.name);
+        self.podman.text(&arguments)?;
+        Ok(())
+    }
+
+    /// Removes the volumes of a runner that is down: images, caches and the runner's identity. Gives their names.
+    ///
+    /// # Errors
+    /// One is in use.
+    pub fn remove_volumes(&self) -> Result<Vec<&'static str>, RunningError> {
+        let mut removed = Vec::new();
+        for volume in [STORAGE_VOLUME, CACHE_VOLUME, STATE_VOLUME] {
+            if self.podman.says_yes(&["volume", "exists", volume])? {
+                self.podman.text(&["volume", "rm", volume])?;
+                removed.push(volume);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn inspect(&self, format: &str) -> Result<String, RunningError> {
+        let format = format!("--format={format}");
+        Ok(self.podman.text(&["container", "inspect", &format, &self.name])?)
+    }
+
+    fn unit(&self) -> Result<Option<String>, RunningError> {
+        let unit = self.inspect("{{index .Config.Labels \"PODMAN_SYSTEMD_UNIT\"}}")?;
+        Ok(Some(unit).filter(|unit| !unit.is_empty() && unit != "<no value>"))
+    }
+
+    fn systemctl(&self, verb: &'static str, unit: String) -> Result<(), RunningError> {
+        let outcome = self.account.command("systemctl").args(["--user", verb, &unit]).output();
+        let reason = match outcome {
+            Ok(output) if output.status.success() => return Ok(()),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(RunningError::Unit { verb, unit, reason })
+    }
+}
