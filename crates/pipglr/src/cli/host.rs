@@ -20,8 +20,7 @@ pub(crate) struct AccountArgs {
 pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) account: AccountArgs,
-    /// URL of the GitLab instance [default: https://gitlab.com/]
-    #[arg(long)]
+    #[arg(long, help = "URL of the GitLab instance [default: https://gitlab.com/]")]
     pub(crate) url: Option<String>,
     /// File with the runner's authentication token (`glrt-…`)
     #[arg(long, value_name = "FILE")]
