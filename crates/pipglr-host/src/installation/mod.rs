@@ -1,5 +1,5 @@
 //! A runner on this host, from nothing to healthy: what is there ([`look`]) and what is wanted ([`Wish`]) make a plan of
-//! steps ([`plan`]), which is shown or carried out ([`carry_out`]). What is as wished makes no step.
+//! steps ([`plan`]), which is shown or carried out (`carry_out`). What is as wished makes no step.
 
 mod carry_out;
 mod command_line;
