@@ -4,6 +4,7 @@
 //! will be done is a plain value first, which can be shown. Nothing here knows of jobs, or links the engine.
 
 pub mod account;
+pub mod config;
 pub mod installation;
 pub mod podman;
 pub mod running;

@@ -62,6 +62,14 @@ impl Podman {
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
+    /// Standard output, byte for byte.
+    ///
+    /// # Errors
+    /// As [`Podman::text`].
+    pub fn bytes(&self, arguments: &[&str]) -> Result<Vec<u8>, PodmanError> {
+        self.succeed(arguments, None).map(|output| output.stdout)
+    }
+
     /// JSON on standard output.
     ///
     /// # Errors

@@ -5,8 +5,9 @@ use super::look::{Config, Facts};
 use super::plan::{Plan, Step};
 use super::wish::{Registration, Wish};
 use crate::account::Account;
+use crate::config::{ConfigSecret, SecretError};
 use crate::podman::{Podman, PodmanError};
-use crate::sandbox::{CONFIG_SECRET, STATE_VOLUME, Sandbox};
+use crate::sandbox::{STATE_VOLUME, Sandbox};
 
 /// In a container of the image: the token and the configuration so far come in, the new configuration goes out. Nothing of
 /// it is an argument or on a disk.
@@ -19,6 +20,8 @@ const REGISTER: &str = "IFS= read -r REGISTRATION_TOKEN && export REGISTRATION_T
 pub enum CarryOutError {
     #[error(transparent)]
     Podman(#[from] PodmanError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     #[error("the runner cannot be registered: {said}")]
     Register { said: String },
     #[error(transparent)]
@@ -39,7 +42,7 @@ impl CarryOutError {
             }
             Self::Unhealthy { .. } => "pipglr logs shows why; the same command again waits once more",
             Self::Configuration(_) => "podman container runlabel dumpconfig IMAGE shows it; correct and store it again",
-            Self::Podman(_) | Self::NoToken => "the same command again goes on from here",
+            Self::Podman(_) | Self::Secret(_) | Self::NoToken => "the same command again goes on from here",
         }
     }
 }
@@ -48,6 +51,7 @@ impl CarryOutError {
 #[derive(Debug)]
 pub struct Worker {
     podman: Podman,
+    secret: ConfigSecret,
     sandbox: Sandbox,
     registration: Option<Registration>,
     configuration: Configuration,
@@ -62,6 +66,7 @@ impl Worker {
         };
         Self {
             podman: Podman::of(account),
+            secret: ConfigSecret::of(account),
             sandbox: plan.sandbox.clone(),
             registration: wish.registration.clone(),
             configuration,
@@ -90,7 +95,7 @@ impl Worker {
                 self.configuration.set_concurrent(*to);
                 Ok(())
             }
-            Step::StoreConfiguration => self.store(),
+            Step::StoreConfiguration => Ok(self.secret.store(&self.configuration.expose())?),
             Step::StopContainer { name, .. } => self.podman(&["stop", name]),
             Step::RemoveContainer { name } => self.podman(&["rm", name]),
             Step::RunContainer { .. } => self.podman(&words(&self.sandbox.run_arguments())),
@@ -141,31 +146,6 @@ impl Worker {
         }
         self.configuration = Configuration::parse(&String::from_utf8_lossy(&output.stdout))?;
         Ok(())
-    }
-
-    /// podman 4.3 cannot replace a secret. The new one is put aside first, so that one that cannot be stored takes
-    /// nothing away.
-    fn store(&self) -> Result<(), CarryOutError> {
-        let text = self.configuration.expose();
-        let aside = format!("{CONFIG_SECRET}.new");
-        let create = |name: &str| -> Result<(), CarryOutError> {
-            let arguments = ["secret", "create", "--label=pipglr.managed=true", name, "-"];
-            self.podman.text_with_input(&arguments, text.as_bytes())?;
-            Ok(())
-        };
-        let names = self
-            .podman
-            .text(&["secret", "ls", "--noheading", "--format={{.Name}}"])?;
-        let is_there = |name: &str| names.lines().any(|line| line.trim() == name);
-        if is_there(&aside) {
-            self.podman(&["secret", "rm", &aside])?;
-        }
-        create(&aside)?;
-        if is_there(CONFIG_SECRET) {
-            self.podman(&["secret", "rm", CONFIG_SECRET])?;
-        }
-        create(CONFIG_SECRET)?;
-        self.podman(&["secret", "rm", &aside])
     }
 
     fn wait_for_health(&self, name: &str, limit: u32) -> Result<(), CarryOutError> {

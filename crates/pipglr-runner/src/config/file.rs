@@ -124,35 +124,42 @@ impl ConfigFile {
     /// # Errors
     /// Neither way works.
     pub fn save(&self) -> Result<(), FileError> {
-        let text = self.document.to_string();
-        let failed = |source| FileError::Write {
-            path: self.path.clone(),
-            source,
-        };
-        let beside = self.path.with_extension("toml.new");
-        let replaced = write_new(&beside, &text)
-            .and_then(|file| belong_as(&file, &self.path))
-            .and_then(|()| fs::rename(&beside, &self.path));
-        if replaced.is_ok() {
-            return Ok(());
-        }
-        // A file mounted into a container cannot be replaced, only rewritten. A stray copy would hold the token.
-        if let Err(error) = fs::remove_file(&beside)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::debug!(%error, "temporary configuration file was not removed");
-        }
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&self.path)
-            .map_err(failed)?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(failed)
+        write(&self.path, &self.document.to_string())
     }
+}
+
+/// Writes a whole configuration file as [`ConfigFile::save`] does.
+///
+/// # Errors
+/// Neither way works.
+pub fn write(path: &Path, text: &str) -> Result<(), FileError> {
+    let failed = |source| FileError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let beside = path.with_extension("toml.new");
+    let replaced = write_new(&beside, text)
+        .and_then(|file| belong_as(&file, path))
+        .and_then(|()| fs::rename(&beside, path));
+    if replaced.is_ok() {
+        return Ok(());
+    }
+    // A file mounted into a container cannot be replaced, only rewritten. A stray copy would hold the token.
+    if let Err(error) = fs::remove_file(&beside)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::debug!(%error, "temporary configuration file was not removed");
+    }
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
 }
 
 fn token_of(runner: &Table) -> Secret {

@@ -147,6 +147,31 @@ pub fn find(parent: &str, name: &str) -> Option<&'static Key> {
     children(parent).find(|key| key.name().eq_ignore_ascii_case(name))
 }
 
+/// Keys whose values are [`pipglr_protocol::Secret`]s in the model: a test compares them.
+const SECRETS: [&str; 6] = [
+    "runners.token",
+    "runners.cache.s3.AccessKey",
+    "runners.cache.s3.SecretKey",
+    "runners.cache.s3.SessionToken",
+    "runners.cache.gcs.PrivateKey",
+    "runners.cache.azure.AccountKey",
+];
+
+/// Whether the value at a path (tables separated by dots) must not be shown. What the table does not know, or does not
+/// look into, is judged by its name.
+#[must_use]
+pub fn is_secret(path: &str) -> bool {
+    if SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(path)) {
+        return true;
+    }
+    if all().any(|key| key.path.eq_ignore_ascii_case(path) && key.state != State::Ignored) {
+        return false;
+    }
+    let name = path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
+    let words = ["token", "password", "passwd", "secret", "credential", "dsn", "auth"];
+    words.iter().any(|word| name.contains(word)) || name.ends_with("key")
+}
+
 /// The keys of the table at `parent`.
 pub fn children(parent: &str) -> impl Iterator<Item = &'static Key> {
     all().filter(move |key| key.parent() == parent)
