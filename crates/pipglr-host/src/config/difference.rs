@@ -64,7 +64,12 @@ mod tests {
             ("", "a\n", 1, &["+a"][..]),
             ("a\n", "", 1, &["-a"]),
             ("a\nb\nc\nd\n", "a\nB\nc\nd\n", 1, &[" a", "-b", "+B", " c"]),
-            ("a\nb\nc\nd\ne\nf\n", "A\nb\nc\nd\ne\nF\n", 1, &["-a", "+A", " b", "…", " e", "-f", "+F"]),
+            (
+                "a\nb\nc\nd\ne\nf\n",
+                "A\nb\nc\nd\ne\nF\n",
+                1,
+                &["-a", "+A", " b", "…", " e", "-f", "+F"],
+            ),
             ("a\nb\n", "b\nc\n", 0, &["-a", "…", "+c"]),
         ] {
             assert_eq!(difference(old, new, around), expected, "{old:?} {new:?}");

@@ -10,7 +10,16 @@ pub const HIDDEN: &str = "[REDACTED]";
 /// Compat: GitLab's authentication and registration tokens of runners, personal and job tokens.
 const TOKENS: [&str; 6] = ["glrt-", "glrtr-", "GR1348941", "glpat-", "glcbt-", "gldt-"];
 /// What names of secrets contain, in capitals.
-const WORDS: [&str; 8] = ["TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL", "PRIVATE_KEY", "ACCESS_KEY", "AUTH"];
+const WORDS: [&str; 8] = [
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "SECRET",
+    "CREDENTIAL",
+    "PRIVATE_KEY",
+    "ACCESS_KEY",
+    "AUTH",
+];
 /// Shorter texts are not searched for: they could be anything.
 const LONG_ENOUGH: usize = 8;
 
@@ -101,7 +110,9 @@ fn without_tokens(text: &str) -> String {
     let mut rest = text;
     while let Some((at, prefix)) = TOKENS.iter().filter_map(|t| Some((rest.find(t)?, *t))).min() {
         let after = at + prefix.len();
-        let end = rest[after..].find(|c| !belongs(c)).map_or(rest.len(), |length| after + length);
+        let end = rest[after..]
+            .find(|c| !belongs(c))
+            .map_or(rest.len(), |length| after + length);
         shown.push_str(&rest[..at]);
         shown.push_str(if end > after { HIDDEN } else { prefix });
         rest = &rest[end..];
@@ -137,7 +148,10 @@ mod tests {
         let is_secret = |path: &str| matches!(path, "runners.token" | "runners.cache.s3.SecretKey");
         for (text, expected) in [
             ("a = 1 # stays\n", "a = 1 # stays\n"),
-            ("[[runners]]\ntoken = \"abc\" # mine\n", "[[runners]]\ntoken = \"[REDACTED]\" # mine\n"),
+            (
+                "[[runners]]\ntoken = \"abc\" # mine\n",
+                "[[runners]]\ntoken = \"[REDACTED]\" # mine\n",
+            ),
             ("[[runners]]\ntoken = \"\"\n", "[[runners]]\ntoken = \"\"\n"),
             (
                 "# was: token-of-old\nrunners = [{ token = 'token-of-old' }]\n",

@@ -118,7 +118,9 @@ impl ConfigSecret {
     }
 
     fn present(&self) -> Result<Present, PodmanError> {
-        let names = self.podman.text(&["secret", "ls", "--noheading", "--format={{.Name}}"])?;
+        let names = self
+            .podman
+            .text(&["secret", "ls", "--noheading", "--format={{.Name}}"])?;
         let is_there = |name: &str| names.lines().any(|line| line.trim() == name);
         Ok(Present {
             config: is_there(CONFIG_SECRET),
@@ -135,7 +137,16 @@ impl ConfigSecret {
             return Ok(shown.data);
         }
         let (secret, file) = (format!("--secret={name}"), format!("/run/secrets/{name}"));
-        let read = ["run", "--rm", "--network=none", "--log-driver=none", &secret, image, "cat", &file];
+        let read = [
+            "run",
+            "--rm",
+            "--network=none",
+            "--log-driver=none",
+            &secret,
+            image,
+            "cat",
+            &file,
+        ];
         let bytes = self.podman.bytes(&read)?;
         String::from_utf8(bytes).map_err(|_| SecretError::NoText(name))
     }

@@ -2,6 +2,7 @@
 
 mod ci;
 mod completion;
+mod config;
 mod context;
 mod documents;
 mod duration;
@@ -13,6 +14,9 @@ mod tables;
 
 pub(crate) use ci::{CiCommand, GraphArgs, GraphFormat, JobArgs, LintArgs, ListArgs};
 pub(crate) use completion::completion;
+pub(crate) use config::{
+    ApplyArgs, CheckArgs, ConfigCommand, DiffArgs, EditArgs, GetArgs, ImportArgs, SetArgs, ShowArgs, WhereArgs,
+};
 pub(crate) use context::ContextArgs;
 pub(crate) use documents::manual_pages;
 pub(crate) use host::{AccountArgs, DownArgs, ExecArgs, LogsArgs, RestartArgs, StatusArgs, TopArgs, UpArgs};
@@ -84,11 +88,13 @@ pub(crate) enum Command {
     Top(TopArgs),
     /// Run a command in the runner's container; `podman --remote` in it is the jobs' engine
     Exec(ExecArgs),
-    /// Look at a runner's configuration
+    /// Look at and change a runner's configuration
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Take over a gitlab-runner's configuration, or an earlier pipglr, and say what becomes of it
+    Import(ImportArgs),
     /// Run the pipeline of a git working tree here, in this account's own podman
     Local(Box<LocalArgs>),
     /// Look at the pipeline a configuration makes, without running it
@@ -128,21 +134,6 @@ pub(crate) enum Command {
     /// Asked for as `gitlab-runner --version`
     #[command(skip)]
     RunnerVersion,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Say what becomes of each key of a config.toml; fail if the file cannot be used
-    Check(CheckArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CheckArgs {
-    /// File to check
-    pub(crate) file: PathBuf,
-    /// Print the report as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `pipglr config check` and `pipglr runner lint`: what becomes of each key of a config.toml.
 
 use super::Outcome;
+use super::config::Place;
 use crate::cli::CheckArgs;
 use crate::output;
 use pipglr_runner::config::keys::State;
@@ -9,11 +10,18 @@ use serde_json::json;
 use std::path::Path;
 
 pub(super) fn run(args: &CheckArgs) -> Outcome {
-    let checked = config::check_config(&config::read(&args.file)?);
+    let (name, text) = match &args.path {
+        Some(path) => (path.clone(), config::read(path)?),
+        None => {
+            let place = Place::of(&args.place)?;
+            (place.name(), place.read()?)
+        }
+    };
+    let checked = config::check_config(&text);
     if args.json {
-        output::line(format_args!("{:#}", json_report(&args.file, &checked)))?;
+        output::line(format_args!("{:#}", json_report(&name, &checked)))?;
     } else {
-        for line in report(&args.file, &checked) {
+        for line in report(&name, &checked) {
             output::line(line)?;
         }
     }
@@ -46,7 +54,7 @@ pub(super) fn lint(file: &Path) -> Outcome {
 }
 
 /// Findings, keys that are treated otherwise than by gitlab-runner, and a summary.
-fn report(file: &Path, checked: &Checked) -> Vec<String> {
+pub(super) fn report(file: &Path, checked: &Checked) -> Vec<String> {
     let file = file.display();
     let mut lines: Vec<_> = checked.findings.iter().map(|f| (f.place, f.to_string())).collect();
     for used in checked.used.iter().filter(|u| u.key.state == State::Differs) {

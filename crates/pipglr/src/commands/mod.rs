@@ -2,6 +2,7 @@
 
 mod check;
 mod ci;
+mod config;
 mod documents;
 mod down;
 mod engine;
@@ -9,6 +10,7 @@ mod exec;
 mod health;
 mod health_check;
 mod host;
+mod import;
 mod job_init;
 mod list;
 mod local;
@@ -28,7 +30,7 @@ mod up;
 mod verify;
 mod version;
 
-use crate::cli::{Command, ConfigCommand, LogArgs, RunnerArgs, RunnerCommand};
+use crate::cli::{Command, LogArgs, RunnerArgs, RunnerCommand};
 use crate::error::CliError;
 use crate::observability::{self, LogOptions};
 
@@ -58,9 +60,8 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Top(args) => top::run(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Survey(args) => survey::run(&args),
-        Command::Config {
-            command: ConfigCommand::Check(args),
-        } => check::run(&args),
+        Command::Config { command } => config::run(command),
+        Command::Import(args) => import::run(&args),
         Command::Serve(args) => {
             observability::init(&LogOptions::default());
             multi_threaded()?.block_on(serve::run(args))

@@ -210,7 +210,10 @@ fn name_of(runner: &dyn TableLike) -> &str {
 ///
 /// Compat: gitlab-runner's TOML library does not mind letter case.
 fn written(table: &dyn TableLike, key: &str) -> String {
-    let mut alike = table.iter().map(|(name, _)| name).filter(|name| name.eq_ignore_ascii_case(key));
+    let mut alike = table
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| name.eq_ignore_ascii_case(key));
     let found = if table.contains_key(key) { None } else { alike.next() };
     found.unwrap_or(key).to_owned()
 }
@@ -323,13 +326,19 @@ fn set_in_item(item: &mut Item, path: &[Step], depth: usize, value: Value) -> Re
         Item::ArrayOfTables(tables) => {
             let count = tables.len();
             let table = tables.get_mut(*number);
-            let table = table.ok_or(EditError::Beyond { path: path_of_it, count })?;
+            let table = table.ok_or(EditError::Beyond {
+                path: path_of_it,
+                count,
+            })?;
             set_in_table(table, path, depth + 1, value)
         }
         Item::Value(Value::Array(items)) => {
             let count = items.len();
             match items.get_mut(*number) {
-                None => Err(EditError::Beyond { path: path_of_it, count }),
+                None => Err(EditError::Beyond {
+                    path: path_of_it,
+                    count,
+                }),
                 Some(old) if last => {
                     replace(old, value);
                     Ok(())

@@ -21,8 +21,14 @@ fn values_are_found_by_their_path() {
         ("runners.\"b.c\".docker.image", Ok("alpine")),
         ("runners[1].cache.s3.bucketname", Ok("x")),
         ("runners[1].docker", Ok("image = 'alpine' # small")),
-        ("runners[2].limit", Err("there is no `runners[2]`: there are 2 of them, counted from 0")),
-        ("runners.third.limit", Err("no runner is named \"third\"; there are: \"first\", \"b.c\"")),
+        (
+            "runners[2].limit",
+            Err("there is no `runners[2]`: there are 2 of them, counted from 0"),
+        ),
+        (
+            "runners.third.limit",
+            Err("no runner is named \"third\"; there are: \"first\", \"b.c\""),
+        ),
         ("runners[0].shell", Err("there is no `runners[0].shell`")),
         ("concurrent.x", Err("`concurrent` has no keys of its own")),
     ] {
@@ -34,11 +40,23 @@ fn values_are_found_by_their_path() {
 #[test]
 fn the_rest_stays_as_it_is() {
     for (key, value, wanted, from, to) in [
-        ("concurrent", "8", Wanted::Toml, "concurrent = 2 # at most", "concurrent = 8 # at most"),
+        (
+            "concurrent",
+            "8",
+            Wanted::Toml,
+            "concurrent = 2 # at most",
+            "concurrent = 8 # at most",
+        ),
         ("runners.first.limit", "3", Wanted::Toml, "  limit = 1", "  limit = 3"),
         ("runners[0].name", "7", Wanted::Text, "name = \"first\"", "name = \"7\""),
         ("runners[0].environment[0]", "A=x", Wanted::Toml, "\"A=1\"", "\"A=x\""),
-        ("runners[1].docker.image", "debian:13", Wanted::Text, "'alpine' # small", "\"debian:13\" # small"),
+        (
+            "runners[1].docker.image",
+            "debian:13",
+            Wanted::Text,
+            "'alpine' # small",
+            "\"debian:13\" # small",
+        ),
         (
             "runners[1].docker.privileged",
             "true",
@@ -70,11 +88,20 @@ fn the_rest_stays_as_it_is() {
 #[test]
 fn what_cannot_be_set() {
     for (key, expected) in [
-        ("runners", "`runners` is a list of tables: give a number, as in runners[0]"),
+        (
+            "runners",
+            "`runners` is a list of tables: give a number, as in runners[0]",
+        ),
         ("runners[0]", "`runners[0]` is a table: name one of its keys"),
-        ("runners[1].docker", "`runners[1].docker` is a table: name one of its keys"),
+        (
+            "runners[1].docker",
+            "`runners[1].docker` is a table: name one of its keys",
+        ),
         ("runners[0].limit.x", "`runners[0].limit` has no keys of its own"),
-        ("runners[0].environment[2]", "there is no `runners[0].environment[2]`: there are 2 of them, counted from 0"),
+        (
+            "runners[0].environment[2]",
+            "there is no `runners[0].environment[2]`: there are 2 of them, counted from 0",
+        ),
         ("runners[0].services[0]", "there is no `runners[0].services`"),
     ] {
         let mut document = Document::parse(TEXT).unwrap();
@@ -85,5 +112,8 @@ fn what_cannot_be_set() {
     for wrong in ["", ".", "a.", "a[", "a[x]", "a[0]b", "\"a"] {
         assert!(wrong.parse::<Path>().is_err(), "{wrong}");
     }
-    assert_eq!(Document::parse("a = 1\nb = \"secret\n").unwrap_err().to_string(), "syntax error in line 2");
+    assert_eq!(
+        Document::parse("a = 1\nb = \"secret\n").unwrap_err().to_string(),
+        "syntax error in line 2"
+    );
 }

@@ -1,17 +1,7 @@
-use super::{Key, Kind, State, all};
+use super::{Key, Kind, SECRETS, State, all, is_secret};
 use crate::config::{Config, check_config};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// Fields whose value cannot be seen.
-const SECRET: [&str; 6] = [
-    "runners.token",
-    "runners.cache.s3.AccessKey",
-    "runners.cache.s3.SecretKey",
-    "runners.cache.s3.SessionToken",
-    "runners.cache.gcs.PrivateKey",
-    "runners.cache.azure.AccountKey",
-];
 
 /// Keys without effect that jobs are told of, too.
 const NAMED_IN_JOB_LOGS: [&str; 8] = [
@@ -86,7 +76,7 @@ fn reaches_the_model(key: &Key) -> bool {
 /// A key is honoured, or differs, exactly if the model has a field for it.
 #[test]
 fn states_and_the_model_agree() {
-    let values = all().filter(|k| !matches!(k.kind, Kind::Table | Kind::Tables) && !SECRET.contains(&k.path));
+    let values = all().filter(|k| !matches!(k.kind, Kind::Table | Kind::Tables) && !SECRETS.contains(&k.path));
     let wrong: Vec<String> = values
         .filter_map(|key| match (reaches_the_model(key), key.state) {
             (true, State::Ignored) if NAMED_IN_JOB_LOGS.contains(&key.path) => None,
@@ -208,4 +198,23 @@ fn documents_have_a_row_for_every_key_and_option() {
     let rows = honoured.map(|key| format!("| `{}` | {} | {} |\n", key.path, key.kind.words(), key.note));
     let table = format!("| key | value | meaning |\n|---|---|---|\n{}", rows.collect::<String>());
     assert_up_to_date("docs/configuration.md", "keys", &table);
+}
+
+#[test]
+fn what_is_not_shown() {
+    for (path, hidden) in [
+        ("runners.token", true),
+        ("Runners.Token", true),
+        ("runners.cache.s3.SecretKey", true),
+        ("runners.token_obtained_at", false),
+        ("runners.tls-key-file", false),
+        ("runners.cache.s3.BucketName", false),
+        ("sentry_dsn", true),
+        ("runners.autoscaler.connector_config.password", true),
+        ("runners.kubernetes.bearer_token", true),
+        ("runners.kubernetes.namespace", false),
+        ("concurrent", false),
+    ] {
+        assert_eq!(is_secret(path), hidden, "{path}");
+    }
 }
