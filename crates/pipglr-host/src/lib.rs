@@ -7,5 +7,7 @@ pub mod account;
 pub mod config;
 pub mod installation;
 pub mod podman;
+pub mod render;
 pub mod running;
 pub mod sandbox;
+pub mod service;

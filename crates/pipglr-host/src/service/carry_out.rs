@@ -1,0 +1,90 @@
+//! Doing what a plan says, as the account. Every step can be done again.
+
+use super::DIRECTORY;
+use super::plan::Step;
+use crate::account::Account;
+use crate::podman::{Podman, PodmanError};
+use std::io::{self, Write as _};
+use std::process::{Command, Stdio};
+
+/// Beside the file, then in its place: the generator never sees half of one.
+const WRITE: &str = "umask 077 && mkdir -p \"$1\" && cat >\"$1/.$2.new\" && mv \"$1/.$2.new\" \"$1/$2\"";
+
+/// A step failed. What was done before stays done.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+    #[error("{program} cannot be started")]
+    Start { program: &'static str, source: io::Error },
+    #[error("{what}: {said}")]
+    Failed { what: String, said: String },
+}
+
+impl Step {
+    /// Takes the step for `account`.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn take(&self, account: &Account) -> Result<(), ServiceError> {
+        let podman = Podman::of(account);
+        match self {
+            Self::Write { file, text } => {
+                let mut command = account.command("sh");
+                command
+                    .args(["-c", WRITE, "sh"])
+                    .arg(account.home.join(DIRECTORY))
+                    .arg(file);
+                run("sh", command, Some(text.as_bytes()), self)
+            }
+            Self::Remove { file } => {
+                let mut command = account.command("rm");
+                command.arg("-f").arg(account.home.join(DIRECTORY).join(file));
+                run("rm", command, None, self)
+            }
+            Self::EnableLinger { account: name } => {
+                // Ours may be done by us or by root; the same command either way.
+                let mut command = Command::new("loginctl");
+                command.args(["enable-linger", name]);
+                run("loginctl", command, None, self)
+            }
+            Self::Reload => systemctl(account, &["daemon-reload"], self),
+            Self::StopContainer { name, .. } => Ok(podman.text(&["stop", name]).map(drop)?),
+            Self::RemoveContainer { name } => Ok(podman.text(&["rm", name]).map(drop)?),
+            Self::Start { unit } => systemctl(account, &["start", unit], self),
+            Self::Restart { unit, .. } => systemctl(account, &["restart", unit], self),
+            Self::Stop { unit, .. } => systemctl(account, &["stop", unit], self),
+        }
+    }
+}
+
+fn systemctl(account: &Account, arguments: &[&str], step: &Step) -> Result<(), ServiceError> {
+    let mut command = account.command("systemctl");
+    command.arg("--user").args(arguments);
+    run("systemctl", command, None, step)
+}
+
+fn run(program: &'static str, mut command: Command, input: Option<&[u8]>, step: &Step) -> Result<(), ServiceError> {
+    let start = |source| ServiceError::Start { program, source };
+    command
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(start)?;
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input)
+        && let Err(error) = pipe.write_all(input)
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Err(start(error));
+    }
+    let output = child.wait_with_output().map_err(start)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().find(|line| !line.trim().is_empty());
+    Err(ServiceError::Failed {
+        what: step.to_string(),
+        said: said.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()),
+    })
+}
