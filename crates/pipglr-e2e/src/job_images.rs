@@ -51,6 +51,7 @@ pub(crate) const HOST: JobImage = JobImage {
         "uidmap",
         "ca-certificates",
         "jq",
+        "catatonit",
     ],
 };
 

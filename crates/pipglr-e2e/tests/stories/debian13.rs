@@ -38,7 +38,7 @@ pub(crate) fn labels(stage: &mut Stage) -> anyhow::Result<()> {
 }
 
 /// The very same image, without a registry.
-fn copy_image(image: &str, from: &Account, to: &Account) -> anyhow::Result<()> {
+pub(crate) fn copy_image(image: &str, from: &Account, to: &Account) -> anyhow::Result<()> {
     let mut save = from
         .podman(["save", "--quiet", "--format", "oci-archive", image])
         .stdout(Stdio::piped())

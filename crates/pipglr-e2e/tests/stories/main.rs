@@ -9,6 +9,7 @@ mod artifacts;
 mod browser;
 mod caches;
 mod commands;
+mod config;
 mod debian13;
 mod image;
 mod jobs;
@@ -20,6 +21,7 @@ mod network;
 mod options;
 mod readme;
 mod registries;
+mod render;
 mod report;
 mod service;
 mod services;
@@ -121,6 +123,12 @@ const STORIES: &[Story] = &[
     ("up: from nothing to a finished job, and no further", up::from_nothing),
     ("up: a runner at work is looked at, and taken down", up::looked_at),
     ("up: what stands in the way, and going on after it", up::troubles),
+    (
+        "config: changed by command under a running job",
+        config::under_a_running_job,
+    ),
+    ("render: a command for a shell is run", render::shell),
+    ("render: units and a pod are run on Debian 13", render::units_and_pod),
     ("readme: commands for users", readme::user_commands),
     ("readme: commands for root of a host", readme::host_commands),
     ("readme: commands for a checkout", readme::repository_commands),

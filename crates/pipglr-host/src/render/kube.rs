@@ -25,7 +25,7 @@ pub fn pod(sandbox: &Sandbox) -> Value {
     let config = json!({
         "name": "config",
         "secret": {
-            "secretName": CONFIG_NAME, "defaultMode": 0o444,
+            "secretName": CONFIG_NAME, "defaultMode": 0o444, "optional": false,
             "items": [{"key": "config.toml", "path": "config.toml"}],
         },
     });

@@ -29,7 +29,7 @@ pub struct Facts {
     pub linger: bool,
     /// The account's systemd answers.
     pub systemd: bool,
-    /// The unit is active or about to be.
+    /// The unit is active; one that starts again and again is not.
     pub active: bool,
     pub container: Container,
 }
@@ -74,7 +74,7 @@ pub fn look(account: &Account, sandbox: &Sandbox, quadlet: &Quadlet) -> Result<F
         configuration: secrets.lines().any(|line| line.trim() == CONFIG_SECRET),
         linger: Path::new(LINGER).join(&account.name).exists(),
         systemd,
-        active: active.is_ok_and(|state| matches!(state.as_str(), "active" | "activating" | "reloading")),
+        active: active.is_ok_and(|state| matches!(state.as_str(), "active" | "reloading")),
         container: container(&podman, &sandbox.name)?,
     })
 }

@@ -141,7 +141,8 @@ pub fn uninstall(facts: &Facts, sandbox: &Sandbox, quadlet: &Quadlet) -> Vec<Ste
         return Vec::new();
     }
     let mut steps = Vec::new();
-    if facts.active && matches!(facts.container, Container::OfTheUnit | Container::Missing) {
+    // One that fails is started again and again until it is stopped.
+    if facts.systemd {
         steps.push(Step::Stop {
             unit: unit_of(sandbox),
             limit: sandbox.stop_timeout,

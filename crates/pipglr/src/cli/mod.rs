@@ -10,6 +10,7 @@ mod host;
 mod local;
 mod refused;
 mod runner;
+mod service;
 mod tables;
 
 pub(crate) use ci::{CiCommand, GraphArgs, GraphFormat, JobArgs, LintArgs, ListArgs};
@@ -25,6 +26,9 @@ pub(crate) use refused::Refused;
 pub(crate) use runner::{
     ConfigArgs, EngineArgs, LogArgs, RegisterArgs, ResetTokenArgs, RunArgs, RunSingleArgs, RunnerArgs, RunnerCommand,
     UnregisterArgs, VerifyArgs,
+};
+pub(crate) use service::{
+    RenderCommand, RenderKubeArgs, RenderQuadletArgs, RenderSeccompArgs, SandboxArgs, ServiceArgs, ServiceCommand,
 };
 
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
@@ -95,6 +99,16 @@ pub(crate) enum Command {
     },
     /// Take over a gitlab-runner's configuration, or an earlier pipglr, and say what becomes of it
     Import(ImportArgs),
+    /// Let the account's systemd keep the runner, from boot on
+    Service {
+        #[command(subcommand)]
+        command: ServiceCommand,
+    },
+    /// Print how the runner's container is started: for a shell, systemd, or Kubernetes
+    Render {
+        #[command(subcommand)]
+        command: RenderCommand,
+    },
     /// Run the pipeline of a git working tree here, in this account's own podman
     Local(Box<LocalArgs>),
     /// Look at the pipeline a configuration makes, without running it

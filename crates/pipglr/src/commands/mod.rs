@@ -17,11 +17,13 @@ mod local;
 mod logs;
 mod refused;
 mod register;
+mod render;
 mod reset_token;
 mod roster;
 mod run;
 mod run_single;
 mod serve;
+mod service;
 mod status;
 mod survey;
 mod top;
@@ -62,6 +64,8 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Survey(args) => survey::run(&args),
         Command::Config { command } => config::run(command),
         Command::Import(args) => import::run(&args),
+        Command::Service { command } => service::run(&command),
+        Command::Render { command } => render::run(command),
         Command::Serve(args) => {
             observability::init(&LogOptions::default());
             multi_threaded()?.block_on(serve::run(args))
