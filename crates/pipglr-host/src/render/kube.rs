@@ -105,3 +105,47 @@ pub fn secret(config: &str) -> Value {
         "stringData": {"config.toml": config},
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{pod, secret};
+    use crate::sandbox::Sandbox;
+    use std::collections::BTreeSet;
+
+    /// Every mount, device and variable of the container is in the pod, and every volume is mounted.
+    #[test]
+    fn nothing_of_the_sandbox_is_lost() {
+        let mut sandbox = Sandbox::new("ci", "i:1");
+        sandbox.environment.push(("A".to_owned(), "b c".to_owned()));
+        let pod = pod(&sandbox);
+        let container = &pod["spec"]["containers"][0];
+        let list = |value: &serde_json::Value, key: &str| -> BTreeSet<String> {
+            let items = value.as_array().unwrap().iter();
+            items.map(|item| item[key].as_str().unwrap().to_owned()).collect()
+        };
+        let targets = sandbox
+            .mounts
+            .iter()
+            .map(|mount| mount.target)
+            .chain(sandbox.devices.iter().copied());
+        let expected: BTreeSet<String> = targets.chain(["/run/secrets"]).map(str::to_owned).collect();
+        assert_eq!(list(&container["volumeMounts"], "mountPath"), expected);
+        assert_eq!(
+            list(&container["volumeMounts"], "name"),
+            list(&pod["spec"]["volumes"], "name")
+        );
+        assert_eq!(container["env"][0]["value"], "b c");
+        assert_eq!(container["image"], "i:1");
+        assert_eq!(container["securityContext"]["privileged"], false);
+        assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], sandbox.stop_timeout);
+        assert!(container["livenessProbe"].is_object());
+        sandbox.health_checks = false;
+        assert!(super::pod(&sandbox)["spec"]["containers"][0]["livenessProbe"].is_null());
+    }
+
+    #[test]
+    fn the_configuration_is_kept_to_the_byte() {
+        let text = "# é\nname = \"x\\\"\t\"\n";
+        assert_eq!(secret(text)["stringData"]["config.toml"], text);
+    }
+}
