@@ -92,6 +92,8 @@ pub(crate) struct PipelineRun {
     pub(crate) jobs: Vec<JobRun>,
     pub(crate) created_at: Timestamp,
     pub(crate) finished_at: Option<Timestamp>,
+    /// The state after the last change.
+    state: JobState,
     /// Failed jobs that are tried again, before anything else goes on.
     due_retries: Vec<usize>,
 }
@@ -117,6 +119,7 @@ impl PipelineRun {
             jobs,
             created_at: now,
             finished_at: None,
+            state: JobState::Created,
             due_retries: Vec::new(),
         };
         run.process(now);
@@ -128,13 +131,13 @@ impl PipelineRun {
         self.jobs.iter().filter(|job| !job.retried)
     }
 
-    /// The composite of all jobs, and whether there are warnings.
+    /// The composite of all jobs, as it follows on the state before, and whether there are warnings.
     pub(crate) fn status(&self) -> (JobState, bool) {
         let mut set = StatusSet::default();
         for job in self.current_jobs() {
             set.insert(job.state, job.allow_failure);
         }
-        (set.composite(Mode::Stage), set.has_warnings())
+        (set.composite(Mode::Stage).following(self.state), set.has_warnings())
     }
 
     /// What later runs may use of the jobs that ran.
@@ -156,8 +159,17 @@ impl PipelineRun {
 
     fn process(&mut self, now: Timestamp) {
         processing::process(&mut self.jobs, now);
-        let over = self.status().0.is_finished();
-        self.finished_at = if over { self.finished_at.or(Some(now)) } else { None };
+        self.remember();
+        self.finished_at = if self.state.is_finished() {
+            self.finished_at.or(Some(now))
+        } else {
+            None
+        };
+    }
+
+    /// Keeps the state for the next one to follow on.
+    fn remember(&mut self) {
+        self.state = self.status().0;
     }
 
     /// Hands the job to a runner: pending until accepted, or running at once for runners without the second phase.
@@ -167,16 +179,19 @@ impl PipelineRun {
             job.run(now);
         }
         job.assignment = Some(assignment);
+        self.remember();
     }
 
     /// The runner accepted the job, or a bridge makes its pipeline.
     pub(crate) fn accept(&mut self, index: usize, now: Timestamp) {
         self.jobs[index].run(now);
+        self.remember();
     }
 
     /// The job has its resource group now.
     pub(crate) fn grant(&mut self, index: usize, now: Timestamp) {
         self.jobs[index].requeue(now);
+        self.remember();
     }
 
     /// The runner or the coordinator ends a job that is alive. One that is to be tried again waits in

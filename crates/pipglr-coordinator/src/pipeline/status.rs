@@ -49,6 +49,17 @@ impl JobState {
         matches!(self, Self::Success | Self::Failed | Self::Canceled | Self::Skipped)
     }
 
+    /// The state of a pipeline whose jobs are together in this one: what began once is running, not pending again.
+    ///
+    /// Compat: GitLab app/models/ci/pipeline.rb, event `enqueue`.
+    pub(super) fn following(self, before: Self) -> Self {
+        match (self, before) {
+            (Self::Pending, Self::Running | Self::Success | Self::Failed | Self::Canceled) => Self::Running,
+            (Self::Pending, Self::Canceling) => Self::Canceling,
+            _ => self,
+        }
+    }
+
     /// Whether a runner works on it.
     #[must_use]
     pub fn is_processing(self) -> bool {

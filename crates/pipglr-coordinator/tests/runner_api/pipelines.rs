@@ -92,7 +92,7 @@ async fn a_failed_job_is_tried_again_under_a_new_number() {
     assert!(seen.contains(&Event::JobRetried { pipeline, old, new }), "{seen:?}");
     let third = world.coordinator.retry_job(new).unwrap();
     assert_eq!(world.take().await.id, third.0);
-    assert_eq!(states(&world, pipeline), "pending created | pending");
+    assert_eq!(states(&world, pipeline), "pending created | running");
     assert!(matches!(
         world.coordinator.retry_job(new),
         Err(Error::WrongState { .. })

@@ -202,20 +202,24 @@ fn apply(run: &mut PipelineRun, action: &str, now: Timestamp) {
     }
 }
 
-/// `states` lists the jobs' states in order, then the pipeline's after a `|`.
+/// The jobs' states in order, then the pipeline's after a `|`.
+fn states(run: &PipelineRun) -> String {
+    let jobs: Vec<&str> = run.current_jobs().map(|j| j.state.as_str()).collect();
+    let (state, warnings) = run.status();
+    let suffix = if warnings { " with warnings" } else { "" };
+    format!("{} | {state}{suffix}", jobs.join(" "))
+}
+
+/// Actions, and the states after each.
 #[track_caller]
 fn check(text: &str, steps: &[(&str, &str)]) {
     let mut run = create(text);
     for (action, expected) in steps {
         act(&mut run, action);
-        let jobs: Vec<&str> = run.current_jobs().map(|j| j.state.as_str()).collect();
-        let (state, warnings) = run.status();
-        let suffix = if warnings { " with warnings" } else { "" };
-        let actual = format!("{} | {state}{suffix}", jobs.join(" "));
-        assert_eq!(&actual, expected, "after {action:?} in {text:?}");
+        assert_eq!(&states(&run), expected, "after {action:?} in {text:?}");
         assert_eq!(
             run.finished_at.is_some(),
-            state.is_finished(),
+            run.status().0.is_finished(),
             "after {action:?} in {text:?}"
         );
     }

@@ -58,7 +58,7 @@ fn a_retry_opens_what_was_skipped_and_keeps_the_old_attempt() {
         "build a; test b; deploy c when:always",
         &[
             ("fail a", "failed skipped pending | running"),
-            ("retry a", "pending created pending | pending"),
+            ("retry a", "pending created pending | running"),
             ("success a", "success pending pending | running"),
         ],
     );
@@ -78,7 +78,7 @@ fn a_retry_of_a_manual_job_runs_at_once() {
         &[
             ("play a", "pending | pending"),
             ("fail a", "failed | failed"),
-            ("retry a", "pending | pending"),
+            ("retry a", "pending | running"),
         ],
     );
 }
