@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod config;
+pub mod doctor;
 pub mod installation;
 pub mod podman;
 pub mod render;

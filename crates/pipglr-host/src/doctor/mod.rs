@@ -1,0 +1,100 @@
+//! What of a host a job can trip over: each condition with a verdict, its evidence, and what cures it.
+//!
+//! A check looks first (`look`: the host becomes facts, plain data) and judges then (`judge`: facts become findings,
+//! without another look). Remedies are lines for a shell; `plan` puts them together, `carry_out` does what they say.
+
+mod looking;
+mod overlaps;
+mod remedy;
+mod subordinate_ids;
+
+pub use looking::{Answer, Host};
+pub use remedy::{CarriedOut, Plan, Remedy, Step, Who};
+pub use subordinate_ids::NEEDED as SUBORDINATE_IDS;
+
+use serde::Serialize;
+
+/// How a condition stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Ok,
+    /// It could not be found out; the evidence says why.
+    Unknown,
+    /// Jobs run, but not as they should.
+    Warning,
+    /// Jobs or the runner fail.
+    Broken,
+}
+
+impl Verdict {
+    /// As people read it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unknown => "unknown",
+            Self::Warning => "warning",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// What was found about one condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The check's name, which does not change between versions.
+    pub check: &'static str,
+    pub verdict: Verdict,
+    pub evidence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<Remedy>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, evidence: impl Into<String>) -> Self {
+        Self {
+            check,
+            verdict: Verdict::Ok,
+            evidence: evidence.into(),
+            remedy: None,
+        }
+    }
+
+    fn unknown(check: &'static str, evidence: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Unknown,
+            ..Self::ok(check, evidence)
+        }
+    }
+
+    fn warning(check: &'static str, evidence: impl Into<String>, remedy: Remedy) -> Self {
+        Self {
+            verdict: Verdict::Warning,
+            remedy: Some(remedy),
+            ..Self::ok(check, evidence)
+        }
+    }
+
+    fn broken(check: &'static str, evidence: impl Into<String>, remedy: Remedy) -> Self {
+        Self {
+            verdict: Verdict::Broken,
+            ..Self::warning(check, evidence, remedy)
+        }
+    }
+}
+
+/// Looks at everything, in the order in which people repair it.
+#[must_use]
+pub fn examine(host: &Host) -> Vec<Finding> {
+    subordinate_ids::judge(&subordinate_ids::look(host))
+}
+
+/// The worst of some findings.
+#[must_use]
+pub fn worst(findings: &[Finding]) -> Verdict {
+    findings.iter().map(|f| f.verdict).max().unwrap_or(Verdict::Ok)
+}
+
+#[cfg(test)]
+mod tests;
