@@ -1,7 +1,12 @@
 //! The one way a check sees the host: files under a root directory, commands of the account.
 
+use super::mounts::{Mount, on_top, table};
+use super::packages::Manager;
 use crate::account::Account;
+use serde_json::Value;
+use std::cell::OnceCell;
 use std::fmt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +21,34 @@ pub struct Answer {
     pub err: String,
 }
 
+impl Answer {
+    pub(super) const fn success(&self) -> bool {
+        self.code == 0
+    }
+
+    /// What it said, without blanks around it, if it succeeded.
+    pub(super) fn text(&self) -> Option<String> {
+        self.success().then(|| self.out.trim().to_owned())
+    }
+
+    /// The last line of its complaint.
+    pub(super) fn complaint(&self) -> String {
+        let last = self.err.lines().rev().find(|line| !line.trim().is_empty());
+        match (self.code, last) {
+            (124, _) => format!("no answer after {PATIENCE} s"),
+            (_, Some(line)) => line.trim_start_matches("Error: ").trim().to_owned(),
+            (code, None) => format!("exit code {code}"),
+        }
+    }
+}
+
+/// What is known of a file without opening it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+}
+
 type Ask = Box<dyn Fn(&[&str]) -> Answer>;
 
 /// A host, and the account a runner lives in.
@@ -23,6 +56,9 @@ pub struct Host {
     root: PathBuf,
     pub(super) account: Account,
     ask: Ask,
+    info: OnceCell<Result<Value, String>>,
+    mounts: OnceCell<Vec<Mount>>,
+    containers: OnceCell<bool>,
 }
 
 impl fmt::Debug for Host {
@@ -49,6 +85,9 @@ impl Host {
             root,
             account: account.clone(),
             ask,
+            info: OnceCell::new(),
+            mounts: OnceCell::new(),
+            containers: OnceCell::new(),
         }
     }
 
@@ -64,6 +103,79 @@ impl Host {
     pub(super) fn text(&self, path: impl AsRef<Path>) -> Option<String> {
         let bytes = std::fs::read(self.place(path.as_ref())).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The number in a file of /proc/sys.
+    pub(super) fn number(&self, path: &str) -> Option<u64> {
+        self.text(path)?.trim().parse().ok()
+    }
+
+    pub(super) fn status(&self, path: impl AsRef<Path>) -> Option<Status> {
+        let data = std::fs::metadata(self.place(path.as_ref())).ok()?;
+        Some(Status {
+            mode: data.mode() & 0o7777,
+            uid: data.uid(),
+        })
+    }
+
+    pub(super) fn exists(&self, path: impl AsRef<Path>) -> bool {
+        self.status(path).is_some()
+    }
+
+    /// The nearest directory above `path`, or itself, that is there.
+    pub(super) fn nearest(&self, path: &Path) -> PathBuf {
+        let there = path.ancestors().find(|path| self.exists(path));
+        there.unwrap_or(Path::new("/")).to_owned()
+    }
+
+    /// Whether a program has file capabilities.
+    pub(super) fn has_capabilities(&self, path: &str) -> bool {
+        let mut value = [0_u8; 64];
+        let place = self.place(Path::new(path));
+        rustix::fs::getxattr(place, "security.capability", &mut value).is_ok_and(|size| size > 0)
+    }
+
+    /// The mount a path is on.
+    pub(super) fn mount_of(&self, path: &Path) -> Option<Mount> {
+        let table = self
+            .mounts
+            .get_or_init(|| table(&self.text("/proc/self/mountinfo").unwrap_or_default()));
+        on_top(table, path).cloned()
+    }
+
+    /// A program's place, as the account's shell finds it.
+    pub(super) fn which(&self, program: &str) -> Option<String> {
+        let line = format!("PATH=$PATH:/usr/sbin:/sbin; command -v {program}");
+        self.ask(&["sh", "-c", &line]).text().filter(|path| !path.is_empty())
+    }
+
+    /// What podman says of itself, asked once; else its complaint.
+    pub(super) fn podman_info(&self) -> Result<&Value, &str> {
+        let ask = || {
+            let answer = self.ask(&["podman", "info", "--format=json"]);
+            if !answer.success() {
+                return Err(answer.complaint());
+            }
+            serde_json::from_str(&answer.out).map_err(|error| format!("podman info is no JSON: {error}"))
+        };
+        self.info.get_or_init(ask).as_ref().map_err(String::as_str)
+    }
+
+    /// Whether containers of the account run, which some remedies would end.
+    pub(super) fn containers_run(&self) -> bool {
+        let ask = || !self.ask(&["podman", "ps", "--quiet"]).out.trim().is_empty();
+        *self.containers.get_or_init(ask)
+    }
+
+    /// The account's settings of podman, one file after the other.
+    pub(super) fn containers_conf(&self) -> String {
+        let line = "for d in /usr/share/containers /etc/containers ~/.config/containers; do \
+                    cat $d/containers.conf $d/containers.conf.d/*.conf 2>/dev/null; done";
+        self.ask(&["sh", "-c", line]).out
+    }
+
+    pub(super) fn manager(&self) -> Option<Manager> {
+        Manager::of(&self.text("/etc/os-release")?)
     }
 }
 

@@ -3,12 +3,28 @@
 //! A check looks first (`look`: the host becomes facts, plain data) and judges then (`judge`: facts become findings,
 //! without another look). Remedies are lines for a shell; `plan` puts them together, `carry_out` does what they say.
 
+mod cgroups;
+mod clock;
+mod devices;
+mod disk;
+mod engine;
+mod id_map_programs;
+mod keyring;
+mod labels;
 mod looking;
+mod mounts;
+mod namespaces;
+mod network;
 mod overlaps;
+mod packages;
 mod remedy;
+mod session;
+mod storage;
 mod subordinate_ids;
+mod versions;
 
 pub use looking::{Answer, Host};
+pub use network::Peers;
 pub use remedy::{CarriedOut, Plan, Remedy, Step, Who};
 pub use subordinate_ids::NEEDED as SUBORDINATE_IDS;
 
@@ -24,7 +40,7 @@ pub enum Verdict {
     /// Jobs run, but not as they should.
     Warning,
     /// Jobs or the runner fail.
-    Broken,
+    Failure,
 }
 
 impl Verdict {
@@ -35,7 +51,7 @@ impl Verdict {
             Self::Ok => "ok",
             Self::Unknown => "unknown",
             Self::Warning => "warning",
-            Self::Broken => "broken",
+            Self::Failure => "failure",
         }
     }
 }
@@ -76,18 +92,38 @@ impl Finding {
         }
     }
 
-    fn broken(check: &'static str, evidence: impl Into<String>, remedy: Remedy) -> Self {
+    fn failure(check: &'static str, evidence: impl Into<String>, remedy: Remedy) -> Self {
         Self {
-            verdict: Verdict::Broken,
+            verdict: Verdict::Failure,
             ..Self::warning(check, evidence, remedy)
         }
     }
 }
 
-/// Looks at everything, in the order in which people repair it.
+/// Looks at the host, in the order in which people repair it; with `peers`, at the way to them, too.
 #[must_use]
-pub fn examine(host: &Host) -> Vec<Finding> {
-    subordinate_ids::judge(&subordinate_ids::look(host))
+pub fn examine(host: &Host, peers: Option<&Peers>) -> Vec<Finding> {
+    let subordinate_ids = subordinate_ids::look(host);
+    let granted = subordinate_ids.granted();
+    let mut findings = subordinate_ids::judge(&subordinate_ids);
+    findings.extend(id_map_programs::judge(&id_map_programs::look(host)));
+    findings.extend(session::judge(&session::look(host)));
+    let engine = engine::look(host);
+    findings.extend(engine::judge(&engine));
+    if engine.installed {
+        findings.extend(namespaces::judge(&namespaces::look(host, granted)));
+        findings.extend(versions::judge(&versions::look(host)));
+        findings.extend(storage::judge(&storage::look(host)));
+    }
+    findings.extend(cgroups::judge(&cgroups::look(host)));
+    findings.extend(keyring::judge(&keyring::look(host)));
+    findings.extend(devices::judge(&devices::look(host)));
+    findings.extend(labels::judge(&labels::look(host)));
+    findings.extend(disk::judge(&disk::look(host)));
+    if let Some(peers) = peers {
+        findings.extend(network::judge(&network::look(host, peers)));
+    }
+    findings
 }
 
 /// The worst of some findings.

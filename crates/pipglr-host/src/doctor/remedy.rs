@@ -36,11 +36,20 @@ impl Remedy {
         Self::default().and(Who::Root, lines)
     }
 
+    pub(super) fn account<S: Into<String>>(lines: impl IntoIterator<Item = S>) -> Self {
+        Self::default().and(Who::Account, lines)
+    }
+
     pub(super) fn and<S: Into<String>>(mut self, who: Who, lines: impl IntoIterator<Item = S>) -> Self {
         self.steps.extend(lines.into_iter().map(|line| Step {
             who,
             command: line.into(),
         }));
+        self
+    }
+
+    pub(super) fn followed_by(mut self, other: Self) -> Self {
+        self.steps.extend(other.steps);
         self
     }
 
@@ -62,6 +71,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Checks that a person has to see to.
     pub by_hand: Vec<&'static str>,
+    /// The account's steps that come to nothing before root's are done.
+    #[serde(skip)]
+    after_root: Vec<Step>,
 }
 
 impl Plan {
@@ -76,7 +88,11 @@ impl Plan {
                 plan.by_hand.push(finding.check);
                 continue;
             }
+            let takes_root = remedy.steps.iter().any(|step| step.who == Who::Root);
             for step in &remedy.steps {
+                if takes_root && step.who == Who::Account {
+                    plan.after_root.push(step.clone());
+                }
                 if !plan.steps.contains(step) {
                     plan.steps.push(step.clone());
                 }
@@ -110,13 +126,14 @@ pub struct CarriedOut<'a> {
 }
 
 impl Plan {
-    /// Runs the lines in order: all of them as root, else the account's own only.
+    /// Runs the lines in order: all of them as root, else those of the account that need nothing of root before.
     ///
     /// # Errors
     /// A shell cannot be started.
     pub fn carry_out(&self, account: &Account) -> io::Result<Vec<CarriedOut<'_>>> {
         let root = rustix::process::geteuid().is_root();
-        let mine = self.steps.iter().filter(|step| root || step.who == Who::Account);
+        let own = |step: &&Step| step.who == Who::Account && !self.after_root.contains(*step);
+        let mine = self.steps.iter().filter(|step| root || own(step));
         mine.map(|step| {
             let mut command = match step.who {
                 Who::Root => Command::new("sh"),

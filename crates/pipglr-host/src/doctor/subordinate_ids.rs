@@ -50,6 +50,8 @@ pub(super) struct File {
     pub(super) path: &'static str,
     pub(super) ranges: Vec<Range>,
     pub(super) unreadable: Vec<String>,
+    /// The account may not read the file, and so neither may newuidmap by its capability alone.
+    pub(super) closed: bool,
 }
 
 pub(super) fn look(host: &Host) -> Facts {
@@ -62,18 +64,19 @@ pub(super) fn look(host: &Host) -> Facts {
         name: host.account.name.clone(),
         uid: host.account.uid,
         files: [("subuid", "/etc/subuid"), ("subgid", "/etc/subgid")]
-            .map(|(check, path)| file(check, path, &host.text(path).unwrap_or_default()))
+            .map(|(check, path)| file(host, check, path))
             .into(),
         elsewhere: source.filter(|source| *source != "files").map(str::to_owned),
         accounts: ["/etc/passwd", "/etc/group"]
             .iter()
             .flat_map(|path| ids(&host.text(path).unwrap_or_default()))
             .collect(),
-        running: !host.ask(&["podman", "ps", "--quiet"]).out.trim().is_empty(),
+        running: host.containers_run(),
     }
 }
 
-fn file(check: &'static str, path: &'static str, text: &str) -> File {
+fn file(host: &Host, check: &'static str, path: &'static str) -> File {
+    let text = host.text(path).unwrap_or_default();
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)
@@ -88,6 +91,7 @@ fn file(check: &'static str, path: &'static str, text: &str) -> File {
             .filter(|l| Range::of_line(l).is_none())
             .map(|l| (*l).to_owned())
             .collect(),
+        closed: host.status(path).is_some_and(|status| status.mode & 0o004 == 0),
     }
 }
 
@@ -112,11 +116,32 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     facts.files.iter().map(|file| of_file(facts, file)).collect()
 }
 
+impl Facts {
+    /// How many IDs the files give the account; nothing if ranges come from elsewhere.
+    pub(super) fn granted(&self) -> Option<[u64; 2]> {
+        let count = |file: &File| self.ranges(file).iter().map(|range| range.count).sum();
+        match self.files.as_slice() {
+            [users, groups] if self.elsewhere.is_none() => Some([count(users), count(groups)]),
+            _ => None,
+        }
+    }
+
+    fn ranges<'a>(&self, file: &'a File) -> Vec<&'a Range> {
+        let ours = |range: &&Range| range.owner == self.name || range.owner == self.uid.to_string();
+        file.ranges.iter().filter(ours).collect()
+    }
+}
+
 fn of_file(facts: &Facts, file: &File) -> Finding {
-    let (ours, others): (Vec<&Range>, Vec<&Range>) = file
-        .ranges
-        .iter()
-        .partition(|r| r.owner == facts.name || r.owner == facts.uid.to_string());
+    if file.closed {
+        return Finding::failure(
+            file.check,
+            format!("{}: {} may not read it, and podman has to", file.path, facts.name),
+            Remedy::root([format!("chmod a+r {}", file.path)]),
+        );
+    }
+    let ours = facts.ranges(file);
+    let others: Vec<&Range> = file.ranges.iter().filter(|range| !ours.contains(range)).collect();
     let have: u64 = ours.iter().map(|r| r.count).sum();
     let shown: Vec<String> = ours
         .iter()
@@ -132,7 +157,7 @@ fn of_file(facts: &Facts, file: &File) -> Finding {
         }
     );
     if let Some((first, second)) = overlapping(&ours) {
-        return Finding::broken(
+        return Finding::failure(
             file.check,
             format!("{shown}: the ranges from {first} and from {second} overlap, so no user namespace can be made"),
             renew(
@@ -143,7 +168,7 @@ fn of_file(facts: &Facts, file: &File) -> Finding {
         );
     }
     if have < NEEDED {
-        return Finding::broken(
+        return Finding::failure(
             file.check,
             format!("{shown}: {have} IDs for {}, needed are {NEEDED}", facts.name),
             more(facts, file, NEEDED - have),

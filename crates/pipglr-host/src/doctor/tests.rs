@@ -1,10 +1,44 @@
 //! Broken hosts as files in a directory: each has its verdict and the lines that cure it.
 
-use super::{Answer, Finding, Host, Plan, Verdict, examine, worst};
+use super::subordinate_ids::{judge, look};
+use super::{Answer, Finding, Host, Plan, Remedy, Verdict, Who, worst};
 use crate::account::Account;
 use std::path::Path;
 
-struct Case {
+/// A check, what breaks its condition, the verdict, a part of the evidence, and a part of the remedy as people see it.
+pub(super) type Case<F> = (&'static str, fn(&mut F), Verdict, &'static str, &'static str);
+
+/// All is well with good facts, and each case has what it says.
+pub(super) fn verify<F: Clone>(good: &F, judge: impl Fn(&F) -> Vec<Finding>, cases: &[Case<F>]) {
+    let findings = judge(good);
+    assert_eq!(worst(&findings), Verdict::Ok, "{findings:#?}");
+    for (check, break_it, verdict, evidence, remedy) in cases {
+        let mut facts = good.clone();
+        break_it(&mut facts);
+        let findings = judge(&facts);
+        let shown = format!("{check}, {evidence}: {findings:#?}");
+        let finding = findings
+            .iter()
+            .find(|f| f.check == *check && f.verdict == *verdict)
+            .expect(&shown);
+        assert!(finding.evidence.contains(evidence), "{shown}");
+        assert!(words(finding.remedy.as_ref()).contains(remedy), "{remedy}: {shown}");
+        assert_eq!(finding.remedy.is_none(), remedy.is_empty(), "{shown}");
+    }
+}
+
+fn words(remedy: Option<&Remedy>) -> String {
+    let Some(remedy) = remedy else { return String::new() };
+    let who = |who| if who == Who::Root { "root" } else { "the account" };
+    let steps = remedy
+        .steps
+        .iter()
+        .map(|step| format!("as {}: {}\n", who(step.who), step.command));
+    let by_hand = remedy.by_hand.iter().map(|why| format!("by hand: {why}\n"));
+    steps.chain(by_hand).collect()
+}
+
+struct FileCase {
     name: &'static str,
     files: &'static [(&'static str, &'static str)],
     running: &'static str,
@@ -15,25 +49,25 @@ struct Case {
 const GOOD: (&str, &str) = ("etc/subgid", "ci:200000:65539\n");
 const MIGRATE: &str = "podman system migrate";
 
-const CASES: &[Case] = &[
-    Case {
+const CASES: &[FileCase] = &[
+    FileCase {
         name: "enough",
         files: &[("etc/subuid", "# ours\nci:200000:65539\n"), GOOD],
         running: "",
         expect: (Verdict::Ok, "ci:200000:65539", &[], false),
     },
-    Case {
+    FileCase {
         name: "enough, by number",
         files: &[("etc/subuid", "1005:200000:65539\n"), GOOD],
         running: "",
         expect: (Verdict::Ok, "1005:200000:65539", &[], false),
     },
-    Case {
+    FileCase {
         name: "no file",
         files: &[GOOD],
         running: "",
         expect: (
-            Verdict::Broken,
+            Verdict::Failure,
             "no line: 0 IDs for ci, needed are 65539",
             &[
                 "grep -qx 'ci:200000:65539' /etc/subuid 2>/dev/null || echo 'ci:200000:65539' >> /etc/subuid",
@@ -42,12 +76,12 @@ const CASES: &[Case] = &[
             true,
         ),
     },
-    Case {
+    FileCase {
         name: "three IDs short, another account behind",
         files: &[("etc/subuid", "ci:100000:65536\nother:165536:65536\n"), GOOD],
         running: "",
         expect: (
-            Verdict::Broken,
+            Verdict::Failure,
             "65536 IDs for ci",
             &[
                 "grep -qx 'ci:231072:3' /etc/subuid 2>/dev/null || echo 'ci:231072:3' >> /etc/subuid",
@@ -56,12 +90,12 @@ const CASES: &[Case] = &[
             true,
         ),
     },
-    Case {
+    FileCase {
         name: "short, and containers run",
         files: &[("etc/subuid", "ci:200000:65536\n"), GOOD],
         running: "f00\n",
         expect: (
-            Verdict::Broken,
+            Verdict::Failure,
             "65536 IDs for ci",
             &[
                 "grep -qx 'ci:265536:3' /etc/subuid 2>/dev/null || echo 'ci:265536:3' >> /etc/subuid",
@@ -70,7 +104,7 @@ const CASES: &[Case] = &[
             false,
         ),
     },
-    Case {
+    FileCase {
         name: "shared with another account",
         files: &[("etc/subuid", "ci:200000:65539\nother:265000:65536\n"), GOOD],
         running: "",
@@ -85,7 +119,7 @@ const CASES: &[Case] = &[
             false,
         ),
     },
-    Case {
+    FileCase {
         name: "an account of the host inside the range",
         files: &[
             ("etc/subuid", "ci:200000:65539\n"),
@@ -104,12 +138,12 @@ const CASES: &[Case] = &[
             false,
         ),
     },
-    Case {
+    FileCase {
         name: "its own ranges overlap",
         files: &[("etc/subuid", "ci:200000:65539\n1005:200000:10\n"), GOOD],
         running: "",
         expect: (
-            Verdict::Broken,
+            Verdict::Failure,
             "overlap, so no user namespace can be made",
             &[
                 "sed -i '/^ci:/d; /^1005:/d' /etc/subuid",
@@ -119,13 +153,13 @@ const CASES: &[Case] = &[
             false,
         ),
     },
-    Case {
+    FileCase {
         name: "a line nobody can read",
         files: &[("etc/subuid", "ci:200000:65539\nci 1 2\n"), GOOD],
         running: "",
         expect: (Verdict::Warning, "this is no NAME:START:COUNT: ci 1 2", &[], false),
     },
-    Case {
+    FileCase {
         name: "ranges from a directory service",
         files: &[("etc/nsswitch.conf", "passwd: files\nsubid: sss\n")],
         running: "",
@@ -145,7 +179,7 @@ fn examined(root: &Path, running: &'static str) -> Vec<Finding> {
         out: running.to_owned(),
         ..Answer::default()
     };
-    examine(&Host::new(root.to_owned(), &account, Box::new(ask)))
+    judge(&look(&Host::new(root.to_owned(), &account, Box::new(ask))))
 }
 
 #[test]

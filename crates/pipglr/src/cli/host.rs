@@ -15,6 +15,31 @@ pub(crate) struct AccountArgs {
     pub(crate) container: String,
 }
 
+/// What stands below `pipglr doctor --help`.
+const DOCTOR_CODES: &str = "\
+Exit codes:
+    0  nothing that keeps a runner or its jobs from working
+    1  something does: a failure is found, or stays after --fix";
+
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_CODES)]
+pub(crate) struct DoctorArgs {
+    /// The account without root that owns the runner; root only [default: this one]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) user: Option<String>,
+    #[arg(long, default_value = super::DEFAULT_URL, help = "URL of the GitLab instance that has to be reached")]
+    pub(crate) url: String,
+    /// The image of the runner, whose registry has to be reached
+    #[arg(long, default_value = pipglr_host::sandbox::IMAGE)]
+    pub(crate) image: String,
+    /// Carry out the remedies that do no harm; what takes root is printed as one command unless root gives this one
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Set up a runner on this host, from nothing to healthy; what is as wished stays as it is.
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {

@@ -20,7 +20,9 @@ pub(crate) use config::{
 };
 pub(crate) use context::ContextArgs;
 pub(crate) use documents::manual_pages;
-pub(crate) use host::{AccountArgs, DownArgs, ExecArgs, LogsArgs, RestartArgs, StatusArgs, TopArgs, UpArgs};
+pub(crate) use host::{
+    AccountArgs, DoctorArgs, DownArgs, ExecArgs, LogsArgs, RestartArgs, StatusArgs, TopArgs, UpArgs,
+};
 pub(crate) use local::LocalArgs;
 pub(crate) use refused::Refused;
 pub(crate) use runner::{
@@ -72,12 +74,17 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The instance a runner belongs to where nobody says otherwise.
+pub(crate) const DEFAULT_URL: &str = "https://gitlab.com/";
+
 const VERSION_TEXT: &str = env!("CARGO_PKG_VERSION");
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Register and run GitLab runners (also as `gitlab-runner`)
     Runner(RunnerArgs),
+    /// Look for what a runner could trip over on this host, and say or do what cures it
+    Doctor(DoctorArgs),
     /// Set up a runner on this host, from nothing to healthy; what is as wished stays as it is
     Up(Box<UpArgs>),
     /// Take the runner of this host down; running jobs come to their end first

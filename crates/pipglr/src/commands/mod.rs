@@ -3,6 +3,7 @@
 mod check;
 mod ci;
 mod config;
+mod doctor;
 mod documents;
 mod down;
 mod engine;
@@ -54,6 +55,7 @@ pub(crate) fn run(command: Command) -> Outcome {
             ))
         }),
         Command::Health(args) => single_threaded()?.block_on(health::run(&args)),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Up(args) => up::run(*args),
         Command::Down(args) => down::run(&args),
         Command::Restart(args) => down::restart(&args),

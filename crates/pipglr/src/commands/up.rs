@@ -1,7 +1,7 @@
 //! `pipglr up`.
 
 use super::{Outcome, host};
-use crate::cli::UpArgs;
+use crate::cli::{DEFAULT_URL, UpArgs};
 use crate::error::CliError;
 use crate::output;
 use anyhow::Context as _;
@@ -9,9 +9,6 @@ use pipglr_host::account::Account;
 use pipglr_host::installation::{Facts, Plan, Registration, Step, Token, Wish, Worker, look, plan};
 use serde_json::json;
 use std::io::Read as _;
-
-/// The instance the image registers at by default.
-const DEFAULT_URL: &str = "https://gitlab.com/";
 
 pub(super) fn run(args: UpArgs) -> Outcome {
     let account = host::account(&args.account)?;
