@@ -7,6 +7,7 @@ mod faults;
 mod image;
 mod load;
 mod quickstart;
+mod release;
 mod test;
 
 use clap::Parser;
@@ -27,6 +28,8 @@ enum Xtask {
     Faults(faults::Args),
     /// Run many jobs with services at once, which look up names all the time
     Load(load::Args),
+    /// Make what is published for a version: archives, bills of materials, checksums, signature
+    Release(release::Args),
     /// Build the container image where no container registry can be reached
     Image(image::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> std::process::ExitCode {
         Xtask::Compare(args) => compare::run(&args),
         Xtask::Faults(args) => faults::run(&args),
         Xtask::Load(args) => load::run(&args),
+        Xtask::Release(args) => release::run(&args),
         Xtask::Image(args) => image::build(&args),
     };
     match outcome {

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         arm64(&mut say)?;
     }
     if args.fast {
-        println!("not run, as asked: the stories on real podman, the quickstart");
+        println!("not run, as asked: the stories on real podman, a release, the quickstart");
         return Ok(());
     }
     if !packages::is_root() {
@@ -76,6 +76,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     stories(&args.stories, &[], &mut say, &title)?;
     if !only_stories {
+        title("release, of the programs that are there");
+        release(&mut say)?;
         title("quickstart");
         crate::quickstart::run(&crate::quickstart::Args::default())?;
     }
@@ -169,6 +171,20 @@ fn arm64(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     ensure!(version.starts_with("pipglr "), "{version}");
     say(&format!("under emulation: {}", version.trim()));
     Ok(())
+}
+
+/// The image's program and the one for arm64 in what is published for a version.
+fn release(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    let native = image::native_target();
+    let programs = image::Arch::ALL.map(|arch| {
+        let profile = if arch.target == native { "release" } else { "debug" };
+        (
+            arch.debian,
+            target_directory().join(arch.target).join(profile).join("pipglr"),
+        )
+    });
+    say("archives, bills of materials, checksums and their signature, unpacked and checked");
+    crate::release::trial(&programs.each_ref().map(|(arch, program)| (*arch, program.as_path())))
 }
 
 fn target_directory() -> PathBuf {

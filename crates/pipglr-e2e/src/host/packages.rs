@@ -45,6 +45,21 @@ pub const CROSS: [Package; 3] = [
     package("qemu-user-static", "qemu-aarch64-static"),
 ];
 
+/// For releases.
+pub const RELEASE: [Package; 3] = [
+    package("musl-tools", "musl-gcc"),
+    package("git", "git"),
+    package("openssh-client", "ssh-keygen"),
+];
+
+/// For a virtual machine.
+pub const MACHINE: [Package; 4] = [
+    package("qemu-system-x86", "qemu-system-x86_64"),
+    package("mmdebstrap", "mmdebstrap"),
+    package("e2fsprogs", "mkfs.ext4"),
+    package("openssh-client", "ssh"),
+];
+
 /// To look at pages as people do.
 pub const BROWSER: [Package; 2] = [
     package("chromium", "chromium"),

@@ -11,11 +11,12 @@ fn every_kind_of_pipeline_has_the_jobs_it_should() {
     let project = repository(&[(".gitlab-ci.yml", OWN), ("Cargo.lock", "")]);
     let checks = ["lint", "test"];
     let all = || [&checks[..], &BUILDS[..], &["publish"]].concat();
+    let release = [&checks[..], &BUILDS[..], &["release archives", "publish", "release"]].concat();
     for (kind, expected) in [
         ("", [&checks[..], &BUILDS[..]].concat()),
         ("--branch topic", checks.to_vec()),
         ("--mr", checks.to_vec()),
-        ("--tag v1", all()),
+        ("--tag v1.0.0", release),
         ("--schedule", all()),
     ] {
         let line = format!("ci list --json {kind}");

@@ -14,6 +14,7 @@ mod provide;
 mod runlabel;
 mod seccomp;
 
+pub(crate) use program::compile;
 pub(crate) use provide::{Builder, native_target};
 
 /// Where bases, programs and build contexts are kept between builds, below the repository.
@@ -112,13 +113,13 @@ fn check_seccomp(podman: &Podman, image: &str) -> anyhow::Result<()> {
 
 /// An architecture by its names with Debian and Rust.
 #[derive(Debug)]
-struct Arch {
-    debian: &'static str,
-    target: &'static str,
+pub(crate) struct Arch {
+    pub(crate) debian: &'static str,
+    pub(crate) target: &'static str,
 }
 
 impl Arch {
-    const ALL: [Self; 2] = [
+    pub(crate) const ALL: [Self; 2] = [
         Self {
             debian: "amd64",
             target: "x86_64-unknown-linux-musl",
@@ -144,8 +145,13 @@ impl Arch {
         }
     }
 
-    fn is_here(&self) -> bool {
-        self.target.starts_with(std::env::consts::ARCH)
+    pub(crate) fn is_here(&self) -> bool {
+        self.machine() == std::env::consts::ARCH
+    }
+
+    /// The kernel's name for it.
+    pub(crate) fn machine(&self) -> &'static str {
+        self.target.split('-').next().unwrap_or_default()
     }
 }
 

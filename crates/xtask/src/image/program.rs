@@ -21,7 +21,7 @@ fn of_last_change(repository: &Path, format: &str) -> Option<String> {
 }
 
 /// Compile `pipglr` for `arch`; the path of the program.
-pub(super) fn compile(repository: &Path, arch: &Arch) -> anyhow::Result<PathBuf> {
+pub(crate) fn compile(repository: &Path, arch: &Arch) -> anyhow::Result<PathBuf> {
     let arguments = [
         "build",
         "--release",
