@@ -235,7 +235,7 @@ fn prepare(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<(Path
     let builder = image::Builder::prepare(account, say)?;
     say("building the image");
     builder.build(IMAGE, &[])?;
-    let script = std::env::temp_dir().join("pipglr-build-variant");
+    let script = std::env::temp_dir().join(format!("{STAGE_ACCOUNT}-build-variant"));
     write_script(&script, &builder.variant_command())?;
     Ok((script, builder.program))
 }
