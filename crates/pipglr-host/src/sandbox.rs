@@ -8,10 +8,37 @@ pub const STORAGE_VOLUME: &str = "pipglr-storage";
 pub const CACHE_VOLUME: &str = "pipglr-cache";
 pub const STATE_VOLUME: &str = "pipglr-state";
 
+/// How long running jobs are waited for where nobody says otherwise, in seconds.
+pub const STOP_TIMEOUT: u32 = 7200;
+
 /// The runner's user inside the image.
 pub const RUNNER_UID: u32 = 1001;
 /// The engine's user inside the image.
 pub const ENGINE_UID: u32 = 1000;
+
+/// Options of `podman run` that a second container cannot have at the same time, or that go against having no network.
+const NOT_FOR_TRIALS: [&str; 20] = [
+    "--network",
+    "--net",
+    "--network-alias",
+    "--publish",
+    "-p",
+    "--publish-all",
+    "-P",
+    "--ip",
+    "--ip6",
+    "--mac-address",
+    "--dns",
+    "--dns-option",
+    "--dns-search",
+    "--add-host",
+    "--pod",
+    "--cidfile",
+    "--pidfile",
+    "--conmon-pidfile",
+    "--restart",
+    "--hostname",
+];
 
 /// A volume and where it is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +117,7 @@ impl Sandbox {
             ],
             devices: vec!["/dev/fuse", "/dev/net/tun"],
             security: vec!["label=disable", "unmask=/proc/*"],
-            stop_timeout: 7200,
+            stop_timeout: STOP_TIMEOUT,
             environment: Vec::new(),
             extra: Vec::new(),
             health_checks: true,
@@ -130,6 +157,32 @@ impl Sandbox {
         all
     }
 
+    /// The same container beside this one, to try it out: on volumes of its own, without a network, and so without jobs. What
+    /// a person added counts as far as it does not speak of the network or of being started again.
+    #[must_use]
+    pub fn trial(&self) -> Self {
+        let mut trial = self.clone();
+        trial.name = format!("{}-trial", self.name);
+        for mount in &mut trial.mounts {
+            mount.volume = format!("{}-trial-{}", self.name, mount.volume.trim_start_matches("pipglr-"));
+        }
+        let name_of = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+        trial
+            .extra
+            .retain(|option| !NOT_FOR_TRIALS.contains(&name_of(option).as_str()));
+        trial
+            .extra
+            .extend(["--network=none", "--restart=no"].map(str::to_owned));
+        trial.health_checks = false;
+        trial
+    }
+
+    /// The name a container of this name has while another takes its place.
+    #[must_use]
+    pub fn aside(name: &str) -> String {
+        format!("{name}-before")
+    }
+
     /// The arguments of podman that make a volume belong to its user in the container.
     #[must_use]
     pub fn prepare_arguments(&self, volume: &OwnedVolume) -> Vec<String> {
@@ -159,5 +212,35 @@ impl Sandbox {
             }
         });
         owned.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sandbox;
+
+    #[test]
+    fn a_trial_shares_nothing_with_the_container_in_service() {
+        let mut sandbox = Sandbox::new("pipglr", "i:2");
+        sandbox.extra = [
+            "--publish=8093:8093",
+            "--env=A=b",
+            "--network=host",
+            "--volume=certs:/certs",
+        ]
+        .map(str::to_owned)
+        .into();
+        let trial = sandbox.trial();
+        assert_eq!((trial.name.as_str(), trial.image.as_str()), ("pipglr-trial", "i:2"));
+        let volumes: Vec<&str> = trial.mounts.iter().map(|mount| mount.volume.as_str()).collect();
+        assert_eq!(
+            volumes,
+            ["pipglr-trial-storage", "pipglr-trial-cache", "pipglr-trial-state"]
+        );
+        assert_eq!(
+            trial.extra,
+            ["--env=A=b", "--volume=certs:/certs", "--network=none", "--restart=no"]
+        );
+        assert_eq!(trial.config, sandbox.config);
     }
 }

@@ -3,10 +3,12 @@
 use super::configuration::{Configuration, ConfigurationError};
 use super::look::{Config, Facts};
 use super::plan::{Plan, Step};
+use super::trial::{TrialError, try_out};
 use super::wish::{Registration, Wish};
 use crate::account::Account;
 use crate::config::{ConfigSecret, SecretError};
 use crate::podman::{Podman, PodmanError};
+use crate::running::drain_and_stop;
 use crate::sandbox::{STATE_VOLUME, Sandbox};
 
 /// In a container of the image: the token and the configuration so far come in, the new configuration goes out. Nothing of
@@ -22,6 +24,8 @@ pub enum CarryOutError {
     Podman(#[from] PodmanError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     #[error("the runner cannot be registered: {said}")]
     Register { said: String },
     #[error(transparent)]
@@ -41,6 +45,7 @@ impl CarryOutError {
                 "correct --url, the token or the options after --, and give the same command again"
             }
             Self::Unhealthy { .. } => "pipglr logs shows why; the same command again waits once more",
+            Self::Trial(_) => "nothing was changed: the container in service goes on",
             Self::Configuration(_) => "podman container runlabel dumpconfig IMAGE shows it; correct and store it again",
             Self::Podman(_) | Self::Secret(_) | Self::NoToken => "the same command again goes on from here",
         }
@@ -96,8 +101,10 @@ impl Worker {
                 Ok(())
             }
             Step::StoreConfiguration => Ok(self.secret.store(&self.configuration.expose())?),
-            Step::StopContainer { name, .. } => self.podman(&["stop", name]),
-            Step::RemoveContainer { name } => self.podman(&["rm", name]),
+            Step::TryOut { .. } => Ok(try_out(&self.podman, &self.sandbox)?),
+            Step::StopContainer { name, limit, .. } => Ok(drain_and_stop(&self.podman, name, *limit)?),
+            Step::RenameContainer { from, to } => self.podman(&["rename", from, to]),
+            Step::RemoveContainer { name } => self.podman(&["rm", "--ignore", name]),
             Step::RunContainer { .. } => self.podman(&words(&self.sandbox.run_arguments())),
             Step::StartContainer { name } => self.podman(&["start", name]),
             Step::WaitForHealth { name, limit } => self.wait_for_health(name, *limit),

@@ -3,6 +3,7 @@
 use super::configuration::{Configuration, ConfigurationError};
 use super::wish::Wish;
 use crate::account::Account;
+use crate::config::{ConfigSecret, SecretError};
 use crate::podman::{Podman, PodmanError};
 use crate::sandbox::{CONFIG_SECRET, IMAGE, Sandbox};
 use serde::Deserialize;
@@ -18,6 +19,8 @@ pub struct Facts {
     pub config: Config,
     pub volumes: Vec<VolumeFact>,
     pub container: Option<Container>,
+    /// The container that was to be replaced, if that was broken off.
+    pub aside: Option<Container>,
     /// Whether the session has a systemd, which podman's own health checks need.
     pub session_systemd: bool,
 }
@@ -36,7 +39,6 @@ pub enum Config {
     /// It is there; reading it takes the image, which is not.
     Unread,
     Stored {
-        secret_id: String,
         configuration: Box<Configuration>,
     },
 }
@@ -49,7 +51,7 @@ pub struct VolumeFact {
     pub owner: Option<u32>,
 }
 
-/// The container of the wanted name.
+/// A container of a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     pub image: String,
@@ -58,8 +60,8 @@ pub struct Container {
     pub healthy: bool,
     /// The command that made it.
     pub command: Vec<String>,
-    /// The ID of the secret its config.toml is from.
-    pub config_id: Option<String>,
+    /// Whether its config.toml is the stored one: made from it, or brought to it while it ran.
+    pub is_configured: bool,
     /// The unit of systemd that starts and stops it.
     pub unit: Option<String>,
 }
@@ -69,6 +71,8 @@ pub struct Container {
 pub enum LookError {
     #[error(transparent)]
     Podman(#[from] PodmanError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
     #[error("{0}: the owner of the volume cannot be read")]
@@ -82,30 +86,40 @@ pub enum LookError {
     },
 }
 
-/// Looks at everything; changes nothing.
+/// Looks at everything; changes nothing, but for a replacement of the secret that was broken off and is brought to its end.
 ///
 /// # Errors
 /// [`LookError`].
 pub fn look(account: &Account, wish: &Wish) -> Result<Facts, LookError> {
     let podman = Podman::of(account);
-    let container = container(&podman, &wish.container)?;
-    let of_container = container.as_ref().map(|container| container.image.clone());
+    let container = inspected(&podman, &wish.container)?;
+    let aside = inspected(&podman, &Sandbox::aside(&wish.container))?;
+    let of_container = container
+        .as_ref()
+        .or(aside.as_ref())
+        .map(|there| there.image_name.clone());
     let image = wish.image.clone().or(of_container).unwrap_or_else(|| IMAGE.to_owned());
     let image_id = if podman.says_yes(&["image", "exists", &image])? {
         Some(podman.text(&["image", "inspect", "--format={{.Id}}", &image])?)
     } else {
         None
     };
+    let stored = Stored::read(account, image_id.as_deref())?;
     let sandbox = Sandbox::new(&wish.container, &image);
     let volumes = sandbox.mounts.iter().map(|mount| volume(&podman, &mount.volume));
     let devices = sandbox.devices.iter().map(|path| device(account, path));
     Ok(Facts {
         devices: devices.collect::<Result<_, _>>()?,
         volumes: volumes.collect::<Result<_, _>>()?,
-        config: config(&podman, image_id.as_deref())?,
+        container: container
+            .map(|there| there.known(&podman, &wish.container, &stored))
+            .transpose()?,
+        aside: aside
+            .map(|there| there.known(&podman, &Sandbox::aside(&wish.container), &stored))
+            .transpose()?,
+        config: stored.config()?,
         image,
         image_id,
-        container,
         session_systemd: account.runtime_dir.join("systemd/private").exists(),
     })
 }
@@ -123,32 +137,52 @@ fn device(account: &Account, path: &'static str) -> Result<Device, LookError> {
     })
 }
 
-/// podman 4.3 gives a secret to containers only.
-fn config(podman: &Podman, image_id: Option<&str>) -> Result<Config, LookError> {
-    let secrets = podman.text(&["secret", "ls", "--noheading", "--format={{.ID}} {{.Name}}"])?;
-    let found = secrets.lines().filter_map(|line| line.split_once(' '));
-    let Some((id, _)) = found.into_iter().find(|(_, name)| name.trim() == CONFIG_SECRET) else {
-        return Ok(Config::Missing);
-    };
-    let Some(image) = image_id else {
-        return Ok(Config::Unread);
-    };
-    let secret = format!("--secret={CONFIG_SECRET}");
-    let file = format!("/run/secrets/{CONFIG_SECRET}");
-    let read = [
-        "run",
-        "--rm",
-        "--network=none",
-        "--log-driver=none",
-        &secret,
-        image,
-        "cat",
-        &file,
-    ];
-    Ok(Config::Stored {
-        secret_id: id.to_owned(),
-        configuration: Box::new(Configuration::parse(&podman.text(&read)?)?),
-    })
+/// The secret `config.toml` as it is stored.
+struct Stored {
+    id: Option<String>,
+    /// podman 4.3 gives a secret to containers of an image only.
+    text: Option<String>,
+}
+
+impl Stored {
+    fn read(account: &Account, image_id: Option<&str>) -> Result<Self, LookError> {
+        let text = match image_id {
+            Some(image) => ConfigSecret::of(account).read(image)?,
+            None => None,
+        };
+        let list = ["secret", "ls", "--noheading", "--format={{.ID}} {{.Name}}"];
+        let secrets = Podman::of(account).text(&list)?;
+        let mut found = secrets.lines().filter_map(|line| line.split_once(' '));
+        let id = found.find(|(_, name)| name.trim() == CONFIG_SECRET);
+        Ok(Self {
+            id: id.map(|(id, _)| id.to_owned()),
+            text,
+        })
+    }
+
+    fn config(&self) -> Result<Config, LookError> {
+        Ok(match (&self.id, &self.text) {
+            (_, Some(text)) => Config::Stored {
+                configuration: Box::new(Configuration::parse(text)?),
+            },
+            (Some(_), None) => Config::Unread,
+            (None, None) => Config::Missing,
+        })
+    }
+
+    /// Whether the container's copy is this one. A new text is brought to a running container without making it anew, so
+    /// there the text counts.
+    fn is_in(&self, podman: &Podman, name: &str, running: bool, id: Option<&str>) -> Result<bool, PodmanError> {
+        if id.is_some() && self.id.as_deref() == id {
+            return Ok(true);
+        }
+        let (true, Some(text)) = (running, &self.text) else {
+            return Ok(false);
+        };
+        let file = format!("/run/secrets/{CONFIG_SECRET}");
+        let copy = podman.output(&["exec", name, "cat", &file], None)?;
+        Ok(copy.status.success() && copy.stdout == text.as_bytes())
+    }
 }
 
 fn volume(podman: &Podman, name: &str) -> Result<VolumeFact, LookError> {
@@ -199,35 +233,36 @@ struct ContainerSecret {
     id: String,
 }
 
-fn container(podman: &Podman, name: &str) -> Result<Option<Container>, LookError> {
+fn inspected(podman: &Podman, name: &str) -> Result<Option<Inspected>, PodmanError> {
     if !podman.says_yes(&["container", "exists", name])? {
         return Ok(None);
     }
     let all: Vec<Inspected> = podman.json(&["container", "inspect", name])?;
-    let Some(Inspected {
-        image,
-        image_name,
-        state,
-        config,
-    }) = all.into_iter().next()
-    else {
-        return Ok(None);
-    };
-    let secrets = config.secrets.unwrap_or_default();
-    let healthy = state.running
-        && podman
-            .output(&["exec", name, "pipglr", "health"], None)?
-            .status
-            .success();
-    Ok(Some(Container {
-        image: image_name,
-        image_id: image,
-        running: state.running,
-        healthy,
-        command: config.create_command.unwrap_or_default(),
-        config_id: secrets.into_iter().find(|s| s.name == CONFIG_SECRET).map(|s| s.id),
-        unit: config
-            .labels
-            .and_then(|mut labels| labels.remove("PODMAN_SYSTEMD_UNIT")),
-    }))
+    Ok(all.into_iter().next())
+}
+
+impl Inspected {
+    fn known(self, podman: &Podman, name: &str, stored: &Stored) -> Result<Container, PodmanError> {
+        let Self {
+            image,
+            image_name,
+            state: State { running },
+            config,
+        } = self;
+        let secrets = config.secrets.unwrap_or_default();
+        let config_id = secrets.into_iter().find(|s| s.name == CONFIG_SECRET).map(|s| s.id);
+        let health = ["exec", name, "pipglr", "health"];
+        let healthy = running && podman.output(&health, None)?.status.success();
+        Ok(Container {
+            image: image_name,
+            image_id: image,
+            running,
+            healthy,
+            command: config.create_command.unwrap_or_default(),
+            is_configured: stored.is_in(podman, name, running, config_id.as_deref())?,
+            unit: config
+                .labels
+                .and_then(|mut labels| labels.remove("PODMAN_SYSTEMD_UNIT")),
+        })
+    }
 }

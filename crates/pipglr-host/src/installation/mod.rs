@@ -6,10 +6,12 @@ mod command_line;
 mod configuration;
 mod look;
 mod plan;
+mod trial;
 mod wish;
 
 pub use carry_out::{CarryOutError, Worker};
 pub use configuration::{Configuration, ConfigurationError};
 pub use look::{Config, Container, Device, Facts, LookError, VolumeFact, look};
 pub use plan::{Obstacle, Plan, Step, plan};
+pub use trial::TrialError;
 pub use wish::{Registration, Token, Wish};

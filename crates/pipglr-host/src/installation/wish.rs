@@ -48,9 +48,14 @@ pub struct Wish {
     /// The container's name.
     pub container: String,
     pub image: Option<String>,
+    /// Ask the registry for the image even if one of that name is here.
+    pub pull: bool,
     pub registration: Option<Registration>,
     /// Jobs at the same time.
     pub concurrent: Option<u32>,
     /// More options of `podman run`, each `--name=value`.
     pub run_options: Vec<String>,
+    /// Longest time running jobs have when their container makes room for another, in seconds; as long as the container
+    /// was made for if it is not given.
+    pub patience: Option<u32>,
 }

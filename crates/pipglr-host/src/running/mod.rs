@@ -1,16 +1,19 @@
 //! A runner that is set up: stopping it, and looking into its container.
 
+mod drain;
 pub mod logs;
 pub mod status;
 pub mod usage;
 
+pub(crate) use drain::drain_and_stop;
+
 use crate::account::Account;
 use crate::podman::{Podman, PodmanError};
-use crate::sandbox::{CACHE_VOLUME, STATE_VOLUME, STORAGE_VOLUME};
+use crate::sandbox::{CACHE_VOLUME, STATE_VOLUME, STOP_TIMEOUT, STORAGE_VOLUME};
 use std::process::Command;
 
 /// The engine of the jobs, as a client inside the container reaches it.
-const ENGINE: &str = "--env=CONTAINER_HOST=unix:///run/podman/podman.sock";
+pub(crate) const ENGINE: &str = "--env=CONTAINER_HOST=unix:///run/podman/podman.sock";
 
 /// A runner's container.
 #[derive(Debug, Clone)]
@@ -94,8 +97,8 @@ impl Running {
         Ok(self.podman.output(&all, None)?)
     }
 
-    /// No more jobs are taken; those that run come to their end, for at most `limit` seconds if it is given, else for as long
-    /// as the container was made for. Then the container is removed.
+    /// No more jobs are taken; those that run come to their end, for at most `limit` seconds, or [`STOP_TIMEOUT`]. Then the
+    /// container is removed.
     ///
     /// # Errors
     /// [`RunningError`].
@@ -122,12 +125,7 @@ impl Running {
     }
 
     fn stop(&self, limit: Option<u32>) -> Result<(), RunningError> {
-        let time = limit.map(|seconds| format!("--time={seconds}"));
-        let mut arguments = vec!["stop"];
-        arguments.extend(time.as_deref());
-        arguments.push(&self.name);
-        self.podman.text(&arguments)?;
-        Ok(())
+        Ok(drain_and_stop(&self.podman, &self.name, limit.unwrap_or(STOP_TIMEOUT))?)
     }
 
     /// Removes the volumes of a runner that is down: images, caches and the runner's identity. Gives their names.

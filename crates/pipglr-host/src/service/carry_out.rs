@@ -4,6 +4,7 @@ use super::DIRECTORY;
 use super::plan::Step;
 use crate::account::Account;
 use crate::podman::{Podman, PodmanError};
+use crate::running::drain_and_stop;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
@@ -49,7 +50,7 @@ impl Step {
                 run("loginctl", command, None, self)
             }
             Self::Reload => systemctl(account, &["daemon-reload"], self),
-            Self::StopContainer { name, .. } => Ok(podman.text(&["stop", name]).map(drop)?),
+            Self::StopContainer { name, limit } => Ok(drain_and_stop(&podman, name, *limit)?),
             Self::RemoveContainer { name } => Ok(podman.text(&["rm", name]).map(drop)?),
             Self::Start { unit } => systemctl(account, &["start", unit], self),
             Self::Restart { unit, .. } => systemctl(account, &["restart", unit], self),

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use pipglr_host::running::logs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Whose runner, and which.
 #[derive(Debug, Args)]
@@ -74,6 +75,32 @@ pub(crate) struct UpArgs {
     /// More options of `gitlab-runner register`
     #[arg(last = true, value_name = "REGISTER OPTIONS")]
     pub(crate) register: Vec<String>,
+}
+
+/// Put another image in service.
+///
+/// The image is tried out beside the runner in service, on volumes of its own. Then the runner takes no more jobs, those that
+/// run come to their end, and a container of the new image takes over its volumes. If that is not healthy, the old container
+/// is put back. Nothing happens where the image is in service already.
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    /// The new image [default: the newest of the name that is in service]
+    #[arg(long)]
+    pub(crate) image: Option<String>,
+    /// Longest time running jobs have to come to their end, as 90s, 10m or 1h30m [default: two hours]
+    #[arg(long, value_name = "TIME", value_parser = super::duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    /// Take the image as it is on this host, and ask no registry for a newer one
+    #[arg(long)]
+    pub(crate) no_pull: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Take the runner down: no more jobs, those that run come to their end, then the container goes.

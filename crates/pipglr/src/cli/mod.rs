@@ -21,7 +21,7 @@ pub(crate) use config::{
 pub(crate) use context::ContextArgs;
 pub(crate) use documents::manual_pages;
 pub(crate) use host::{
-    AccountArgs, DoctorArgs, DownArgs, ExecArgs, LogsArgs, RestartArgs, StatusArgs, TopArgs, UpArgs,
+    AccountArgs, DoctorArgs, DownArgs, ExecArgs, LogsArgs, RestartArgs, StatusArgs, TopArgs, UpArgs, UpgradeArgs,
 };
 pub(crate) use local::LocalArgs;
 pub(crate) use refused::Refused;
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Set up a runner on this host, from nothing to healthy; what is as wished stays as it is
     Up(Box<UpArgs>),
+    /// Put another image in service: tried out first, then handed over to; back to the old one if it is not healthy
+    Upgrade(UpgradeArgs),
     /// Take the runner of this host down; running jobs come to their end first
     Down(DownArgs),
     /// Stop and start the runner of this host; running jobs come to their end first

@@ -26,10 +26,12 @@ mod run_single;
 mod serve;
 mod service;
 mod status;
+mod steps;
 mod survey;
 mod top;
 mod unregister;
 mod up;
+mod upgrade;
 mod verify;
 mod version;
 
@@ -57,6 +59,7 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Health(args) => single_threaded()?.block_on(health::run(&args)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Up(args) => up::run(*args),
+        Command::Upgrade(args) => upgrade::run(args),
         Command::Down(args) => down::run(&args),
         Command::Restart(args) => down::restart(&args),
         Command::Status(args) => status::run(&args),

@@ -1,82 +1,19 @@
 //! `pipglr up`.
 
+use super::steps::{self, Manner};
 use super::{Outcome, host};
 use crate::cli::{DEFAULT_URL, UpArgs};
 use crate::error::CliError;
-use crate::output;
 use anyhow::Context as _;
-use pipglr_host::account::Account;
-use pipglr_host::installation::{Facts, Plan, Registration, Step, Token, Wish, Worker, look, plan};
-use serde_json::json;
+use pipglr_host::installation::{Registration, Token, Wish, look};
 use std::io::Read as _;
 
 pub(super) fn run(args: UpArgs) -> Outcome {
     let account = host::account(&args.account)?;
     let (json, dry_run) = (args.json, args.dry_run);
     let wish = wish(args)?;
-    let (facts, first) = planned(&account, &wish)?;
-    let steps = if dry_run {
-        first.steps
-    } else {
-        carry_out_all(&account, &wish, facts, first, json)?
-    };
-    if json {
-        output::line(
-            json!({ "container": wish.container, "dry_run": dry_run, "changed": !dry_run && !steps.is_empty(), "steps": steps }),
-        )?;
-        return Ok(0);
-    }
-    if steps.is_empty() {
-        output::line(format_args!(
-            "nothing to do: {} is healthy and as wished",
-            wish.container
-        ))?;
-    } else if dry_run {
-        for step in &steps {
-            output::line(format_args!("would {step}"))?;
-        }
-    } else {
-        output::line(format_args!("{} is up and healthy", wish.container))?;
-    }
-    Ok(0)
-}
-
-fn planned(account: &Account, wish: &Wish) -> Result<(Facts, Plan), CliError> {
-    let facts = look(account, wish)?;
-    let plan = plan(&facts, wish).map_err(|obstacle| {
-        let hint = obstacle.hint();
-        CliError::with_hint(obstacle, hint)
-    })?;
-    Ok((facts, plan))
-}
-
-/// Carries out plans until one does not end with another look. Gives all steps.
-fn carry_out_all(
-    account: &Account,
-    wish: &Wish,
-    mut facts: Facts,
-    mut plan: Plan,
-    quiet: bool,
-) -> Result<Vec<Step>, CliError> {
-    let mut done = Vec::new();
-    loop {
-        let mut worker = Worker::new(account, &facts, wish, &plan);
-        for step in &plan.steps {
-            if !quiet {
-                output::line(step)?;
-            }
-            worker.take(step).map_err(|error| {
-                let hint = error.hint();
-                CliError::with_hint(anyhow::Error::new(error).context(format!("cannot {step}")), hint)
-            })?;
-        }
-        let again = plan.steps.last() == Some(&Step::LookAgain);
-        done.append(&mut plan.steps);
-        if !again {
-            return Ok(done);
-        }
-        (facts, plan) = planned(account, wish)?;
-    }
+    let facts = look(&account, &wish)?;
+    steps::lead(&account, wish, facts, &Manner { dry_run, json })
 }
 
 fn wish(args: UpArgs) -> Result<Wish, CliError> {
@@ -106,9 +43,11 @@ fn wish(args: UpArgs) -> Result<Wish, CliError> {
     Ok(Wish {
         container: args.account.container,
         image: args.image,
+        pull: false,
         registration,
         concurrent: args.concurrent,
         run_options: args.run_option,
+        patience: None,
     })
 }
 

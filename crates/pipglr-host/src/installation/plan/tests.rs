@@ -1,5 +1,5 @@
-use super::{Config, Container, Facts, Obstacle, Wish, plan};
-use crate::installation::{Configuration, Device, Registration, Token, VolumeFact};
+use super::{Config, Facts, Obstacle, Step, Wish, plan};
+use crate::installation::{Configuration, Container, Device, Registration, Token, VolumeFact};
 use crate::sandbox::Sandbox;
 
 const STORED: &str = "concurrent = 1\n[[runners]]\nname = \"r\"\nurl = \"https://g.example\"\ntoken = \"glrt-a\"\n";
@@ -8,6 +8,7 @@ fn wish() -> Wish {
     Wish {
         container: "pipglr".into(),
         image: Some("image".into()),
+        pull: false,
         registration: Some(Registration {
             url: "https://g.example".into(),
             token: Token::new("glrt-a"),
@@ -16,6 +17,7 @@ fn wish() -> Wish {
         }),
         concurrent: None,
         run_options: Vec::new(),
+        patience: None,
     }
 }
 
@@ -33,6 +35,7 @@ fn bare() -> Facts {
         config: Config::Missing,
         volumes: ["pipglr-storage", "pipglr-cache", "pipglr-state"].map(volume).into(),
         container: None,
+        aside: None,
         session_systemd: true,
     }
 }
@@ -41,7 +44,7 @@ fn bare() -> Facts {
 fn set_up() -> Facts {
     let mut facts = bare();
     facts.image_id = Some("i1".into());
-    facts.config = stored("s1");
+    facts.config = stored();
     for (volume, owner) in facts.volumes.iter_mut().zip([1000, 1000, 1001]) {
         volume.owner = Some(owner);
     }
@@ -56,28 +59,37 @@ fn set_up() -> Facts {
         running: true,
         healthy: true,
         command,
-        config_id: Some("s1".into()),
+        is_configured: true,
         unit: None,
     });
     facts
 }
 
-fn stored(id: &str) -> Config {
+fn stored() -> Config {
     Config::Stored {
-        secret_id: id.into(),
         configuration: Box::new(Configuration::parse(STORED).unwrap()),
     }
 }
 
-const REPLACED: [&str; 4] = [
-    "stop the container pipglr (BECAUSE): it takes no more jobs and waits up to 7200 s for those that run",
-    "remove the container pipglr",
+const STOPPED: &str =
+    "stop the container pipglr (BECAUSE): it takes no more jobs and waits up to 7200 s for those that run";
+const WAITED: &str = "wait up to 120 s for pipglr to be healthy";
+const TRIED: &str = "try out image beside it: the stored configuration, health, a container in it";
+const TAKEN_OVER: [&str; 4] = [
+    "rename the container pipglr to pipglr-before",
     "start the container pipglr of image",
-    "wait up to 120 s for pipglr to be healthy",
+    WAITED,
+    "remove the container pipglr-before",
 ];
 
 fn replaced(because: &str) -> Vec<String> {
-    REPLACED.iter().map(|line| line.replace("BECAUSE", because)).collect()
+    let mut steps = vec![STOPPED.replace("BECAUSE", because)];
+    steps.extend(TAKEN_OVER.map(str::to_owned));
+    steps
+}
+
+fn upgraded(because: &str) -> Vec<String> {
+    [vec![TRIED.to_owned()], replaced(because)].concat()
 }
 
 #[track_caller]
@@ -134,15 +146,134 @@ fn differences_make_the_container_anew() {
 
     let mut newer = set_up();
     newer.image_id = Some("i2".into());
-    check(&newer, &wish(), &replaced("its image is another"));
+    check(&newer, &wish(), &upgraded("its image is another"));
 
     let mut interrupted = set_up();
-    interrupted.config = stored("s2");
+    interrupted.container.as_mut().unwrap().is_configured = false;
     check(&interrupted, &wish(), &replaced("its configuration is another"));
 
     let mut option = wish();
     option.run_options = vec!["--env=LOG_LEVEL=debug".into()];
     check(&set_up(), &option, &replaced("it lacks --env=LOG_LEVEL=debug"));
+}
+
+fn names(steps: &[Step]) -> Vec<String> {
+    steps.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_upgrade_asks_for_the_image_first() {
+    let mut upgrade = wish();
+    upgrade.pull = true;
+    let asked = [
+        "pull the image image",
+        "read the stored configuration, and plan the rest by it",
+    ];
+    check(&set_up(), &upgrade, &asked);
+    // What was made here is in no registry.
+    let mut local = set_up();
+    local.image = "localhost/image".into();
+    local.image_id = Some("i2".into());
+    local.container.as_mut().unwrap().image = "localhost/image".into();
+    upgrade.patience = Some(90);
+    let steps = names(&plan(&local, &upgrade).unwrap().steps);
+    assert_eq!(steps[0], TRIED.replace("out image", "out localhost/image"));
+    assert!(steps[1].ends_with("waits up to 90 s for those that run"), "{steps:?}");
+}
+
+#[test]
+fn the_way_back_begins_when_the_old_container_is_aside() {
+    let mut newer = set_up();
+    newer.image_id = Some("i2".into());
+    let plan = plan(&newer, &wish()).unwrap();
+    let back = [
+        "stop the container pipglr (it is not healthy): it takes no more jobs and waits up to 60 s for those that run",
+        "remove the container pipglr",
+        "rename the container pipglr-before to pipglr",
+        "start the container pipglr again",
+        WAITED,
+    ];
+    let by_step: Vec<(&str, bool)> = vec![
+        ("try out", false),
+        ("stop the", false),
+        ("rename", false),
+        ("start the", true),
+        ("wait up", true),
+        ("remove", false),
+    ];
+    for (at, (begins, has_way_back)) in by_step.into_iter().enumerate() {
+        assert!(plan.steps[at].to_string().starts_with(begins), "{}", plan.steps[at]);
+        let expected: &[&str] = if has_way_back { &back } else { &[] };
+        assert_eq!(names(plan.way_back_from(at)), expected, "{begins}");
+    }
+    assert_eq!(plan.steps.len(), 6);
+}
+
+#[test]
+fn what_did_not_run_does_not_run_after_the_way_back() {
+    let mut stopped = set_up();
+    stopped.image_id = Some("i2".into());
+    let container = stopped.container.as_mut().unwrap();
+    (container.running, container.healthy) = (false, false);
+    let plan = plan(&stopped, &wish()).unwrap();
+    let expected: Vec<String> = [vec![TRIED.to_owned()], TAKEN_OVER.map(str::to_owned).into()].concat();
+    assert_eq!(names(&plan.steps), expected);
+    assert_eq!(
+        names(&plan.way_back).last().map(String::as_str),
+        Some("rename the container pipglr-before to pipglr")
+    );
+}
+
+#[test]
+fn a_first_container_has_no_way_back() {
+    let plan = plan(&bare(), &wish()).unwrap();
+    assert!(plan.way_back.is_empty(), "{:?}", plan.way_back);
+}
+
+/// An upgrade was killed between two steps.
+#[test]
+fn an_upgrade_that_was_broken_off_is_brought_to_its_end() {
+    let remove = TAKEN_OVER[3];
+    let aside = |mut facts: Facts| {
+        facts.aside = facts.container.clone();
+        let there = facts.aside.as_mut().unwrap();
+        (there.image_id, there.running, there.healthy) = ("i0".into(), false, false);
+        there.command.insert(2, "--env=A=b".into());
+        facts
+    };
+    // The new one is healthy, not yet healthy, stopped.
+    let mut there = aside(set_up());
+    check(&there, &wish(), &[remove]);
+    there.container.as_mut().unwrap().healthy = false;
+    check(&there, &wish(), &[WAITED, remove]);
+    assert!(!plan(&there, &wish()).unwrap().way_back_from(0).is_empty());
+    there.container.as_mut().unwrap().running = false;
+    check(&there, &wish(), &["start the container pipglr again", WAITED, remove]);
+    // It is healthy, and a third image is wanted: the way back is to this one.
+    let mut third = aside(set_up());
+    third.image_id = Some("i2".into());
+    let expected = [vec![remove.to_owned()], upgraded("its image is another")].concat();
+    check(&third, &wish(), &expected);
+    // It is ill: the one before it stays the way back.
+    third.container.as_mut().unwrap().healthy = false;
+    let expected = [
+        TRIED.to_owned(),
+        STOPPED.replace("BECAUSE", "its image is another"),
+        "remove the container pipglr".to_owned(),
+        TAKEN_OVER[1].to_owned(),
+        WAITED.to_owned(),
+        remove.to_owned(),
+    ];
+    check(&third, &wish(), &expected);
+    // The new one was not made yet: what a person added is known from the old one.
+    let mut none = aside(set_up());
+    none.container = None;
+    check(&none, &wish(), &[TAKEN_OVER[1], WAITED, remove]);
+    assert_eq!(plan(&none, &wish()).unwrap().sandbox.extra, ["--env=A=b"]);
+    none.aside.as_mut().unwrap().running = true;
+    let stop = "stop the container pipglr-before (it was to be replaced): \
+                it takes no more jobs and waits up to 60 s for those that run";
+    check(&none, &wish(), &[stop, TAKEN_OVER[1], WAITED, remove]);
 }
 
 #[test]
@@ -159,9 +290,9 @@ fn a_stopped_container_is_started_an_ill_one_waited_for() {
     let mut facts = set_up();
     let container = facts.container.as_mut().unwrap();
     container.healthy = false;
-    check(&facts, &wish(), &[REPLACED[3]]);
+    check(&facts, &wish(), &[WAITED]);
     facts.container.as_mut().unwrap().running = false;
-    check(&facts, &wish(), &["start the container pipglr again", REPLACED[3]]);
+    check(&facts, &wish(), &["start the container pipglr again", WAITED]);
 }
 
 #[test]

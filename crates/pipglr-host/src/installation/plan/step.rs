@@ -1,0 +1,84 @@
+//! The words plans are made of.
+
+use serde::Serialize;
+use std::fmt;
+
+/// One thing that is missing or differs. Nothing secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    PullImage {
+        image: String,
+    },
+    /// The configuration can be read now: the rest is planned then.
+    LookAgain,
+    PrepareVolume {
+        volume: String,
+        owner: &'static str,
+    },
+    Register {
+        url: String,
+        name: String,
+    },
+    SetConcurrent {
+        from: Option<i64>,
+        to: u32,
+    },
+    StoreConfiguration,
+    /// The image is started beside the container in service, on volumes of its own and without jobs.
+    TryOut {
+        image: String,
+    },
+    /// No more jobs are taken; those that run come to their end.
+    StopContainer {
+        name: String,
+        because: Vec<String>,
+        limit: u32,
+    },
+    RenameContainer {
+        from: String,
+        to: String,
+    },
+    RemoveContainer {
+        name: String,
+    },
+    RunContainer {
+        name: String,
+        image: String,
+    },
+    StartContainer {
+        name: String,
+    },
+    WaitForHealth {
+        name: String,
+        limit: u32,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PullImage { image } => write!(f, "pull the image {image}"),
+            Self::LookAgain => f.write_str("read the stored configuration, and plan the rest by it"),
+            Self::PrepareVolume { volume, owner } => write!(f, "prepare the volume {volume} for the user {owner}"),
+            Self::Register { url, name } => write!(f, "register the runner {name:?} at {url}"),
+            Self::SetConcurrent { from: Some(from), to } => write!(f, "set concurrent from {from} to {to}"),
+            Self::SetConcurrent { from: None, to } => write!(f, "set concurrent to {to}"),
+            Self::StoreConfiguration => f.write_str("store the configuration as the secret config.toml"),
+            Self::TryOut { image } => write!(
+                f,
+                "try out {image} beside it: the stored configuration, health, a container in it"
+            ),
+            Self::StopContainer { name, because, limit } => write!(
+                f,
+                "stop the container {name} ({}): it takes no more jobs and waits up to {limit} s for those that run",
+                because.join(", ")
+            ),
+            Self::RenameContainer { from, to } => write!(f, "rename the container {from} to {to}"),
+            Self::RemoveContainer { name } => write!(f, "remove the container {name}"),
+            Self::RunContainer { name, image } => write!(f, "start the container {name} of {image}"),
+            Self::StartContainer { name } => write!(f, "start the container {name} again"),
+            Self::WaitForHealth { name, limit } => write!(f, "wait up to {limit} s for {name} to be healthy"),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! A container is stopped so that its jobs come to their end, by themselves or told why.
+
+use crate::podman::{Podman, PodmanError};
+
+/// Stops the runner inside, as its user would: `SIGQUIT` takes no more jobs. When time is up, `SIGTERM` ends what still
+/// runs and says so to GitLab, for which it has as long as `shutdown_timeout` and a little more. systemd is told to stop
+/// the unit in both cases, or it would start it again.
+const DRAIN: &str = r#"timeout "$1" systemctl stop runner.service && exit
+echo "time is up" >&2
+systemctl kill --kill-whom=main --signal=SIGTERM runner.service
+timeout 120 systemctl stop runner.service
+"#;
+/// What systemd in the container has to end everything else, in seconds.
+const SYSTEMD: &str = "--time=60";
+
+/// Drains and stops the container `name`; one that is stopped or not there stays so.
+///
+/// # Errors
+/// podman fails.
+pub(crate) fn drain_and_stop(podman: &Podman, name: &str, limit: u32) -> Result<(), PodmanError> {
+    if !podman.says_yes(&["container", "exists", name])? {
+        return Ok(());
+    }
+    if podman.text(&["container", "inspect", "--format={{.State.Running}}", name])? == "true" {
+        let limit = limit.to_string();
+        // Where there is no systemd or no runner inside, there is nothing to wait for.
+        podman.output(&["exec", name, "sh", "-c", DRAIN, "drain", &limit], None)?;
+    }
+    // Also where it has stopped meanwhile: podman then knows that it is to stay so.
+    podman.text(&["stop", SYSTEMD, name])?;
+    Ok(())
+}
