@@ -9,6 +9,7 @@ mod load;
 mod quickstart;
 mod release;
 mod test;
+mod upgrades;
 
 use clap::Parser;
 
@@ -30,6 +31,8 @@ enum Xtask {
     Load(load::Args),
     /// Make what is published for a version: archives, bills of materials, checksums, signature
     Release(release::Args),
+    /// Replace the image of a runner again and again while jobs run: none may be lost, none may run twice
+    Upgrades(upgrades::Args),
     /// Build the container image where no container registry can be reached
     Image(image::Args),
 }
@@ -43,6 +46,7 @@ fn main() -> std::process::ExitCode {
         Xtask::Faults(args) => faults::run(&args),
         Xtask::Load(args) => load::run(&args),
         Xtask::Release(args) => release::run(&args),
+        Xtask::Upgrades(args) => upgrades::run(&args),
         Xtask::Image(args) => image::build(&args),
     };
     match outcome {

@@ -29,6 +29,7 @@ mod sources;
 mod stage;
 mod terminal;
 mod up;
+mod upgrade;
 
 use stage::Stage;
 use std::process::ExitCode;
@@ -123,6 +124,8 @@ const STORIES: &[Story] = &[
     ("up: from nothing to a finished job, and no further", up::from_nothing),
     ("up: a runner at work is looked at, and taken down", up::looked_at),
     ("up: what stands in the way, and going on after it", up::troubles),
+    ("upgrade: under load, there and back again", upgrade::under_load),
+    ("upgrade: a job that does not end in time is told", upgrade::out_of_time),
     (
         "config: changed by command under a running job",
         config::under_a_running_job,

@@ -1,0 +1,57 @@
+//! Variants of the image under test.
+
+use crate::stage::Stage;
+use pipglr_e2e::command::CommandExt as _;
+
+/// Names of images in the account's storage.
+pub(super) struct Images {
+    good: [String; 2],
+    /// Boots, but its engine cannot run helper containers.
+    pub(super) unfit: String,
+    /// Does not boot on a cache volume with a certain file on it.
+    pub(super) ill: String,
+}
+
+impl Images {
+    pub(super) fn build(stage: &Stage) -> anyhow::Result<Self> {
+        let build = |tag: &str, difference: &str| -> anyhow::Result<String> {
+            let name = format!("localhost/pipglr-story-upgrade:{tag}");
+            let file = format!("FROM {}\n{difference}\n", stage.image);
+            let build = [
+                "build",
+                "--quiet",
+                "--pull=never",
+                "--network=none",
+                "--tag",
+                &name,
+                "-",
+            ];
+            stage.account.podman(build).run_with_input(&file)?;
+            Ok(name)
+        };
+        Ok(Self {
+            good: [build("one", "LABEL story=one")?, build("two", "LABEL story=two")?],
+            unfit: build("unfit", "RUN rm -r /usr/lib/pipglr/helper-root")?,
+            ill: build(
+                "ill",
+                "CMD [\"/bin/sh\", \"-c\", \"test ! -e /cache/ill && exec /usr/lib/systemd/systemd\"]",
+            )?,
+        })
+    }
+
+    /// One after the other.
+    pub(super) fn good(&self, round: u32) -> &str {
+        let [one, two] = &self.good;
+        if round.is_multiple_of(2) { one } else { two }
+    }
+
+    pub(super) fn remove(self, stage: &Stage) -> anyhow::Result<()> {
+        let [one, two] = self.good;
+        stage
+            .account
+            .podman(["rm", "--force", "--time=0", "pipglr"])
+            .run_text()?;
+        let images = [one, two, self.unfit, self.ill];
+        stage.account.podman(["image", "rm"]).args(images).run_text().map(drop)
+    }
+}
