@@ -16,7 +16,6 @@ mod jobs;
 mod labels;
 mod load;
 mod local;
-mod local_nested;
 mod network;
 mod options;
 mod readme;
@@ -119,8 +118,17 @@ const STORIES: &[Story] = &[
         local::on_a_terminal,
     ),
     ("local: what cannot be is told", local::troubles),
+    (
+        "local: jobs are chosen, earlier results stand for others",
+        local::selections,
+    ),
+    (
+        "local: inputs, variables, limits, kinds of pipelines",
+        local::input_and_limits,
+    ),
+    ("local: watching files", local::watching),
     ("load: jobs with services look up names all the time", load::services),
-    ("local: nested in the sandbox", local_nested::pipeline),
+    ("local: nested in the sandbox", local::in_the_sandbox),
     ("up: from nothing to a finished job, and no further", up::from_nothing),
     ("up: a runner at work is looked at, and taken down", up::looked_at),
     ("up: what stands in the way, and going on after it", up::troubles),
@@ -135,6 +143,8 @@ const STORIES: &[Story] = &[
     ("readme: commands for users", readme::user_commands),
     ("readme: commands for root of a host", readme::host_commands),
     ("readme: commands for a checkout", readme::repository_commands),
+    // Has the toolchain's image from the one before.
+    ("local: the project's own lint jobs", local::own_checks),
 ];
 
 fn main() -> ExitCode {

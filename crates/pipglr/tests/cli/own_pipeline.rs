@@ -9,7 +9,7 @@ const BUILDS: [&str; 2] = ["build image: [amd64]", "build image: [arm64]"];
 #[test]
 fn every_kind_of_pipeline_has_the_jobs_it_should() {
     let project = repository(&[(".gitlab-ci.yml", OWN), ("Cargo.lock", "")]);
-    let checks = ["lint", "test"];
+    let checks = ["format", "lint", "test"];
     let all = || [&checks[..], &BUILDS[..], &["publish"]].concat();
     let release = [&checks[..], &BUILDS[..], &["release archives", "publish", "release"]].concat();
     for (kind, expected) in [

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The Containerfile's default toolchain; no registry that has it can be reached from a test.
-const TOOLCHAIN: &str = "docker.io/library/rust:1.95-slim-trixie";
+pub(crate) const TOOLCHAIN: &str = "docker.io/library/rust:1.95-slim-trixie";
 /// Made of this machine's Rust, whose crates are at hand. Optimizing would take minutes and shows nothing here.
 const TOOLCHAIN_CONTAINERFILE: &str = "FROM docker.io/library/debian:trixie-slim\n\
     RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev musl-tools\n\
@@ -42,7 +42,7 @@ pub(super) fn podman_build(stage: &Stage, line: &str) -> anyhow::Result<()> {
 }
 
 /// Once for each Rust on this machine and each set of dependencies, which it brings along.
-fn provide_toolchain(account: &Account) -> anyhow::Result<()> {
+pub(crate) fn provide_toolchain(account: &Account) -> anyhow::Result<()> {
     let rustc = Command::new("rustc").arg("--version").run_text()?;
     let lock = Command::new("sha256sum")
         .arg(repository().join("Cargo.lock"))
@@ -84,7 +84,7 @@ fn provide_toolchain(account: &Account) -> anyhow::Result<()> {
 }
 
 /// The files a clone would have, as they are in the working tree, where the account can read them.
-fn clean_checkout(account: &Account) -> anyhow::Result<PathBuf> {
+pub(crate) fn clean_checkout(account: &Account) -> anyhow::Result<PathBuf> {
     let target = account.home().join("checkout");
     if target.exists() {
         std::fs::remove_dir_all(&target)?;

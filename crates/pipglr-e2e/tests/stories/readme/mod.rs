@@ -1,6 +1,6 @@
 //! Every command of the README is run, by whom it is meant for: root of a host, the runner's account, a checkout.
 
-mod checkout;
+pub(crate) mod checkout;
 mod host;
 
 use crate::stage::Stage;

@@ -1,15 +1,18 @@
 //! `pipglr local`, typed by the stage's account on its own rootless podman.
 
-use crate::stage::{Stage, contains, lacks, wait_for};
-use anyhow::{Context as _, ensure};
-use pipglr_e2e::command::CommandExt as _;
-use std::path::PathBuf;
-use std::process::Output;
-use std::time::Duration;
+mod choices;
+mod desk;
+mod nested;
+mod own;
 
-/// Where the account has the program and its project, below its home.
-const PROGRAM: &str = "local-story/pipglr";
-const PROJECT: &str = "local-story/project";
+pub(crate) use choices::{input_and_limits, selections, watching};
+pub(crate) use nested::pipeline as in_the_sandbox;
+pub(crate) use own::checks as own_checks;
+
+use crate::stage::{Stage, contains, lacks};
+use anyhow::{Context as _, ensure};
+use desk::Desk;
+use pipglr_e2e::command::CommandExt as _;
 
 const CONFIGURATION: &str = "\
 stages: [build, test, late]
@@ -46,8 +49,8 @@ never:
 /// A pipeline of an uncommitted working tree: artifacts, caches, variables, a failure, everything in the output.
 pub(crate) fn pipeline(stage: &mut Stage) -> anyhow::Result<()> {
     let desk = Desk::set(stage, CONFIGURATION)?;
-    stage.account.write(&format!("{PROJECT}/changed"), "not committed\n")?;
-    stage.account.write(&format!("{PROJECT}/ignored"), "x")?;
+    desk.write("changed", "not committed\n")?;
+    desk.write("ignored", "x")?;
     let first = desk.run("-e GREETING=hello --log-dir logs --timings")?;
     let text = first.text();
     ensure!(first.code == 3, "exit code {}: {text}", first.code);
@@ -130,12 +133,12 @@ pub(crate) fn interrupted(stage: &mut Stage) -> anyhow::Result<()> {
         "default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
          long: { script: ['echo begun', 'sleep 1000'], after_script: ['echo cleaning up', 'sleep ${PAUSE:-0}', 'echo cleaned'] }\n",
     )?;
-    let once = desk.interrupt("local", &["| begun"])?;
+    let once = desk.interrupt("", &["| begun"])?;
     contains(&once, "long | cleaned\n")?;
     contains(&once, "\npipeline: canceled\n")?;
     contains(&once, "\nexit 130\n")?;
     desk.is_left_clean()?;
-    let twice = desk.interrupt("local -e PAUSE=1000", &["| begun", "| cleaning up"])?;
+    let twice = desk.interrupt("-e PAUSE=1000", &["| begun", "| cleaning up"])?;
     lacks(&twice, "long | cleaned\n")?;
     contains(&twice, "\nexit 130\n")?;
     desk.is_left_clean()
@@ -195,144 +198,4 @@ pub(crate) fn troubles(stage: &mut Stage) -> anyhow::Result<()> {
     ensure!(nothing.code == 3, "{}", nothing.text());
     contains(&nothing.text(), "no such image on this runner")?;
     desk.is_left_clean()
-}
-
-/// The account's project, and the program that works on it.
-struct Desk<'s> {
-    stage: &'s Stage,
-}
-
-/// What came of a run.
-struct Ran {
-    code: i32,
-    output: Output,
-}
-
-impl Ran {
-    /// Everything that was said.
-    fn text(&self) -> String {
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        said(&self.output.stderr) + said(&self.output.stdout).as_str()
-    }
-}
-
-impl<'s> Desk<'s> {
-    /// A committed project with this configuration, images at hand.
-    fn set(stage: &'s Stage, configuration: &str) -> anyhow::Result<Self> {
-        let small = stage.small();
-        let desk = Self { stage };
-        stage
-            .account
-            .shell("rm -rf local-story .local/state/pipglr; mkdir -p local-story")
-            .run_text()?;
-        let program = std::env::var("PIPGLR_STORY_PROGRAM").context("PIPGLR_STORY_PROGRAM is not set")?;
-        let target = stage.account.home().join(PROGRAM);
-        std::fs::copy(&program, &target).with_context(|| format!("copy {program}"))?;
-        stage.account.write(
-            &format!("{PROJECT}/.gitlab-ci.yml"),
-            &configuration.replace("@SMALL@", &small),
-        )?;
-        stage.account.write(&format!("{PROJECT}/tracked"), "committed\n")?;
-        stage.account.write(&format!("{PROJECT}/changed"), "committed\n")?;
-        stage
-            .account
-            .write(&format!("{PROJECT}/.gitignore"), "ignored\nlogs\ntaken\nshown\nbin\n")?;
-        desk.shell(
-            "git init --quiet --initial-branch=main && git add --all && \
-             git -c user.name=x -c user.email=x commit --quiet --message first",
-        )?;
-        // The name under which jobs inside the sandbox pull it is of no use here.
-        stage
-            .account
-            .podman(["pull", "--quiet", "--tls-verify=false", &desk.reachable()])
-            .run_text()?;
-        stage.account.podman(["tag", &desk.reachable(), &small]).run_text()?;
-        Ok(desk)
-    }
-
-    /// The small image at the registry's own address.
-    fn reachable(&self) -> String {
-        let registry = &self.stage.registry;
-        self.stage
-            .small()
-            .replace(&registry.address_inside(), &registry.address())
-    }
-
-    fn program(&self) -> String {
-        self.stage.account.home().join(PROGRAM).display().to_string()
-    }
-
-    fn directory(&self) -> PathBuf {
-        self.stage.account.home().join(PROJECT)
-    }
-
-    /// A shell line in the project, with its errors in its output.
-    fn shell(&self, line: &str) -> anyhow::Result<String> {
-        let line = format!("cd {PROJECT} && {{ {line}\n}} 2>&1");
-        self.stage.account.shell(&line).run_text()
-    }
-
-    /// `pipglr local` with these arguments.
-    fn run(&self, arguments: &str) -> anyhow::Result<Ran> {
-        let line = format!("cd {PROJECT} && exec {} local {arguments}", self.program());
-        let output = self.stage.account.shell(&line).run_any()?;
-        Ok(Ran {
-            code: output.status.code().unwrap_or(-1),
-            output,
-        })
-    }
-
-    fn read(&self, name: &str) -> anyhow::Result<String> {
-        self.shell(&format!("cat {name}"))
-    }
-
-    /// Starts it and sends SIGINT each time the next of these words is shown; gives all that was said.
-    fn interrupt(&self, arguments: &str, words: &[&str]) -> anyhow::Result<String> {
-        // In the background of a shell without job control SIGINT is ignored: it is set back first.
-        let start = format!(
-            "cd {PROJECT} && perl -e '$SIG{{INT}} = \"DEFAULT\"; open(F, \">pid\"); print F $$; close F; \
-             exec @ARGV' {} {arguments} >shown 2>&1; echo exit $? >>shown",
-            self.program()
-        );
-        self.shell("rm -f shown pid")?;
-        let mut child = self.stage.account.shell(&start).spawn()?;
-        for word in words {
-            wait_for(word, Duration::from_secs(60), || {
-                let shown = std::fs::read_to_string(self.directory().join("shown")).unwrap_or_default();
-                Ok(shown.contains(word).then_some(()))
-            })?;
-            self.shell("kill -INT $(cat pid)")?;
-        }
-        child.wait()?;
-        self.read("shown")
-    }
-
-    /// No container, no network, no socket, no service of podman is left.
-    fn is_left_clean(&self) -> anyhow::Result<()> {
-        let account = &self.stage.account;
-        let containers = account.podman(["ps", "--all", "--quiet"]).run_text()?;
-        ensure!(containers.is_empty(), "containers: {containers}");
-        let networks = account
-            .podman(["network", "ls", "--quiet", "--filter", "name=runner-"])
-            .run_text()?;
-        ensure!(networks.is_empty(), "networks: {networks}");
-        let runtime = account.shell("ls $XDG_RUNTIME_DIR").run_text()?;
-        lacks(&runtime, "pipglr")?;
-        let services = account
-            .shell("pgrep --full '[p]odman system service' || true")
-            .run_text()?;
-        ensure!(services.trim().is_empty(), "podman's services: {services}");
-        Ok(())
-    }
-}
-
-impl Drop for Desk<'_> {
-    fn drop(&mut self) {
-        // Whatever became of the story, the next one starts anew.
-        let _ = self
-            .stage
-            .account
-            .shell("rm -rf local-story .local/state/pipglr")
-            .run_any();
-    }
 }
