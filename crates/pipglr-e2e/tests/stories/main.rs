@@ -127,6 +127,7 @@ const STORIES: &[Story] = &[
         local::input_and_limits,
     ),
     ("local: watching files", local::watching),
+    ("local: what was kept is removed", local::cleaning),
     ("load: jobs with services look up names all the time", load::services),
     ("local: nested in the sandbox", local::in_the_sandbox),
     ("up: from nothing to a finished job, and no further", up::from_nothing),

@@ -39,7 +39,7 @@ pub(crate) struct LocalArgs {
     /// This job and all that wait for it
     #[arg(long, value_name = "JOB")]
     pub(crate) from: Option<String>,
-    /// What did not succeed in the last run
+    /// What has not succeeded in an earlier run
     #[arg(long)]
     pub(crate) only_failed: bool,
     /// Play this manual job when its turn comes (may be given several times)

@@ -18,7 +18,7 @@ check:
   stage: test
   needs: [make]
   script: ['cat made', 'test -n \"$FINE\"']
-late: { stage: test, needs: [check], script: ['echo late ran'] }
+late: { stage: test, needs: [check], script: ['echo late ran', 'echo total 87.5%'], coverage: '/total \\d+\\.\\d+/' }
 ship: { stage: deploy, when: manual, allow_failure: false, script: ['echo shipped'] }
 ";
 
@@ -26,22 +26,34 @@ ship: { stage: deploy, when: manual, allow_failure: false, script: ['echo shippe
 pub(crate) fn selections(stage: &mut Stage) -> anyhow::Result<()> {
     let desk = Desk::set(stage, CONFIGURATION)?;
     // Arguments, exit code, what is shown, what is not.
-    let runs: [(&str, i32, &[&str], &[&str]); 6] = [
-        ("check", 3, &["check | "], &["make  |", "other |"]),
-        ("check --needs", 3, &["check | made\n"], &["other |", "late"]),
+    let runs: [(&str, i32, &[&str], &[&str]); 7] = [
+        (
+            "",
+            3,
+            &["make  | ", "other | other ran\n", "check | made\n"],
+            &["late ran"],
+        ),
+        // Nothing of it waits: what the manual job blocks is the rest of the pipeline.
+        ("--stage build", 0, &["make  | ", "other | other ran\n"], &["check |"]),
+        ("check", 3, &["check | made\n"], &["make  |", "other |"]),
+        (
+            "check --needs",
+            3,
+            &["make  | ", "check | made\n"],
+            &["other |", "late"],
+        ),
         (
             "--only-failed -e FINE=1",
-            0,
-            &["check | made\n"],
-            &["make |", "other |"],
+            6,
+            &["check | made\n", "late  | late ran\n", "87.5%\n", "ship  # manual\n"],
+            &["make  |", "other |"],
         ),
         (
             "--from check -e FINE=1",
-            0,
+            6,
             &["check | made\n", "late  | late ran\n"],
             &["make  |", "other |"],
         ),
-        ("--stage build", 0, &["make  | ", "other | other ran\n"], &["check |"]),
         (
             "--manual ship -e FINE=1",
             0,
@@ -76,7 +88,7 @@ pub(crate) fn input_and_limits(stage: &mut Stage) -> anyhow::Result<()> {
          endless: { rules: [{ if: $ENDLESS }], script: [echo begun, sleep 1000], after_script: [echo cleaned] }\n\
          of tag: { rules: [{ if: $CI_COMMIT_TAG }], script: ['echo tagged'] }\n",
     )?;
-    desk.write("more.yml", "FROM_FILE: read\n")?;
+    desk.write("more.yml", "project: { FROM_FILE: read }\n")?;
     for (arguments, said) in [
         (
             "--input word=seen --input count=3 --variables-file more.yml",
@@ -118,4 +130,38 @@ pub(crate) fn watching(stage: &mut Stage) -> anyhow::Result<()> {
     contains(&shown, "a | committed\n")?;
     contains(&shown, "a | another text\n")?;
     desk.is_left_clean()
+}
+
+/// What a killed run left is removed on demand; what a run in progress uses is not.
+pub(crate) fn cleaning(stage: &mut Stage) -> anyhow::Result<()> {
+    let desk = Desk::set(
+        stage,
+        "default: { image: '@SMALL@' }\nlong: { script: [echo begun, sleep 1000], cache: { paths: [kept] } }\n",
+    )?;
+    let mut killed = desk.start("")?;
+    desk.wait_for("| begun", 1)?;
+    desk.shell("kill -KILL $(cat pid)")?;
+    killed.wait()?;
+    // podman's service of that run ends by itself, a minute later.
+    desk.shell("pkill --full '[p]odman system service' || true")?;
+    let left = desk.stage.account.podman(["ps", "--quiet"]).run_text()?;
+    ensure!(!left.is_empty(), "the killed run left nothing");
+    let cleaned = desk.run("--clean")?;
+    ensure!(cleaned.code == 0, "{}", cleaned.text());
+    desk.is_left_clean()?;
+
+    let mut running = desk.start("")?;
+    desk.wait_for("| begun", 1)?;
+    let cleaned = desk.run("--clean")?;
+    ensure!(cleaned.code == 0, "{}", cleaned.text());
+    contains(&cleaned.text(), "runs of this project in progress: 1")?;
+    desk.shell("kill -INT $(cat pid)")?;
+    running.wait()?;
+    contains(&desk.read("shown")?, "\npipeline: canceled\n")?;
+    desk.is_left_clean()?;
+    let cleaned = desk.run("--clean")?;
+    ensure!(cleaned.code == 0, "{}", cleaned.text());
+    let volumes = desk.stage.account.podman(["volume", "ls", "--quiet"]).run_text()?;
+    ensure!(volumes.is_empty(), "{volumes}");
+    Ok(())
 }

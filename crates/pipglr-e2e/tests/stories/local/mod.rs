@@ -5,7 +5,7 @@ mod desk;
 mod nested;
 mod own;
 
-pub(crate) use choices::{input_and_limits, selections, watching};
+pub(crate) use choices::{cleaning, input_and_limits, selections, watching};
 pub(crate) use nested::pipeline as in_the_sandbox;
 pub(crate) use own::checks as own_checks;
 

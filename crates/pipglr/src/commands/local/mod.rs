@@ -55,7 +55,7 @@ pub(super) fn run(args: LocalArgs) -> Outcome {
         ..LogOptions::default()
     });
     if args.clean {
-        return clean::run().map(|()| 0);
+        return multi_threaded()?.block_on(clean::run()).map(|()| 0);
     }
     if args.shell_on_failure && !std::io::stdin().is_terminal() {
         return Err(CliError::usage("--shell-on-failure needs a terminal"));

@@ -23,7 +23,7 @@ pub(in crate::commands) struct Places {
     pub(super) project: String,
     /// What stays between runs. No other run has it.
     pub(super) slot: PathBuf,
-    /// Sockets; goes with the process.
+    /// Sockets; goes with the process. The next run in the slot makes it anew.
     pub(super) runtime: PathBuf,
     /// Nobody else has the slot while this is open.
     _lock: File,
@@ -35,7 +35,7 @@ impl Places {
         let project = project_of(&repo);
         let root = state_root()?.join(&project);
         let (slot, lock) = free_slot(&root)?;
-        let runtime = runtime_directory();
+        let runtime = runtime_directory(&project, &slot);
         private_directory(&runtime)?;
         Ok(Self {
             runtime,
@@ -123,30 +123,37 @@ fn free_slot(root: &Path) -> Result<(PathBuf, File), CliError> {
     for number in 0..SLOTS {
         let slot = root.join(number.to_string());
         create_private(&slot).with_context(|| format!("create {}", slot.display()))?;
-        let path = slot.join("lock");
-        let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => return Ok((slot, file)),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => {
-                return Err(anyhow::Error::new(error)
-                    .context(format!("lock {}", path.display()))
-                    .into());
-            }
+        if let Some(lock) = lock(&slot)? {
+            return Ok((slot, lock));
         }
     }
     Err(anyhow::anyhow!("{SLOTS} pipelines of this project run already").into())
 }
 
-fn runtime_directory() -> PathBuf {
-    let name = format!("pipglr-local-{}", std::process::id());
+/// The slot is the caller's while the file is open; `None` if a run has it.
+pub(super) fn lock(slot: &Path) -> Result<Option<File>, CliError> {
+    let path = slot.join("lock");
+    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(anyhow::Error::new(error)
+            .context(format!("lock {}", path.display()))
+            .into()),
+    }
+}
+
+/// Where the sockets of a run in this slot are. The name is short: a socket's path has at most 108 bytes.
+pub(super) fn runtime_directory(project: &str, slot: &Path) -> PathBuf {
+    let digest = project.rsplit('-').next().unwrap_or(project);
+    let slot = slot.file_name().unwrap_or_default().to_string_lossy();
     let parent = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let parent = parent.filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
-    parent.join(name)
+    parent.join(format!("pipglr-local-{digest}-{slot}"))
 }
 
 /// A new directory only we can enter, for sockets.
-fn private_directory(path: &Path) -> Result<(), CliError> {
+pub(super) fn private_directory(path: &Path) -> Result<(), CliError> {
     remove_tree(path)?;
     DirBuilder::new()
         .mode(0o700)

@@ -152,17 +152,9 @@ pub(super) fn keep_archive(archive: &Path, directory: &Path, number: usize) -> a
     Ok(())
 }
 
-/// Removes the sandboxes of a project that nobody uses. Slots of runs are directories in `project_directory`.
-pub(super) fn remove_leftovers(project: &str, project_directory: &Path) -> Result<(), CliError> {
-    let slots = fs::read_dir(project_directory).into_iter().flatten().flatten();
-    for slot in slots {
-        let lock = fs::File::open(slot.path().join("lock"));
-        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
-            let container = plan::container(project, &slot.file_name().to_string_lossy());
-            super::clean::podman(&["rm", "--force", "--ignore", "--volumes", "--time", "0", &container])?;
-        }
-    }
-    Ok(())
+/// The sandbox of a slot, by its name; its volumes' names begin with that and a hyphen.
+pub(super) fn sandbox(project: &str, slot: &Path) -> String {
+    plan::container(project, &slot.file_name().unwrap_or_default().to_string_lossy())
 }
 
 async fn copy(plan: &Plan, from: &Path, to: &Path) -> Result<(), CliError> {
