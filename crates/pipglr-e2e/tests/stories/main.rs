@@ -130,6 +130,10 @@ const STORIES: &[Story] = &[
     ("local: what was kept is removed", local::cleaning),
     ("load: jobs with services look up names all the time", load::services),
     ("local: nested in the sandbox", local::in_the_sandbox),
+    (
+        "local: the sandbox on a terminal, watched, reported",
+        local::seen_in_the_sandbox,
+    ),
     ("up: from nothing to a finished job, and no further", up::from_nothing),
     ("up: a runner at work is looked at, and taken down", up::looked_at),
     ("up: what stands in the way, and going on after it", up::troubles),

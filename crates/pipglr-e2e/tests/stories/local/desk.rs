@@ -185,6 +185,23 @@ impl<'s> Desk<'s> {
         self.read("shown")
     }
 
+    /// `pipglr local` on a terminal with a shell in a job that failed, into which this is typed; gives all that was shown.
+    pub(super) fn on_terminal(&self, arguments: &str, typed: &str) -> anyhow::Result<String> {
+        // The shell is there when it says so.
+        let typed = format!(
+            "sleep 1; for i in $(seq 300); do grep -q 'shell is in its container' shown && break; sleep 0.2; done; \
+             sleep 2; printf '{typed}\\nexit\\n'; sleep 3"
+        );
+        let line = format!(
+            "rm -f shown; touch shown; ({typed}) | {} TERM=xterm script --quiet --return --flush \
+             --command '{} {} {arguments}' shown >/dev/null; echo exit $?; cat shown",
+            self.environment,
+            self.program(),
+            self.command
+        );
+        Ok(self.shell(&line)?.replace('\r', ""))
+    }
+
     /// No container, no network, no socket, no service of podman is left; volumes have labels.
     pub(super) fn is_left_clean(&self) -> anyhow::Result<()> {
         let account = &self.stage.account;

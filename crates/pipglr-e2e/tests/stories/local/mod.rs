@@ -6,7 +6,7 @@ mod nested;
 mod own;
 
 pub(crate) use choices::{cleaning, input_and_limits, selections, watching};
-pub(crate) use nested::pipeline as in_the_sandbox;
+pub(crate) use nested::{pipeline as in_the_sandbox, seen as seen_in_the_sandbox};
 pub(crate) use own::checks as own_checks;
 
 use crate::stage::{Stage, contains, lacks};
@@ -151,15 +151,7 @@ pub(crate) fn on_a_terminal(stage: &mut Stage) -> anyhow::Result<()> {
         "default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none, COLOUR: blue }\n\
          held: { script: ['echo from the job > /tmp/left', 'exit 4'] }\n",
     )?;
-    // What is typed: the shell is there when it says so.
-    let typed = "sleep 1; for i in $(seq 100); do grep -q 'shell is in its container' shown && break; sleep 0.2; done; \
-                 sleep 2; printf 'cat /tmp/left; echo $COLOUR $CI_JOB_NAME; tty\\nexit\\n'; sleep 3";
-    let line = format!(
-        "touch shown; ({typed}) | TERM=xterm script --quiet --return --flush \
-         --command '{} local --shell-on-failure' shown >/dev/null; echo exit $?; cat shown",
-        desk.program()
-    );
-    let shown = desk.shell(&line)?.replace('\r', "");
+    let shown = desk.on_terminal("--shell-on-failure", "cat /tmp/left; echo $COLOUR $CI_JOB_NAME; tty")?;
     contains(&shown, "exit 3\n")?;
     for part in [
         "held has failed. This shell is in its container",

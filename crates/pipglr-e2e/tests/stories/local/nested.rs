@@ -88,3 +88,38 @@ fn leftovers_go(desk: &Desk<'_>) -> anyhow::Result<()> {
     contains(&ran.text(), "compile | runs: 3\n")?;
     desk.is_left_clean()
 }
+
+/// A page about the run, a terminal with a shell in a failed job, and another run when a file changes.
+pub(crate) fn seen(stage: &mut Stage) -> anyhow::Result<()> {
+    let desk = Desk::nested(stage, CONFIGURATION)?;
+    let reported = desk.run("--report page.html")?;
+    ensure!(reported.code == 3, "exit code {}: {}", reported.code, reported.text());
+    let page = desk.read("page.html")?;
+    for part in ["<!DOCTYPE html>", "broken", "compile", "runs: 1"] {
+        contains(&page, part)?;
+    }
+    desk.is_left_clean()?;
+
+    let shown = desk.on_terminal(
+        "--shell-on-failure broken",
+        "cat out/all; echo typed in $CI_JOB_NAME; tty",
+    )?;
+    for part in [
+        "broken has failed. This shell is in its container",
+        "typed in broken\n",
+        "/dev/pts/",
+        "exit 3\n",
+    ] {
+        contains(&shown, part)?;
+    }
+    desk.is_left_clean()?;
+
+    let mut child = desk.start("--watch compile --artifacts=taken")?;
+    desk.wait_for("pipeline: success", 1)?;
+    desk.write("changed", "another text\n")?;
+    desk.wait_for("pipeline: success", 2)?;
+    desk.shell("kill -INT $(cat pid)")?;
+    child.wait()?;
+    contains(&desk.read("taken/out/all")?, "another text\n")?;
+    desk.is_left_clean()
+}
