@@ -3,6 +3,7 @@
 use super::desk::Desk;
 use crate::stage::{Stage, contains, lacks};
 use anyhow::ensure;
+use pipglr_e2e::command::CommandExt as _;
 
 /// Each choice, on one pipeline whose jobs say what they see.
 const CONFIGURATION: &str = "\
