@@ -80,7 +80,10 @@ pub(crate) fn selections(stage: &mut Stage) -> anyhow::Result<()> {
     }
     let waiting = desk.run("-e FINE=1")?;
     ensure!(waiting.code == 6, "{}: {}", waiting.code, waiting.text());
-    contains(&waiting.text(), "--manual")?;
+    contains(
+        &waiting.text(),
+        "pipeline: blocked: a manual job has to be played: --manual ship\n",
+    )?;
     desk.is_left_clean()
 }
 
@@ -90,7 +93,7 @@ pub(crate) fn input_and_limits(stage: &mut Stage) -> anyhow::Result<()> {
         stage,
         "spec: { inputs: { word: { default: none }, count: { type: number, default: 1 } } }\n---\n\
          default: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
-         told: { script: ['echo \"$[[ inputs.word ]] $[[ inputs.count ]] $FROM_FILE $CI_PIPELINE_SOURCE $CI_COMMIT_REF_NAME\"'] }\n\
+         told: { rules: [{ when: on_success }], script: ['echo \"$[[ inputs.word ]] $[[ inputs.count ]] $FROM_FILE $CI_PIPELINE_SOURCE $CI_COMMIT_REF_NAME\"'] }\n\
          endless: { rules: [{ if: $ENDLESS }], script: [echo begun, sleep 1000], after_script: [echo cleaned] }\n\
          of tag: { rules: [{ if: $CI_COMMIT_TAG }], script: ['echo tagged'] }\n",
     )?;

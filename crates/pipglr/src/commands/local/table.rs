@@ -40,10 +40,29 @@ pub(super) fn print(
         ""
     };
     let state = match pipeline.state {
-        JobState::Manual => "blocked: a manual job has to be played".to_owned(),
+        JobState::Manual => blocked(&board.rows),
         state => state.to_string(),
     };
     output::line(format_args!("\npipeline: {state}{warnings}"))
+}
+
+/// That the pipeline waits for somebody, and how to go on.
+fn blocked(rows: &[Row]) -> String {
+    let blocks = |row: &&Row| row.state == JobState::Manual && !row.allow_failure;
+    let mut text = "blocked: a manual job has to be played:".to_owned();
+    for row in rows.iter().filter(blocks) {
+        let is_plain = row
+            .name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.:/".contains(c));
+        let name = row.name.replace('\'', "'\\''");
+        text += &if is_plain {
+            format!(" --manual {name}")
+        } else {
+            format!(" --manual '{name}'")
+        };
+    }
+    text
 }
 
 /// Failures first, then what is unfinished or was canceled, then the rest.
