@@ -258,6 +258,10 @@ impl Account {
         if !self.foreign {
             return Ok(());
         }
+        if !purge {
+            // Each build with another program leaves its layers behind: a few gigabytes a day.
+            self.podman(["image", "prune", "--force"]).run_any()?;
+        }
         // Containers are long gone; this ends podman's pause process and the like.
         Command::new("pkill")
             .args(["--signal", "KILL", "--uid", &self.uid.to_string()])
