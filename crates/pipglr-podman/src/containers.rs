@@ -188,6 +188,9 @@ pub struct ContainerSummary {
     /// Name of its image.
     #[serde(default)]
     pub image: String,
+    /// ID of its image; empty with a rootfs.
+    #[serde(default, rename = "ImageID")]
+    pub image_id: String,
     /// Exit code of the last run.
     #[serde(default)]
     pub exit_code: i32,

@@ -8,6 +8,7 @@ pub mod cache_storage;
 pub mod config;
 pub mod container_side;
 pub mod containers;
+pub mod disk;
 pub mod gitlab;
 pub mod job;
 pub mod journal;

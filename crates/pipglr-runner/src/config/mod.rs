@@ -6,6 +6,7 @@
 
 mod cache;
 pub mod check;
+mod disk;
 mod duration;
 pub mod file;
 pub mod keys;
@@ -13,16 +14,19 @@ mod labels;
 mod model;
 mod reload;
 mod session_server;
+mod size;
 mod system_id;
 mod tokens;
 
 pub use cache::{AzureConfig, CacheConfig, GcsConfig, S3Config};
 pub use check::{Finding, Place, Severity, UsedKey};
+pub use disk::DiskConfig;
 pub(crate) use duration::parse as parse_go_duration;
 use model::expanded;
 pub use model::{Config, CustomBuildDirConfig, DockerConfig, PodmanConfig, RunnerConfig, ServiceConfig};
 pub use reload::{ConfigSource, RELOAD_INTERVAL, ReloadCounts};
 pub use session_server::SessionServerConfig;
+pub(crate) use size::parse as parse_size;
 pub use system_id::{SystemIdError, known_system_id, load_or_create_system_id, temporary_system_id};
 pub use tokens::{NewToken, TokenStore, TokenStoreError};
 

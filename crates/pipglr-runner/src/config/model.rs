@@ -3,6 +3,7 @@
 //! Compat: gitlab-runner common/config.go.
 
 use super::cache::CacheConfig;
+use super::disk::DiskConfig;
 use super::duration;
 use super::session_server::SessionServerConfig;
 use jiff::Timestamp;
@@ -27,6 +28,7 @@ pub struct Config {
     connection_max_age: Option<Duration>,
     shutdown_timeout: i64,
     pub session_server: SessionServerConfig,
+    pub disk: DiskConfig,
     /// Labels of all runners.
     pub labels: BTreeMap<String, String>,
     pub runners: Vec<RunnerConfig>,
@@ -43,6 +45,7 @@ impl Default for Config {
             connection_max_age: None,
             shutdown_timeout: 0,
             session_server: SessionServerConfig::default(),
+            disk: DiskConfig::default(),
             labels: BTreeMap::new(),
             runners: Vec::new(),
         }

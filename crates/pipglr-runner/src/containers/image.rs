@@ -93,8 +93,13 @@ async fn by_policy(engine: &Engine, plan: &ImagePlan, policy: PullPolicy, log: &
 }
 
 async fn local(engine: &Engine, plan: &ImagePlan) -> Result<Option<Image>, JobError> {
-    let image = engine.despite_outages(|_| engine.client.image(&plan.reference));
-    let image = image.await.context("look for the image")?;
+    let image = loop {
+        let image = engine.despite_outages(|_| engine.client.image(&plan.reference));
+        match image.await.context("look for the image")? {
+            Some(image) if !engine.leases_found(&image.id).await => {}
+            found => break found,
+        }
+    };
     Ok(image.filter(|image| match plan.platform.as_deref() {
         None => true,
         Some(wanted) => {

@@ -13,6 +13,7 @@ pub mod session;
 pub mod spec;
 pub mod terminal;
 
+use crate::disk::{Item, Lease, Leases, Uses};
 use pipglr_podman::Client;
 use pipglr_protocol::Secret;
 use std::path::PathBuf;
@@ -74,6 +75,10 @@ pub struct Engine {
     pub(crate) client: Client,
     pub(crate) settings: std::sync::Arc<EngineSettings>,
     controllers: std::sync::Arc<tokio::sync::OnceCell<Vec<String>>>,
+    leases: Leases,
+    uses: Uses,
+    /// Of the job it works for.
+    lease: Option<std::sync::Arc<Lease>>,
 }
 
 impl Engine {
@@ -84,6 +89,9 @@ impl Engine {
             client: Client::new(&settings.socket),
             settings: std::sync::Arc::new(settings),
             controllers: std::sync::Arc::default(),
+            leases: Leases::default(),
+            uses: Uses::default(),
+            lease: None,
         }
     }
 
@@ -99,5 +107,35 @@ impl Engine {
     #[must_use]
     pub fn settings(&self) -> &EngineSettings {
         &self.settings
+    }
+
+    /// Who uses what of it.
+    #[must_use]
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// When what was used last.
+    #[must_use]
+    pub fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// The same engine for a job that has a lease, which lives as long as the returned value and its clones.
+    #[must_use]
+    pub(crate) fn leasing(&self, lease: Lease) -> Self {
+        Self {
+            lease: Some(std::sync::Arc::new(lease)),
+            ..self.clone()
+        }
+    }
+
+    /// An image was found: its ID is leased, too, because its name may come to mean another one. False if it was being
+    /// removed just then.
+    pub(crate) async fn leases_found(&self, image: &str) -> bool {
+        match &self.lease {
+            Some(lease) => lease.found(Item::Image(image.to_owned())).await,
+            None => true,
+        }
     }
 }

@@ -13,6 +13,7 @@ mod script;
 mod secrets;
 mod step;
 mod terminal;
+mod uses;
 mod variables;
 
 pub use failure::{JobError, classify_pull, final_state, go_duration};
@@ -339,6 +340,16 @@ async fn plan_and_run(
     let mut plan = plan::lower(&job)?;
     plan.build.stay_after_failure = world.hold.is_some();
     let plan = planned.get_or_init(|| plan);
+    // From here on nothing of it is removed as unused.
+    let lease = world
+        .engine
+        .leases()
+        .lease(uses::items(plan), world.engine.uses())
+        .await;
+    let world = &World {
+        engine: world.engine.leasing(lease),
+        ..world.clone()
+    };
     match step {
         Step::Accepted => plan.warnings.iter().for_each(|warning| trace.warning(warning)),
         Step::Preparing => {

@@ -4,6 +4,7 @@ mod ci;
 mod completion;
 mod config;
 mod context;
+mod disk;
 mod documents;
 mod duration;
 mod host;
@@ -19,6 +20,7 @@ pub(crate) use config::{
     ApplyArgs, CheckArgs, ConfigCommand, DiffArgs, EditArgs, GetArgs, ImportArgs, SetArgs, ShowArgs, WhereArgs,
 };
 pub(crate) use context::ContextArgs;
+pub(crate) use disk::{ControlArgs, DiskArgs, PruneArgs};
 pub(crate) use documents::manual_pages;
 pub(crate) use host::{
     AccountArgs, DoctorArgs, DownArgs, ExecArgs, LogsArgs, RestartArgs, StatusArgs, TopArgs, UpArgs, UpgradeArgs,
@@ -99,6 +101,10 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Show what the containers of running jobs use
     Top(TopArgs),
+    /// Show how full the disks of the runner are, and with what
+    Disk(DiskArgs),
+    /// Remove what no job uses from the disks of the runner
+    Prune(PruneArgs),
     /// Run a command in the runner's container; `podman --remote` in it is the jobs' engine
     Exec(ExecArgs),
     /// Look at and change a runner's configuration

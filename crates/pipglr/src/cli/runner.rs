@@ -117,6 +117,12 @@ pub(crate) struct RunArgs {
     /// Socket on which `pipglr health` is answered
     #[arg(long, env = "PIPGLR_HEALTH_SOCKET")]
     pub(crate) health_socket: Option<PathBuf>,
+    /// Look after the disks: where the engine's storage is mounted, on which this program may remove what no job uses
+    #[arg(long, env = "PIPGLR_STORAGE", value_name = "DIRECTORY")]
+    pub(crate) storage: Option<PathBuf>,
+    /// Socket on which `pipglr prune` and `pipglr disk` are answered
+    #[arg(long, env = "PIPGLR_CONTROL_SOCKET")]
+    pub(crate) control_socket: Option<PathBuf>,
     /// Change to this directory first
     #[arg(long, short = 'd')]
     pub(crate) working_directory: Option<PathBuf>,

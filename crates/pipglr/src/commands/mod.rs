@@ -3,6 +3,7 @@
 mod check;
 mod ci;
 mod config;
+mod disk;
 mod doctor;
 mod documents;
 mod down;
@@ -65,6 +66,8 @@ pub(crate) fn run(command: Command) -> Outcome {
         Command::Status(args) => status::run(&args),
         Command::Logs(args) => logs::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Disk(args) => disk::disk(&args),
+        Command::Prune(args) => disk::prune(&args),
         Command::Exec(args) => exec::run(&args),
         Command::Survey(args) => survey::run(&args),
         Command::Config { command } => config::run(command),

@@ -8,6 +8,8 @@ use crate::observability::{self, LogOptions};
 use crate::signals;
 use anyhow::Context as _;
 use pipglr_runner::config::{self, Config, ConfigSource, Parsed, RELOAD_INTERVAL, TokenStore};
+use pipglr_runner::containers::Engine;
+use pipglr_runner::disk::{Disk, DiskOptions, control};
 use pipglr_runner::manager::{self, Bounds, Ended, Following, ManagerOptions, Rotation, Shutdown};
 use pipglr_runner::metrics::{self, Metrics};
 use pipglr_runner::session_server::{SessionServer, Times};
@@ -71,6 +73,7 @@ async fn serve(args: &RunArgs, source: ConfigSource, config: Config, of_file: Lo
         sessions,
         ..following(args, source, config, reload, metrics)
     };
+    look_after_disks(args, &engine, following.configs.clone())?;
     tokio::spawn(follow_log(following.configs.clone(), of_file));
     notify_ready();
     let options = ManagerOptions { state_dir, system_id };
@@ -129,6 +132,22 @@ async fn serve_metrics(address: &str, metrics: &Arc<Metrics>) -> Result<(), CliE
         .map_err(wrong)?;
     tracing::info!(address, "metrics are served");
     tokio::spawn(metrics::serve(listener, metrics.clone()));
+    Ok(())
+}
+
+/// Only where it was asked for: nobody's own podman is tidied.
+fn look_after_disks(args: &RunArgs, engine: &Engine, configs: watch::Receiver<Arc<Config>>) -> Result<(), CliError> {
+    let Some(storage) = &args.storage else {
+        return Ok(());
+    };
+    let options = DiskOptions {
+        storage: storage.clone(),
+        state_dir: args.config.state_dir(),
+    };
+    let disk = Disk::new(options, engine, configs);
+    if let Some(path) = &args.control_socket {
+        control::serve(path, disk, engine.clone()).with_context(|| format!("listen on {}", path.display()))?;
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::{Key, Kind, differs, honoured, ignored};
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 20] = [
+pub(super) const KEYS: [Key; 28] = [
     honoured("concurrent", Kind::Positive, "jobs at the same time, over all runners; 1 if missing"),
     honoured("check_interval", Kind::Count, "seconds between two requests of a runner; 3 if missing or 0"),
     honoured("log_level", Kind::Word(&["debug", "info", "warn", "warning", "error", "fatal", "panic"]), "`LOG_LEVEL` and `--log-level` win"),
@@ -18,6 +18,14 @@ pub(super) const KEYS: [Key; 20] = [
     honoured("session_server.listen_address", Kind::Text, "`host:port` on which they are served; without it they are not; read at start only"),
     honoured("session_server.advertise_address", Kind::Text, "`host[:port]` GitLab connects to, `listen_address` if missing; its host is the certificate's; read at start only"),
     honoured("session_server.session_timeout", Kind::Count, "seconds a connected terminal may keep a job open after its scripts; 1800 if missing or 0"),
+    honoured("disk", Kind::Table, "what is removed when, so that no disk fills up (pipglr's own)"),
+    honoured("disk.high_water", Kind::Count, "percent of a disk above which images, build volumes and caches are removed, those first that were not used for the longest time; 85 if missing or 0 (pipglr's own)"),
+    honoured("disk.low_water", Kind::Count, "percent down to which they are removed; ten less than `high_water` if missing (pipglr's own)"),
+    honoured("disk.min_free", Kind::Text, "free space on the storage volume below which no jobs are asked for, as in `512m`; 1 GiB or a twentieth of the disk, whichever is less, if missing; 0 is no such limit (pipglr's own)"),
+    honoured("disk.ballast", Kind::Text, "space on the storage volume that is kept in reserve and given up when the disk is full; 512 MiB or a fiftieth of the disk, whichever is less, if missing; 0 is none (pipglr's own)"),
+    honoured("disk.images_unused_for", Kind::Duration, "images that were not used for so long are removed by `pipglr prune`, which runs every `PRUNE_INTERVAL`; 168h if missing (pipglr's own)"),
+    honoured("disk.volumes_unused_for", Kind::Duration, "the same of build volumes; 336h if missing (pipglr's own)"),
+    honoured("disk.cache_limit", Kind::Text, "size of the caches a project may keep on this machine, as in `5g`; what is over it is removed by `pipglr prune`, no limit if missing or 0 (pipglr's own)"),
     ignored("machine", Kind::Anything, "machines are not started on demand"),
     ignored("experimental", Kind::Anything, "there is no usage log"),
     honoured("runners", Kind::Tables, "one entry for each runner"),

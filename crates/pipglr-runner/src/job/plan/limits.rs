@@ -116,38 +116,13 @@ pub(super) fn per_process(limits: &BTreeMap<String, String>) -> Result<Vec<Rlimi
         .collect()
 }
 
-/// `512m`, `1.5g`, `1048576`, with `b` or `ib` at the end if one likes.
-///
-/// Compat: docker's units package; -1 is no limit.
+/// A size in docker's words, in bytes; -1 is no limit.
 fn size(key: &str, text: &str) -> Result<i64, JobError> {
-    let wrong = || wrong_value(key, text, "a size, as in 512m or 2g");
-    let lower = text.trim().to_ascii_lowercase();
-    if lower == "-1" {
+    if text.trim() == "-1" {
         return Ok(-1);
     }
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let exponent = match lower[digits.len()..].trim() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 1,
-        "m" | "mb" | "mib" => 2,
-        "g" | "gb" | "gib" => 3,
-        "t" | "tb" | "tib" => 4,
-        _ => return Err(wrong()),
-    };
-    // Whole part and fraction apart: sizes are counted in bytes, not in floating point.
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let unit = 1024_i64.pow(exponent);
-    let whole: i64 = whole.parse().map_err(|_| wrong())?;
-    let fraction = match fraction {
-        "" => 0,
-        _ if fraction.len() > 6 => return Err(wrong()),
-        _ => {
-            let scale = 10_i64.pow(u32::try_from(fraction.len()).map_err(|_| wrong())?);
-            fraction.parse::<u32>().map_err(|_| wrong()).map(i64::from)? * unit / scale
-        }
-    };
-    let bytes = whole.checked_mul(unit).and_then(|bytes| bytes.checked_add(fraction));
-    bytes.filter(|bytes| *bytes >= 0).ok_or_else(wrong)
+    let bytes = crate::config::parse_size(text).and_then(|bytes| i64::try_from(bytes).ok());
+    bytes.ok_or_else(|| wrong_value(key, text, "a size, as in 512m or 2g"))
 }
 
 /// `1.5` or `3/2` processors as microseconds per period.

@@ -1,9 +1,10 @@
 //! The archive's place on disk: found, written beside and renamed, described.
 
+use crate::job::plan::CACHE_INSIDE;
 use anyhow::Context as _;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -23,11 +24,7 @@ impl Unfinished {
     /// Opens a new file beside `archive`.
     pub(super) fn create(archive: &Path) -> anyhow::Result<(Self, File)> {
         let directory = directory_of(archive);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .with_context(|| format!("create {}", directory.display()))?;
+        create_shared(directory, Path::new(CACHE_INSIDE)).with_context(|| format!("create {}", directory.display()))?;
         remove_abandoned(directory);
         let name = format!("{UNFINISHED}{}", uuid::Uuid::new_v4().simple());
         let path = directory.join(name);
@@ -57,6 +54,22 @@ impl Drop for Unfinished {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Creates the directory of a key. In the project's place for caches, `top`, it and those above it are the group's as well:
+/// that is how the runner, another user, removes a key nobody uses any more. Everybody else stays out.
+fn create_shared(directory: &Path, top: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    if !directory.starts_with(top) {
+        return Ok(());
+    }
+    for directory in directory.ancestors().take_while(|d| *d != top) {
+        // Whatever is otherwise is as it should be, or somebody else's.
+        if fs::metadata(directory)?.mode() & 0o777 == 0o700 {
+            fs::set_permissions(directory, Permissions::from_mode(0o770))?;
+        }
+    }
+    Ok(())
 }
 
 /// What a killed job left.
@@ -93,9 +106,10 @@ fn directory_of(archive: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    use super::Unfinished;
+    use super::{Unfinished, create_shared};
     use std::fs::{self, File};
     use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::time::{Duration, SystemTime};
 
     #[test]
@@ -122,6 +136,24 @@ mod tests {
         drop(abandoned);
         assert_eq!(names(), ["cache.zip", "metadata.json"]);
         assert_eq!(fs::read(&archive).unwrap(), b"first");
+    }
+
+    #[test]
+    fn the_runner_may_remove_keys_of_a_project() {
+        let root = tempfile::tempdir().unwrap();
+        let mode = |path: &str| fs::metadata(root.path().join(path)).unwrap().permissions().mode() & 0o777;
+        create_shared(&root.path().join("cache/g/p/key"), &root.path().join("cache")).unwrap();
+        create_shared(&root.path().join("builds/g/key"), &root.path().join("cache")).unwrap();
+        let modes = [
+            "cache",
+            "cache/g",
+            "cache/g/p",
+            "cache/g/p/key",
+            "builds/g",
+            "builds/g/key",
+        ]
+        .map(mode);
+        assert_eq!(modes, [0o700, 0o770, 0o770, 0o770, 0o700, 0o700]);
     }
 
     #[test]

@@ -1,0 +1,127 @@
+//! Carrying removals out, one after the other. Nothing is removed by force, and nothing that is leased.
+
+use super::facts::gather;
+use super::leases::Item;
+use super::plan::{Removal, Scope, plan};
+use super::{Collected, Disk, Space, uses};
+use crate::containers::Engine;
+use anyhow::Context as _;
+use pipglr_podman::RemoveOptions;
+use std::io;
+
+impl Disk {
+    /// What would be removed now.
+    ///
+    /// # Errors
+    /// podman does not answer.
+    pub async fn would_remove(&self, engine: &Engine, scope: Scope) -> anyhow::Result<Vec<Removal>> {
+        let shared = &self.0;
+        let facts = gather(
+            engine,
+            &shared.options.storage,
+            &shared.cache,
+            &shared.leases,
+            &shared.uses,
+        )
+        .await?;
+        Ok(plan(&facts, &self.rules(), scope))
+    }
+
+    /// Removes what is to go by the rules. One collection runs at a time.
+    ///
+    /// # Errors
+    /// podman does not answer.
+    pub async fn collect(&self, engine: &Engine, scope: Scope) -> anyhow::Result<Collected> {
+        let shared = &self.0;
+        let _one = shared.collecting.lock().await;
+        let began = uses::now();
+        let facts = gather(
+            engine,
+            &shared.options.storage,
+            &shared.cache,
+            &shared.leases,
+            &shared.uses,
+        )
+        .await?;
+        let mut collected = Collected::default();
+        for removal in plan(&facts, &self.rules(), scope) {
+            match self.remove(engine, &removal).await {
+                Ok(()) => collected.removed.push(removal),
+                Err(error) => collected.kept.push((removal, format!("{error:#}"))),
+            }
+        }
+        let there: Vec<Item> = facts
+            .images
+            .iter()
+            .flat_map(super::facts::ImageFact::names)
+            .chain(facts.volumes.iter().map(|v| Item::Volume(v.name.clone())))
+            .filter(|item| !collected.removed.iter().any(|r| r.names.contains(item)))
+            .collect();
+        if let Err(error) = shared.uses.keep(&there) {
+            tracing::warn!(%error, "when images were used last cannot be written down");
+        }
+        let after = Space::of(&shared.options.storage).context("look at the storage volume")?;
+        collected.freed = after.free.saturating_sub(facts.storage.free);
+        self.tell(&collected, began);
+        *self.last() = Some(collected.clone());
+        Ok(collected)
+    }
+
+    async fn remove(&self, engine: &Engine, removal: &Removal) -> anyhow::Result<()> {
+        let client = &engine.client;
+        let Some(_condemned) = self.0.leases.condemn(&removal.names) else {
+            anyhow::bail!("a job uses it");
+        };
+        match &removal.item {
+            Item::Image(id) => {
+                let tags = removal.names.iter().filter_map(|name| match name {
+                    Item::Image(name) if name != id => Some(name),
+                    _ => None,
+                });
+                // podman removes one name at a time, and the image with the last one.
+                for name in tags {
+                    client.remove_image(name, false).await?;
+                }
+                client.remove_image(id, false).await?;
+            }
+            Item::Volume(name) => {
+                client.remove_volume(name, false).await?;
+            }
+            Item::Container(id) => {
+                let options = RemoveOptions {
+                    volumes: true,
+                    ..RemoveOptions::default()
+                };
+                client.remove(id, options).await?;
+            }
+            Item::Cache(path) => {
+                let directory = self.0.cache.join(path);
+                let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(directory)).await?;
+                if let Err(error) = removed
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was done, for the operator.
+    fn tell(&self, collected: &Collected, began: i64) {
+        for removal in &collected.removed {
+            tracing::info!(name = removal.name, why = %removal.why, "removed from the disk");
+        }
+        for (removal, error) in &collected.kept {
+            tracing::warn!(name = removal.name, error, "not removed, and tried again later");
+        }
+        if !collected.removed.is_empty() {
+            tracing::info!(
+                count = collected.removed.len(),
+                freed = collected.freed,
+                seconds = uses::now() - began,
+                "disks were tidied"
+            );
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What `pipglr disk` shows.
+
+use super::facts::gather;
+use super::{Disk, Space};
+use crate::containers::Engine;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How the disks are. Times are seconds ago, sizes bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub spaces: Vec<Place>,
+    /// Percent.
+    pub high_water: u64,
+    pub low_water: u64,
+    /// Free bytes below which no jobs are asked for.
+    pub min_free: u64,
+    pub containers: usize,
+    pub images: Vec<Used>,
+    pub volumes: Vec<Used>,
+    /// By project.
+    pub caches: Vec<Caches>,
+}
+
+/// A volume of the runner's container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub name: String,
+    pub space: Space,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    pub name: String,
+    pub bytes: Option<u64>,
+    /// Seconds since the last use; `None` while it is used.
+    pub idle: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caches {
+    pub project: String,
+    pub keys: usize,
+    pub bytes: u64,
+}
+
+impl Disk {
+    /// Looks at the disks and what is on them.
+    ///
+    /// # Errors
+    /// podman does not answer.
+    pub async fn report(&self, engine: &Engine) -> anyhow::Result<Report> {
+        let shared = &self.0;
+        let facts = gather(
+            engine,
+            &shared.options.storage,
+            &shared.cache,
+            &shared.leases,
+            &shared.uses,
+        )
+        .await?;
+        let place = |name: &str, space| Place {
+            name: name.to_owned(),
+            space,
+        };
+        let rules = self.rules();
+        let idle = |in_use: bool, last_use: i64| (!in_use).then_some((facts.now - last_use).max(0));
+        let mut images: Vec<Used> = facts
+            .images
+            .iter()
+            .map(|image| Used {
+                name: image
+                    .tags
+                    .first()
+                    .or(image.digests.first())
+                    .unwrap_or(&image.id)
+                    .clone(),
+                bytes: Some(image.bytes),
+                idle: idle(image.in_use, image.last_use),
+            })
+            .collect();
+        let mut volumes: Vec<Used> = facts
+            .volumes
+            .iter()
+            .map(|volume| Used {
+                name: volume.name.clone(),
+                bytes: None,
+                idle: idle(volume.in_use, volume.last_use),
+            })
+            .collect();
+        for list in [&mut images, &mut volumes] {
+            list.sort_by(|a, b| (a.idle, &a.name).cmp(&(b.idle, &b.name)));
+        }
+        let mut caches: BTreeMap<&str, Caches> = BTreeMap::new();
+        for cache in &facts.caches {
+            let entry = caches.entry(&cache.project).or_default();
+            entry.project.clone_from(&cache.project);
+            entry.keys += 1;
+            entry.bytes += cache.bytes;
+        }
+        Ok(Report {
+            spaces: vec![
+                place("storage", facts.storage),
+                place("cache", facts.cache),
+                place("state", Space::of(&shared.options.state_dir)?),
+            ],
+            high_water: rules.high_water(),
+            low_water: rules.low_water(),
+            min_free: rules.min_free(facts.storage.total),
+            containers: facts.containers.len(),
+            images,
+            volumes,
+            caches: caches.into_values().collect(),
+        })
+    }
+}
