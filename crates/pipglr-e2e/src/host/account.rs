@@ -164,6 +164,20 @@ impl Account {
         command
     }
 
+    /// A shell line run by root where the account's mounts are.
+    ///
+    /// # Errors
+    /// We are not root.
+    pub fn root_shell(&self, line: &str) -> anyhow::Result<Command> {
+        anyhow::ensure!(is_root(), "only root can do this: {line}");
+        let mut command = match &self.keeper {
+            Some(keeper) => keeper.enter(&self.name),
+            None => Command::new("env"),
+        };
+        command.args(["sh", "-c", line]);
+        Ok(command)
+    }
+
     fn seen_from_here(&self, path: &Path) -> PathBuf {
         match &self.root {
             Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),

@@ -11,6 +11,7 @@ mod caches;
 mod commands;
 mod config;
 mod debian13;
+mod disk;
 mod image;
 mod jobs;
 mod labels;
@@ -89,6 +90,8 @@ const STORIES: &[Story] = &[
     ("options: what config.toml says holds in containers", options::of_docker),
     ("caches: travel between jobs and stay on their volume", caches::travel),
     ("network: cut for 20 s in mid-job, not a byte lost", network::cut),
+    ("disk: what a job uses is not removed, the rest is", disk::prune),
+    ("disk: filled to the last byte by a job", disk::full),
     (
         "registries: mirrors, blocked ones, and the operator's certificates",
         registries::mirrors_and_certificates,

@@ -13,7 +13,7 @@ pub mod session;
 pub mod spec;
 pub mod terminal;
 
-use crate::disk::{Item, Lease, Leases, Uses};
+use crate::disk::{Disk, Item, Lease, Leases, Uses};
 use pipglr_podman::Client;
 use pipglr_protocol::Secret;
 use std::path::PathBuf;
@@ -79,6 +79,9 @@ pub struct Engine {
     uses: Uses,
     /// Of the job it works for.
     lease: Option<std::sync::Arc<Lease>>,
+    disk: std::sync::Arc<std::sync::OnceLock<Disk>>,
+    /// What could not be removed.
+    leftovers: objects::Leftovers,
 }
 
 impl Engine {
@@ -92,6 +95,8 @@ impl Engine {
             leases: Leases::default(),
             uses: Uses::default(),
             lease: None,
+            disk: std::sync::Arc::default(),
+            leftovers: objects::Leftovers::default(),
         }
     }
 
@@ -137,5 +142,16 @@ impl Engine {
             Some(lease) => lease.found(Item::Image(image.to_owned())).await,
             None => true,
         }
+    }
+
+    /// The disks are looked after from now on.
+    pub(crate) fn look_after(&self, disk: &Disk) {
+        // The first one stays; there is one manager.
+        let _ = self.disk.set(disk.clone());
+    }
+
+    /// The disks, if somebody looks after them.
+    pub(crate) fn disk(&self) -> Option<&Disk> {
+        self.disk.get()
     }
 }

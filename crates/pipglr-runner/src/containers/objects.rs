@@ -3,6 +3,8 @@
 use super::{Engine, spec};
 use crate::job::plan::JobPlan;
 use pipglr_podman::{Filters, NetworkSpec, RemoveOptions, VolumeSpec};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longest time for the removal of one job's objects.
@@ -75,75 +77,125 @@ pub async fn create_network(engine: &Engine, plan: &JobPlan) -> Result<(), pipgl
 }
 
 /// Removes a job's containers and the volumes that are not kept. Everything is tried; failures are for the operator,
-/// and start-up reaps what is left. True if nothing is left.
+/// and what is left is tried again later and at the next start. True if nothing is left.
 pub async fn remove_job_objects(engine: &Engine, plan: &JobPlan) -> bool {
-    // podman may fail to end a container that is just ending: a second try meets one that has ended.
-    let removal = async { remove_all(engine, plan).await || remove_all(engine, plan).await };
-    if let Ok(all_gone) = tokio::time::timeout(REMOVAL_LIMIT, removal).await {
+    // On a full disk podman cannot even remove something.
+    engine.disk().inspect(|disk| disk.make_room());
+    let removal = async {
+        let left = remove_all(engine, &objects_of(plan)).await;
+        // podman may fail to end a container that is just ending: a second try meets one that has ended.
+        remove_all(engine, &left).await
+    };
+    if let Ok(left) = tokio::time::timeout(REMOVAL_LIMIT, removal).await {
+        let all_gone = left.is_empty();
+        engine.leftovers.add(left);
         return all_gone;
     }
     tracing::error!(
         name = plan.names.unique,
-        "podman does not answer: containers and volumes of a job are left until the next start"
+        "podman does not answer: containers and volumes of a job are left for later"
     );
+    engine.leftovers.add(objects_of(plan));
     false
 }
 
-async fn remove_all(engine: &Engine, plan: &JobPlan) -> bool {
+/// Tries again to remove what could not be removed.
+pub(crate) async fn remove_leftovers(engine: &Engine) {
+    let left = engine.leftovers.take();
+    if left.is_empty() {
+        return;
+    }
+    tracing::info!(count = left.len(), "what could not be removed is tried again");
+    engine.leftovers.add(remove_all(engine, &left).await);
+}
+
+/// Something a job made, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Object {
+    /// With its anonymous volumes, or without.
+    Container {
+        name: String,
+        volumes: bool,
+    },
+    Network(String),
+    Secret(String),
+    Volume(String),
+}
+
+/// What could not be removed yet. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Leftovers(Arc<Mutex<BTreeSet<Object>>>);
+
+impl Leftovers {
+    fn add(&self, objects: Vec<Object>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(objects);
+    }
+
+    fn take(&self) -> Vec<Object> {
+        let taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        taken.into_iter().collect()
+    }
+}
+
+/// What goes with a job, containers first.
+fn objects_of(plan: &JobPlan) -> Vec<Object> {
     let services = &plan.services.list;
     let roles = ROLES.iter().copied().chain(services.iter().map(|s| s.role.as_str()));
-    let removals = roles.map(|role| {
-        let name = format!("{}-{role}", plan.names.unique);
-        async move {
-            let options = RemoveOptions {
-                force: true,
-                volumes: !plan.options.keep_anonymous_volumes,
-                timeout: Some(0),
-            };
-            let removed = engine.despite_outages(|_| engine.client.remove(&name, options));
-            let removed = removed.await;
-            if let Err(error) = &removed {
-                tracing::warn!(container = name, %error, "container could not be removed");
+    let containers = roles.map(|role| Object::Container {
+        name: plan.names.container(role),
+        volumes: !plan.options.keep_anonymous_volumes,
+    });
+    let network = plan.network.own().map(|own| Object::Network(own.name.clone()));
+    let secrets = services.iter().flat_map(|service| {
+        let keys = service.secrets();
+        keys.map(move |(key, _)| Object::Secret(spec::secret_name(plan, service, key)))
+    });
+    let own = |source: &&String| source.starts_with(&plan.names.unique);
+    let volumes = plan.volumes.iter().map(|v| &v.source).filter(own);
+    let builds = (!plan.builds.reusable).then_some(&plan.builds.name);
+    let volumes = volumes.chain(builds).cloned().map(Object::Volume);
+    containers.chain(network).chain(secrets).chain(volumes).collect()
+}
+
+/// Removes containers at the same time, then the rest in order. Gives what is left.
+async fn remove_all(engine: &Engine, objects: &[Object]) -> Vec<Object> {
+    let (containers, others): (Vec<_>, Vec<_>) = objects
+        .iter()
+        .partition(|object| matches!(object, Object::Container { .. }));
+    let containers = containers.into_iter().map(|object| remove(engine, object));
+    let containers = futures_util::future::join_all(containers).await;
+    let mut left: Vec<Object> = containers.into_iter().flatten().collect();
+    for object in others {
+        left.extend(remove(engine, object).await);
+    }
+    left
+}
+
+/// Gives the object back if it cannot be removed.
+async fn remove(engine: &Engine, object: &Object) -> Option<Object> {
+    let client = &engine.client;
+    let removed = engine.despite_outages(|_| async {
+        match object {
+            Object::Container { name, volumes } => {
+                let options = RemoveOptions {
+                    force: true,
+                    volumes: *volumes,
+                    timeout: Some(0),
+                };
+                client.remove(name, options).await
             }
-            removed.is_ok()
+            Object::Network(name) => client.remove_network(name, true).await,
+            Object::Secret(name) => client.remove_secret(name).await,
+            Object::Volume(name) => client.remove_volume(name, true).await,
         }
     });
-    let mut all_gone = futures_util::future::join_all(removals)
-        .await
-        .into_iter()
-        .all(|gone| gone);
-    if let Some(own) = plan.network.own()
-        && let Err(error) = engine
-            .despite_outages(|_| engine.client.remove_network(&own.name, true))
-            .await
-    {
-        tracing::warn!(network = own.name, %error, "network could not be removed");
-        all_gone = false;
-    }
-    for service in services {
-        for (key, _) in service.secrets() {
-            let name = spec::secret_name(plan, service, key);
-            let removed = engine.despite_outages(|_| engine.client.remove_secret(&name));
-            if let Err(error) = removed.await {
-                tracing::warn!(secret = name, %error, "secret could not be removed");
-                all_gone = false;
-            }
+    match removed.await {
+        Ok(_) => None,
+        Err(error) => {
+            tracing::warn!(?object, %error, "it could not be removed");
+            Some(object.clone())
         }
     }
-    let own_volumes = plan
-        .volumes
-        .iter()
-        .map(|v| &v.source)
-        .filter(|s| s.starts_with(&plan.names.unique));
-    let builds = (!plan.builds.reusable).then_some(&plan.builds.name);
-    for volume in own_volumes.chain(builds) {
-        let removed = engine.despite_outages(|_| engine.client.remove_volume(volume, true));
-        if let Err(error) = removed.await {
-            tracing::warn!(volume, %error, "volume could not be removed");
-            all_gone = false;
-        }
-    }
-    all_gone
 }
 
 /// Jobs that go on: what belongs to them is no leftover.

@@ -46,7 +46,10 @@ impl Disk {
         let mut collected = Collected::default();
         for removal in plan(&facts, &self.rules(), scope) {
             match self.remove(engine, &removal).await {
-                Ok(()) => collected.removed.push(removal),
+                Ok(()) => {
+                    shared.removed.count(&removal.item);
+                    collected.removed.push(removal);
+                }
                 Err(error) => collected.kept.push((removal, format!("{error:#}"))),
             }
         }
@@ -63,7 +66,6 @@ impl Disk {
         let after = Space::of(&shared.options.storage).context("look at the storage volume")?;
         collected.freed = after.free.saturating_sub(facts.storage.free);
         self.tell(&collected, began);
-        *self.last() = Some(collected.clone());
         Ok(collected)
     }
 

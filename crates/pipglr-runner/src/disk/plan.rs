@@ -2,6 +2,7 @@
 
 use super::facts::{CacheFact, Facts, ImageFact};
 use super::leases::Item;
+use super::room::{bytes_wanted, is_short};
 use crate::config::DiskConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -160,9 +161,7 @@ impl Plan<'_> {
         let facts = self.facts;
         let (storage, cache) = (&facts.storage, &facts.cache);
         let one_disk = storage.id == cache.id && storage.total == cache.total;
-        let short = |space: &super::Space| space.percent_used() > self.rules.high_water();
-        let low = self.rules.low_water();
-        if short(storage) {
+        if is_short(storage, self.rules) {
             let mut candidates: Vec<(i64, Removal)> = Vec::new();
             for image in facts.images.iter().filter(|i| !i.in_use) {
                 let why = Why::Pressure(facts.now - image.last_use);
@@ -182,11 +181,11 @@ impl Plan<'_> {
             if one_disk {
                 candidates.extend(self.caches_by_use());
             }
-            self.take(candidates, storage.bytes_over(low));
+            self.take(candidates, bytes_wanted(storage, self.rules));
         }
-        if !one_disk && short(cache) {
+        if !one_disk && cache.percent_used() > self.rules.high_water() {
             let candidates = self.caches_by_use();
-            self.take(candidates, cache.bytes_over(low));
+            self.take(candidates, cache.bytes_over(self.rules.low_water()));
         }
     }
 

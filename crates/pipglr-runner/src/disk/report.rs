@@ -1,7 +1,8 @@
 //! What `pipglr disk` shows.
 
+use super::ballast::PIECES;
 use super::facts::gather;
-use super::{Disk, Space};
+use super::{Disk, Room, Space};
 use crate::containers::Engine;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,6 +16,11 @@ pub struct Report {
     pub low_water: u64,
     /// Free bytes below which no jobs are asked for.
     pub min_free: u64,
+    /// Whether jobs are asked for.
+    pub has_room: bool,
+    /// Pieces of the reserve that are there, of four, and the size of each.
+    pub ballast: u64,
+    pub ballast_piece: u64,
     pub containers: usize,
     pub images: Vec<Used>,
     pub volumes: Vec<Used>,
@@ -107,6 +113,9 @@ impl Disk {
             high_water: rules.high_water(),
             low_water: rules.low_water(),
             min_free: rules.min_free(facts.storage.total),
+            has_room: Room::of(&facts.storage, &rules).is_enough(),
+            ballast: self.ballast_pieces(),
+            ballast_piece: rules.ballast(facts.storage.total) / PIECES,
             containers: facts.containers.len(),
             images,
             volumes,

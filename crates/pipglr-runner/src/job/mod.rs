@@ -84,12 +84,14 @@ pub async fn run_job(job: AcceptedJob, world: World) -> JobRecord {
     match begin() {
         Ok(trace) => Box::pin(live(&job, Step::Accepted, trace, &world)).await,
         Err(error) => {
-            tracing::error!(job_id = job.payload.id.0, error = %format!("{error:#}"), "job cannot start");
-            if acknowledge(&world.api, &JobSignals::default()).await {
-                report_without_log(&world.api, world.pace).await;
-            }
+            let reason = format!("{error:#}");
+            tracing::error!(job_id = job.payload.id.0, error = reason, "job cannot start");
+            // Nothing can be written down, but everything can be said.
+            let trace = Trace::in_memory(&world.directory.join(&job.seed.unique), &plan::trace_settings(&job));
+            header::print(&job, &trace);
+            let record = Box::pin(live(&job, Step::Lost { reason }, trace, &world)).await;
             remove_journal(&job, &world);
-            lost(&job)
+            record
         }
     }
 }
@@ -150,7 +152,10 @@ async fn live(job: &AcceptedJob, step: Step, trace: Trace, world: &World) -> Job
         async {
             let end = match step {
                 Step::Ended { end } => end,
-                step => close_trace(&trace, supervised(job, step, &planned, world, &trace, &signals).await),
+                step => {
+                    let end = supervised(job, step, &planned, world, &trace, &signals).await;
+                    close_trace(&trace, end, full_disk(job, world))
+                }
             };
             sending_done.cancel();
             end
@@ -270,9 +275,20 @@ async fn stop_at_once(end: &Result<(), JobError>, plan: Option<&JobPlan>, engine
     }
 }
 
+/// What to say of a disk that was full while the job ran: its own commands may have hidden it, or suffered from another job's.
+fn full_disk(job: &AcceptedJob, world: &World) -> Option<String> {
+    let space = world.engine.disk()?.was_full_within(job.age())?;
+    let mib = |bytes: u64| bytes >> 20;
+    Some(format!(
+        "No space left on device: the disk of this runner was full while the job ran ({} MiB of {} MiB are free now)",
+        mib(space.free),
+        mib(space.total)
+    ))
+}
+
 /// Writes the last line and, as one with it, that only reporting is left. A job whose log could not be written has not
 /// succeeded.
-fn close_trace(trace: &Trace, end: Result<(), JobError>) -> Result<(), JobError> {
+fn close_trace(trace: &Trace, end: Result<(), JobError>, full_disk: Option<String>) -> Result<(), JobError> {
     trace.flush();
     let end = match trace.take_error() {
         Some(error) => Err(JobError::System(
@@ -283,7 +299,10 @@ fn close_trace(trace: &Trace, end: Result<(), JobError>) -> Result<(), JobError>
     trace.record(|log| {
         match &end {
             Ok(()) => log.info("Job succeeded"),
-            Err(error) => log.error(&error.last_line()),
+            Err(error) => {
+                full_disk.iter().for_each(|warning| log.warning(warning));
+                log.error(&error.last_line());
+            }
         }
         log.flush();
         let step = Step::Ended { end };

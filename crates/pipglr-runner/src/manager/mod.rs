@@ -22,6 +22,7 @@ pub use shutdown::{Shutdown, ShutdownLevel};
 use crate::config::{Config, RunnerConfig};
 use crate::containers::Engine;
 use crate::containers::objects::{self, Keep};
+use crate::disk::{Disk, keeper};
 use crate::gitlab::{Connection, GitLab, TlsFiles};
 use crate::job::FailureHold;
 use crate::journal;
@@ -82,6 +83,8 @@ pub struct Following {
     pub sessions: Option<SessionServer>,
     /// Who looks into the containers of jobs that failed.
     pub hold: Option<FailureHold>,
+    /// The disks, if they are looked after.
+    pub disk: Option<Disk>,
 }
 
 impl Following {
@@ -95,6 +98,7 @@ impl Following {
             bounds: Bounds::default(),
             sessions: None,
             hold: None,
+            disk: None,
         }
     }
 }
@@ -111,6 +115,8 @@ pub async fn run_following(
 ) -> anyhow::Result<Ended> {
     let jobs = options.state_dir.join(JOBS);
     let _sole_user = journal::lock(&jobs)?;
+    let ended = CancellationToken::new();
+    let _at_the_end = ended.clone().drop_guard();
     let left = journal::left(&jobs);
     let Following {
         mut configs,
@@ -119,6 +125,7 @@ pub async fn run_following(
         bounds,
         sessions,
         hold,
+        disk,
     } = following;
     let shared = Arc::new(Shared {
         engine,
@@ -128,6 +135,7 @@ pub async fn run_following(
         metrics,
         sessions,
         hold,
+        disk,
         shutdown: shutdown.clone(),
         tally: Arc::new(Tally::new(bounds, shutdown.clone())),
     });
@@ -148,6 +156,10 @@ pub async fn run_following(
         shutdown.request(ShutdownLevel::Graceful);
         drain(&shared.tasks, shutdown_timeout, &shutdown).await;
         return Err(error);
+    }
+    // Not before leftovers are known from what goes on.
+    if let Some(disk) = shared.disk.clone() {
+        tokio::spawn(keeper::keep(disk, shared.engine.clone(), ended.clone()));
     }
     let mut connections = HashMap::new();
     loop {
@@ -265,6 +277,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sessions: Option<SessionServer>,
     pub(crate) hold: Option<FailureHold>,
+    pub(crate) disk: Option<Disk>,
     pub(crate) shutdown: Shutdown,
     tally: Arc<Tally>,
 }
@@ -276,6 +289,7 @@ impl Shared {
             configs: configs.clone(),
             system_id: self.options.system_id.clone(),
             shutdown: self.shutdown.clone(),
+            disk: self.disk.clone(),
         }
     }
 }

@@ -137,6 +137,10 @@ impl Poller {
             };
             tokio::time::sleep_until(at).await;
         }
+        if let Some(disk) = &self.shared.disk {
+            // Jobs are left to runners that have room for them.
+            disk.until_there_is_room().await;
+        }
         self.shared.slots.acquire(&self.want).await
     }
 

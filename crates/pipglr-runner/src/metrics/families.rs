@@ -26,7 +26,7 @@ const PHASE: &[f64] = &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600
 
 /// All families, in the order they are shown.
 #[rustfmt::skip]
-pub(super) const FAMILIES: [(&str, Type, &str); 39] = [
+pub(super) const FAMILIES: [(&str, Type, &str); 44] = [
     ("gitlab_runner_version_info", Type::Gauge, "Which program this is."),
     ("gitlab_runner_process_state_info", Type::Gauge, "The state of the process."),
     ("gitlab_runner_errors_total", Type::Counter, "Lines of the log by level."),
@@ -60,6 +60,11 @@ pub(super) const FAMILIES: [(&str, Type, &str); 39] = [
     ("gitlab_runner_api_request_statuses_total", Type::Counter, "Answers of the coordinator."),
     ("gitlab_runner_api_request_duration_seconds", Type::Histogram, "How long the coordinator took."),
     ("gitlab_runner_api_request_retries_total", Type::Counter, "Attempts of calls."),
+    ("pipglr_disk_size_bytes", Type::Gauge, "Size of the runner's disks."),
+    ("pipglr_disk_free_bytes", Type::Gauge, "Free space on them."),
+    ("pipglr_disk_has_room", Type::Gauge, "Whether jobs are asked for: 0 while free space is below `min_free`."),
+    ("pipglr_disk_ballast_pieces", Type::Gauge, "Pieces of the reserve for a full disk that are there, of 4."),
+    ("pipglr_disk_removed_total", Type::Counter, "Things removed because no job used them."),
     ("process_cpu_seconds_total", Type::Counter, "CPU time of this process."),
     ("process_open_fds", Type::Gauge, "Open file descriptors."),
     ("process_max_fds", Type::Gauge, "Most open file descriptors."),

@@ -16,6 +16,7 @@ pub use progress::{PhaseTime, Progress};
 pub use server::{ListenAddressError, listen_address, serve};
 
 use crate::config::{Config, ReloadCounts, RunnerConfig};
+use crate::disk::Disk;
 use crate::manager::Shutdown;
 use crate::manager::slots::Slots;
 use pipglr_protocol::update::FailureReason;
@@ -76,6 +77,7 @@ pub(crate) struct View {
     pub(crate) configs: watch::Receiver<Arc<Config>>,
     pub(crate) system_id: String,
     pub(crate) shutdown: Shutdown,
+    pub(crate) disk: Option<Disk>,
 }
 
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 use super::families::{FAMILIES, Type};
 use super::{ERRORS, Labels, Metrics, PANICS, Tables, View, WARNINGS, process, runner_labels};
+use crate::disk::Disk;
 use crate::manager::slots::Want;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -129,6 +130,9 @@ fn of_manager(view: &View) -> Vec<(Labels, &'static str, f64)> {
             f64::from(config.concurrent),
         ),
     ];
+    if let Some(disk) = &view.disk {
+        all.extend(of_disk(disk));
+    }
     let counted = view.slots.operations();
     for (operation, count) in [("started", counted.started), ("stopped", counted.stopped)] {
         let labels = vec![("operation", operation.to_owned())];
@@ -159,6 +163,35 @@ fn of_manager(view: &View) -> Vec<(Labels, &'static str, f64)> {
         ] {
             all.push((short.clone(), name, value));
         }
+    }
+    all
+}
+
+fn of_disk(disk: &Disk) -> Vec<(Labels, &'static str, f64)> {
+    let mut all = Vec::new();
+    for (name, space) in [
+        ("storage", disk.storage()),
+        ("cache", disk.cache()),
+        ("state", disk.state()),
+    ] {
+        let Ok(space) = space else { continue };
+        let labels = vec![("disk", name.to_owned())];
+        all.push((labels.clone(), "pipglr_disk_size_bytes", number(space.total)));
+        all.push((labels, "pipglr_disk_free_bytes", number(space.free)));
+    }
+    let has_room = disk.room().is_enough();
+    all.push((Vec::new(), "pipglr_disk_has_room", f64::from(u8::from(has_room))));
+    let pieces = number(disk.ballast_pieces());
+    all.push((Vec::new(), "pipglr_disk_ballast_pieces", pieces));
+    let removed = disk.removed();
+    for (kind, counter) in [
+        ("image", &removed.images),
+        ("volume", &removed.volumes),
+        ("cache", &removed.caches),
+        ("container", &removed.containers),
+    ] {
+        let count = number(counter.load(Ordering::Relaxed));
+        all.push((vec![("kind", kind.to_owned())], "pipglr_disk_removed_total", count));
     }
     all
 }

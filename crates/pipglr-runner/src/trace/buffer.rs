@@ -13,12 +13,19 @@ use std::path::{Path, PathBuf};
 /// Compat: gitlab-runner common/consts.go `DefaultTracePatchLimit`.
 pub(super) const CHUNK: u64 = 1024 * 1024;
 
+/// Bytes of a job's output that are kept in memory when the disk takes no more. The runner's own lines always are.
+const MOST_IN_MEMORY: usize = 64 * 1024;
+
 /// The bytes of one job's log, as they are sent.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    file: File,
+    /// Nothing of a log that is only in memory.
+    file: Option<File>,
     path: PathBuf,
     len: u64,
+    /// How many of the bytes are in the file; the rest is in memory, because the disk did not take it.
+    in_file: u64,
+    memory: Vec<u8>,
     limit: u64,
     full: bool,
     crc: Hasher,
@@ -45,9 +52,11 @@ impl Buffer {
         }
         file.set_len(state.len)?;
         let mut buffer = Self {
-            file,
+            file: Some(file),
             path: path.to_owned(),
             len: state.len,
+            in_file: state.len,
+            memory: Vec::new(),
             limit,
             full: state.full,
             crc: Hasher::new(),
@@ -62,10 +71,25 @@ impl Buffer {
         Ok(buffer)
     }
 
-    /// Where it is, to go on with later.
+    /// A log for which there is no room on disk.
+    pub(super) fn in_memory(path: &Path, limit: u64) -> Self {
+        Self {
+            file: None,
+            path: path.to_owned(),
+            len: 0,
+            in_file: 0,
+            memory: Vec::new(),
+            limit,
+            full: false,
+            crc: Hasher::new(),
+            torn: Vec::new(),
+        }
+    }
+
+    /// Where it is, to go on with later. A next process has nothing but the file.
     pub(super) fn state(&self) -> BufferState {
         BufferState {
-            len: self.len,
+            len: self.in_file,
             full: self.full,
             torn: self.torn.clone(),
         }
@@ -78,6 +102,11 @@ impl Buffer {
     /// Whether the limit is reached: nothing more will be kept.
     pub(super) fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// Whether memory has as much of the job's output as may be there.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.memory.len() >= MOST_IN_MEMORY
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -112,8 +141,14 @@ impl Buffer {
     /// Reads at most [`CHUNK`] bytes from `offset`.
     pub(super) fn read(&self, offset: u64) -> io::Result<Vec<u8>> {
         let size = self.len.saturating_sub(offset).min(CHUNK);
-        let mut chunk = vec![0; usize::try_from(size).expect("a chunk fits in memory")];
-        self.file.read_exact_at(&mut chunk, offset)?;
+        let from_file = size.min(self.in_file.saturating_sub(offset));
+        let mut chunk = vec![0; usize::try_from(from_file).expect("a chunk fits in memory")];
+        if let Some(file) = self.file.as_ref().filter(|_| from_file > 0) {
+            file.read_exact_at(&mut chunk, offset)?;
+        }
+        let begin = usize::try_from((offset + from_file).saturating_sub(self.in_file)).unwrap_or(usize::MAX);
+        let end = begin.saturating_add(usize::try_from(size - from_file).expect("a chunk fits in memory"));
+        chunk.extend_from_slice(self.memory.get(begin..end).unwrap_or_default());
         Ok(chunk)
     }
 
@@ -138,11 +173,20 @@ impl Buffer {
         )
     }
 
+    /// What the disk does not take stays in memory, so that the coordinator hears of it; the first time that is an error.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.len)?;
+        let written = match &self.file {
+            Some(file) if self.memory.is_empty() => Some(file.write_all_at(bytes, self.len)),
+            _ => None,
+        };
         self.crc.update(bytes);
         self.len += bytes.len() as u64;
-        Ok(())
+        if let Some(Ok(())) = written {
+            self.in_file = self.len;
+        } else {
+            self.memory.extend_from_slice(bytes);
+        }
+        written.unwrap_or(Ok(()))
     }
 }
 
@@ -220,5 +264,24 @@ mod tests {
             "abcd\n\x1b[33;1mJob's log exceeded limit of 6 bytes.\n\
              Job execution will continue but no more output will be collected.\x1b[0;m\n"
         );
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_sent_from_memory() {
+        let (_dir, mut b) = buffer(1 << 20);
+        b.append(b"on disk, ").unwrap();
+        b.file = Some(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let error = b.append(b"not on disk").unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        b.append(b", nor this").unwrap();
+        assert_eq!(b.read(12).unwrap(), b" on disk, nor this");
+        assert_eq!(b.output().bytesize, Some(30));
+        assert_eq!(b.state().len, 9, "a next process has the file alone");
+        assert!(!b.is_crowded());
+        b.append(&[b'x'; super::MOST_IN_MEMORY]).unwrap();
+        assert!(b.is_crowded());
+        let mut none = Buffer::in_memory(std::path::Path::new("nowhere"), 1 << 20);
+        none.append(b"all of it").unwrap();
+        assert_eq!(text(&none), "all of it");
     }
 }

@@ -99,12 +99,24 @@ impl Trace {
         Self::new(&journal.log(), settings, Some(journal), reached)
     }
 
+    /// A log for which there is no room on disk: what the runner says in it still reaches the coordinator.
+    #[must_use]
+    pub fn in_memory(path: &Path, settings: &TraceSettings) -> Self {
+        let buffer = Buffer::in_memory(path, settings.limit);
+        Self::of(buffer, settings, None, journal::Progress::default())
+    }
+
     fn new(
         path: &Path,
         settings: &TraceSettings,
         journal: Option<Journal>,
         reached: journal::Progress,
     ) -> io::Result<Self> {
+        let buffer = Buffer::open(path, settings.limit, &reached.log.file)?;
+        Ok(Self::of(buffer, settings, journal, reached))
+    }
+
+    fn of(buffer: Buffer, settings: &TraceSettings, journal: Option<Journal>, reached: journal::Progress) -> Self {
         let stream = |(number, stderr)| Stream {
             masker: settings.masker.clone(),
             framer: LineFramer::new(settings.timestamps, number, stderr),
@@ -115,17 +127,17 @@ impl Trace {
             stream.framer.resume(state.line.clone());
         }
         let state = State {
-            buffer: Buffer::open(path, settings.limit, &reached.log.file)?,
+            buffer,
             streams,
             journal,
             reached,
             progress: Progress::default(),
             broken: None,
         };
-        Ok(Self(Arc::new(Shared {
+        Self(Arc::new(Shared {
             sections: settings.sections,
             state: Mutex::new(state),
-        })))
+        }))
     }
 
     /// Changes the log and what is known of the job's progress, as one: a later process finds all of it, or nothing.

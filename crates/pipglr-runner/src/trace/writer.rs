@@ -50,7 +50,8 @@ impl<'a> Writer<'a> {
 
     /// Writes raw output.
     pub fn write(&mut self, source: Source, bytes: &[u8]) {
-        if self.state.buffer.is_full() {
+        let crowded = source != Source::Runner && self.state.buffer.is_crowded();
+        if self.state.buffer.is_full() || crowded {
             // Masking what nobody keeps would only let a chatty script outrun us.
             return;
         }

@@ -74,6 +74,7 @@ impl House {
         let following = Following {
             sessions: None,
             hold: None,
+            disk: None,
             configs: source.follow(config, interval, self.reload.clone(), counts.clone()),
             rotation: Some(Rotation {
                 tokens: TokenStore::new(self.directory.path()),

@@ -150,7 +150,19 @@ fn rows(report: &Report) -> Vec<Vec<Vec<String>>> {
         ],
         vec![
             "below".to_owned(),
-            format!("{} free, no jobs are taken", status::size(report.min_free)),
+            format!(
+                "{} free on storage, no jobs are taken{}",
+                status::size(report.min_free),
+                if report.has_room { "" } else { ": now" }
+            ),
+        ],
+        vec![
+            "reserve".to_owned(),
+            format!(
+                "{} of 4 pieces of {}",
+                report.ballast,
+                status::size(report.ballast_piece)
+            ),
         ],
     ];
     let mut things = vec![["KIND", "SIZE", "LAST USED", "NAME"].map(str::to_owned).to_vec()];
@@ -234,6 +246,9 @@ mod tests {
             high_water: 85,
             low_water: 75,
             min_free: 500_000_000,
+            has_room: false,
+            ballast: 3,
+            ballast_piece: 50_000_000,
             containers: 1,
             images: vec![
                 used("a:1", Some(80_000_000), None),
@@ -253,7 +268,8 @@ mod tests {
                 "DISK|SIZE|FREE|USED",
                 "storage|10.0 GB|2.5 GB|75 %",
                 "above|85 % used, unused things are removed down to 75 %",
-                "below|500 MB free, no jobs are taken",
+                "below|500 MB free on storage, no jobs are taken: now",
+                "reserve|3 of 4 pieces of 50 MB",
                 "KIND|SIZE|LAST USED|NAME",
                 "image|80 MB|in use|a:1",
                 "image|9 kB|2 hours ago|b:1",

@@ -5,6 +5,8 @@ use super::Outcome;
 use crate::cli::HealthArgs;
 use crate::error::CliError;
 use crate::output;
+use pipglr_runner::containers::{Engine, EngineSettings};
+use pipglr_runner::disk::Disk;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{UnixListener, UnixStream};
@@ -52,9 +54,13 @@ async fn ask_once(args: &HealthArgs) -> Outcome {
         }
         Err(_) => return Err(anyhow::anyhow!("the runner did not answer within {} s", PATIENCE.as_secs()).into()),
     };
-    match answer.trim() {
+    let (first, note) = answer.split_once('\n').unwrap_or((&answer, ""));
+    match first.trim() {
         "ok" => {
             output::line("runner and engine answer")?;
+            if !note.is_empty() {
+                output::line(note)?;
+            }
             Ok(0)
         }
         problem => Err(anyhow::anyhow!("the runner answers, the engine does not: {problem}").into()),
@@ -69,7 +75,7 @@ async fn ask_systemd() -> Outcome {
     if !status.success() {
         return Err(anyhow::anyhow!("runner.service does not run").into());
     }
-    let engine = pipglr_runner::containers::Engine::new(pipglr_runner::containers::EngineSettings::default());
+    let engine = Engine::new(EngineSettings::default());
     engine
         .ping()
         .await
@@ -78,11 +84,11 @@ async fn ask_systemd() -> Outcome {
     Ok(0)
 }
 
-/// Answers each connection with `ok` or with what is wrong with the engine.
+/// Answers each connection with `ok` or with what is wrong with the engine. A second line is a note about what is not wrong.
 ///
 /// # Errors
 /// The socket cannot be made.
-pub(super) fn serve(path: &std::path::Path, engine: pipglr_runner::containers::Engine) -> std::io::Result<()> {
+pub(super) fn serve(path: &std::path::Path, engine: Engine, disk: Option<Disk>) -> std::io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -92,10 +98,10 @@ pub(super) fn serve(path: &std::path::Path, engine: pipglr_runner::containers::E
         loop {
             match listener.accept().await {
                 Ok((mut stream, _)) => {
-                    let answer = engine
-                        .ping()
-                        .await
-                        .map_or_else(|error| error.to_string(), |()| "ok".to_owned());
+                    let answer = match engine.ping().await {
+                        Ok(()) => format!("ok{}", note(disk.as_ref())),
+                        Err(error) => error.to_string(),
+                    };
                     if let Err(error) = tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await {
                         tracing::debug!(%error, "health answer was not taken");
                     }
@@ -108,4 +114,10 @@ pub(super) fn serve(path: &std::path::Path, engine: pipglr_runner::containers::E
         }
     });
     Ok(())
+}
+
+/// A runner without room for jobs is not ill: it goes on by itself.
+fn note(disk: Option<&Disk>) -> String {
+    let room = disk.map(Disk::room).filter(|room| !room.is_enough());
+    room.map_or_else(String::new, |room| format!("\nno jobs are asked for: {room}"))
 }

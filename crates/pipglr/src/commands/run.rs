@@ -60,20 +60,22 @@ async fn serve(args: &RunArgs, source: ConfigSource, config: Config, of_file: Lo
         )
     })?;
     let engine = engine(&args.engine, &config);
-    if let Some(path) = &args.health_socket {
-        health::serve(path, engine.clone()).with_context(|| format!("listen on {}", path.display()))?;
-    }
     let metrics = Arc::new(Metrics::default());
     let listen_address = args.listen_address.clone().or_else(|| config.listen_address.clone());
     serve_metrics(listen_address.as_deref().unwrap_or_default(), &metrics).await?;
     let sessions = serve_sessions(&config).await?;
     let (shutdown, reload) = (Shutdown::default(), Arc::new(Notify::new()));
     signals::watch(shutdown.clone(), reload.clone()).context("listen to signals")?;
+    let following = following(args, source, config, reload, metrics);
+    let disk = look_after_disks(args, &engine, following.configs.clone())?;
+    if let Some(path) = &args.health_socket {
+        health::serve(path, engine.clone(), disk.clone()).with_context(|| format!("listen on {}", path.display()))?;
+    }
     let following = Following {
         sessions,
-        ..following(args, source, config, reload, metrics)
+        disk,
+        ..following
     };
-    look_after_disks(args, &engine, following.configs.clone())?;
     tokio::spawn(follow_log(following.configs.clone(), of_file));
     notify_ready();
     let options = ManagerOptions { state_dir, system_id };
@@ -116,6 +118,7 @@ fn following(
         bounds: Bounds::default(),
         sessions: None,
         hold: None,
+        disk: None,
     }
 }
 
@@ -136,9 +139,13 @@ async fn serve_metrics(address: &str, metrics: &Arc<Metrics>) -> Result<(), CliE
 }
 
 /// Only where it was asked for: nobody's own podman is tidied.
-fn look_after_disks(args: &RunArgs, engine: &Engine, configs: watch::Receiver<Arc<Config>>) -> Result<(), CliError> {
+fn look_after_disks(
+    args: &RunArgs,
+    engine: &Engine,
+    configs: watch::Receiver<Arc<Config>>,
+) -> Result<Option<Disk>, CliError> {
     let Some(storage) = &args.storage else {
-        return Ok(());
+        return Ok(None);
     };
     let options = DiskOptions {
         storage: storage.clone(),
@@ -146,9 +153,9 @@ fn look_after_disks(args: &RunArgs, engine: &Engine, configs: watch::Receiver<Ar
     };
     let disk = Disk::new(options, engine, configs);
     if let Some(path) = &args.control_socket {
-        control::serve(path, disk, engine.clone()).with_context(|| format!("listen on {}", path.display()))?;
+        control::serve(path, disk.clone(), engine.clone()).with_context(|| format!("listen on {}", path.display()))?;
     }
-    Ok(())
+    Ok(Some(disk))
 }
 
 /// Serves web terminals of jobs, if they are configured.
