@@ -112,7 +112,7 @@ async fn asked(fake: Fake, path_and_query: &str) {
 #[tokio::test]
 async fn containers_are_listed_by_label() {
     let fake = once(
-        r#"[{"Id":"c1","Names":["n"],"Labels":{"a":"b"},"State":"running","Image":"i","ExitCode":0,"Ports":null}]"#,
+        r#"[{"Id":"c1","Names":["n"],"Labels":{"a":"b"},"State":"running","Image":"i","ImageID":"e1","ExitCode":0,"Ports":null}]"#,
     );
     let containers = Client::new(fake.socket())
         .containers(&Filters::label("a=b"), true)
@@ -126,6 +126,7 @@ async fn containers_are_listed_by_label() {
             labels: map(&[("a", "b")]),
             state: "running".to_owned(),
             image: "i".to_owned(),
+            image_id: "e1".to_owned(),
             exit_code: 0,
         }]
     );

@@ -71,6 +71,13 @@ impl ImageFact {
     }
 }
 
+impl Facts {
+    /// Seconds since a thing was used; nothing while it is.
+    pub(super) fn idle(&self, in_use: bool, last_use: i64) -> Option<i64> {
+        (!in_use).then_some((self.now - last_use).max(0))
+    }
+}
+
 /// Looks at everything.
 ///
 /// # Errors

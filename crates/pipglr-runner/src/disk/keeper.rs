@@ -11,7 +11,6 @@ use crate::containers::{Engine, objects};
 use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// Time between two looks at free space, which cost next to nothing.
 const LOOK: Duration = Duration::from_secs(2);
@@ -33,8 +32,8 @@ struct Keeper {
     without_ballast: bool,
 }
 
-/// Keeps the disks of an engine until `stop`.
-pub async fn keep(disk: Disk, engine: Engine, stop: CancellationToken) {
+/// Keeps the disks of an engine; never comes back.
+pub async fn keep(disk: Disk, engine: Engine) {
     let now = Instant::now();
     let mut keeper = Keeper {
         disk,
@@ -45,14 +44,8 @@ pub async fn keep(disk: Disk, engine: Engine, stop: CancellationToken) {
         without_ballast: false,
     };
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = keeper.look() => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
-        }
+        keeper.look().await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 

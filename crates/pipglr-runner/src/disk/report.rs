@@ -1,7 +1,7 @@
 //! What `pipglr disk` shows.
 
 use super::ballast::PIECES;
-use super::facts::gather;
+use super::facts::{Facts, gather};
 use super::{Disk, Room, Space};
 use crate::containers::Engine;
 use serde::{Deserialize, Serialize};
@@ -70,40 +70,6 @@ impl Disk {
             space,
         };
         let rules = self.rules();
-        let idle = |in_use: bool, last_use: i64| (!in_use).then_some((facts.now - last_use).max(0));
-        let mut images: Vec<Used> = facts
-            .images
-            .iter()
-            .map(|image| Used {
-                name: image
-                    .tags
-                    .first()
-                    .or(image.digests.first())
-                    .unwrap_or(&image.id)
-                    .clone(),
-                bytes: Some(image.bytes),
-                idle: idle(image.in_use, image.last_use),
-            })
-            .collect();
-        let mut volumes: Vec<Used> = facts
-            .volumes
-            .iter()
-            .map(|volume| Used {
-                name: volume.name.clone(),
-                bytes: None,
-                idle: idle(volume.in_use, volume.last_use),
-            })
-            .collect();
-        for list in [&mut images, &mut volumes] {
-            list.sort_by(|a, b| (a.idle, &a.name).cmp(&(b.idle, &b.name)));
-        }
-        let mut caches: BTreeMap<&str, Caches> = BTreeMap::new();
-        for cache in &facts.caches {
-            let entry = caches.entry(&cache.project).or_default();
-            entry.project.clone_from(&cache.project);
-            entry.keys += 1;
-            entry.bytes += cache.bytes;
-        }
         Ok(Report {
             spaces: vec![
                 place("storage", facts.storage),
@@ -117,9 +83,48 @@ impl Disk {
             ballast: self.ballast_pieces(),
             ballast_piece: rules.ballast(facts.storage.total) / PIECES,
             containers: facts.containers.len(),
-            images,
-            volumes,
-            caches: caches.into_values().collect(),
+            images: images(&facts),
+            volumes: volumes(&facts),
+            caches: caches(&facts),
         })
     }
+}
+
+fn images(facts: &Facts) -> Vec<Used> {
+    let used = facts.images.iter().map(|image| Used {
+        name: image
+            .tags
+            .first()
+            .or(image.digests.first())
+            .unwrap_or(&image.id)
+            .clone(),
+        bytes: Some(image.bytes),
+        idle: facts.idle(image.in_use, image.last_use),
+    });
+    by_use(used.collect())
+}
+
+fn volumes(facts: &Facts) -> Vec<Used> {
+    let used = facts.volumes.iter().map(|volume| Used {
+        name: volume.name.clone(),
+        bytes: None,
+        idle: facts.idle(volume.in_use, volume.last_use),
+    });
+    by_use(used.collect())
+}
+
+fn by_use(mut all: Vec<Used>) -> Vec<Used> {
+    all.sort_by(|a, b| (a.idle, &a.name).cmp(&(b.idle, &b.name)));
+    all
+}
+
+fn caches(facts: &Facts) -> Vec<Caches> {
+    let mut projects: BTreeMap<&str, Caches> = BTreeMap::new();
+    for cache in &facts.caches {
+        let entry = projects.entry(&cache.project).or_default();
+        entry.project.clone_from(&cache.project);
+        entry.keys += 1;
+        entry.bytes += cache.bytes;
+    }
+    projects.into_values().collect()
 }

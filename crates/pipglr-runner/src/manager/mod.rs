@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Below the state directory.
 const JOBS: &str = "jobs";
@@ -115,8 +115,6 @@ pub async fn run_following(
 ) -> anyhow::Result<Ended> {
     let jobs = options.state_dir.join(JOBS);
     let _sole_user = journal::lock(&jobs)?;
-    let ended = CancellationToken::new();
-    let _at_the_end = ended.clone().drop_guard();
     let left = journal::left(&jobs);
     let Following {
         mut configs,
@@ -157,10 +155,7 @@ pub async fn run_following(
         drain(&shared.tasks, shutdown_timeout, &shutdown).await;
         return Err(error);
     }
-    // Not before leftovers are known from what goes on.
-    if let Some(disk) = shared.disk.clone() {
-        tokio::spawn(keeper::keep(disk, shared.engine.clone(), ended.clone()));
-    }
+    let _kept = keep_disks(&shared);
     let mut connections = HashMap::new();
     loop {
         let config = configs.borrow_and_update().clone();
@@ -177,6 +172,13 @@ pub async fn run_following(
     }
     let shutdown_timeout = configs.borrow().shutdown_timeout();
     Ok(drain(&shared.tasks, shutdown_timeout, &shutdown).await)
+}
+
+/// Looks after the disks, if that was asked for, until the value is dropped.
+fn keep_disks(shared: &Shared) -> Option<AbortOnDropHandle<()>> {
+    let disk = shared.disk.clone()?;
+    let task = tokio::spawn(keeper::keep(disk, shared.engine.clone()));
+    Some(AbortOnDropHandle::new(task))
 }
 
 /// Removes what jobs left that ended with an earlier process.

@@ -259,5 +259,15 @@ fn names_are_served_as_the_documents_say() {
     let ours = served
         .iter()
         .filter(|name| !NAMES.iter().any(|(known, _)| known == *name));
-    assert_eq!(ours.copied().collect::<Vec<_>>(), ["pipglr_job_phase_seconds"]);
+    assert_eq!(
+        ours.copied().collect::<Vec<_>>(),
+        [
+            "pipglr_job_phase_seconds",
+            "pipglr_disk_size_bytes",
+            "pipglr_disk_free_bytes",
+            "pipglr_disk_has_room",
+            "pipglr_disk_ballast_pieces",
+            "pipglr_disk_removed_total",
+        ]
+    );
 }

@@ -3,6 +3,7 @@
 use crate::support::{PATIENCE, SYSTEM_ID, requests};
 use pipglr_runner::config::{ConfigSource, TokenStore};
 use pipglr_runner::containers::{Engine, EngineSettings};
+use pipglr_runner::disk::{Disk, DiskOptions};
 use pipglr_runner::manager::{self, Bounds, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel};
 use pipglr_runner::metrics::Metrics;
 use pipglr_testkit::gitlab::{FakeGitLab, JobBuilder};
@@ -27,6 +28,8 @@ pub(crate) struct House {
     pub(crate) shutdown: Shutdown,
     pub(crate) reload: Arc<Notify>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Where the storage volume is, if disks are looked after.
+    pub(crate) storage: Option<PathBuf>,
 }
 
 impl House {
@@ -41,6 +44,7 @@ impl House {
             shutdown: Shutdown::default(),
             reload: Arc::default(),
             metrics: Arc::default(),
+            storage: None,
         }
     }
 
@@ -71,11 +75,20 @@ impl House {
         let mut source = ConfigSource::new(&self.file(), self.directory.path());
         let config = source.load().unwrap().config;
         let counts = self.metrics.reloads.clone();
+        let configs = source.follow(config, interval, self.reload.clone(), counts.clone());
+        let engine = Engine::new(EngineSettings {
+            socket: self.podman.socket(),
+            ..EngineSettings::default()
+        });
+        let disk = self.storage.clone().map(|storage| {
+            let state_dir = self.directory.path().to_owned();
+            Disk::new(DiskOptions { storage, state_dir }, &engine, configs.clone())
+        });
         let following = Following {
             sessions: None,
             hold: None,
-            disk: None,
-            configs: source.follow(config, interval, self.reload.clone(), counts.clone()),
+            disk,
+            configs,
             rotation: Some(Rotation {
                 tokens: TokenStore::new(self.directory.path()),
                 config_file: self.file(),
@@ -85,10 +98,6 @@ impl House {
             metrics: self.metrics.clone(),
             bounds: Bounds::default(),
         };
-        let engine = Engine::new(EngineSettings {
-            socket: self.podman.socket(),
-            ..EngineSettings::default()
-        });
         let options = ManagerOptions {
             state_dir: self.directory.path().to_owned(),
             system_id: SYSTEM_ID.to_owned(),

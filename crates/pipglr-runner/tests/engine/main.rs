@@ -7,6 +7,7 @@ mod age;
 mod cache_storage;
 mod caches;
 mod client;
+mod disk;
 mod hold;
 mod house;
 mod images;

@@ -5,6 +5,7 @@ use super::record::Pull;
 use super::state::{Piece, State};
 use crate::watched::Watched;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use tokio::sync::mpsc::unbounded_channel;
 
 /// One image.
@@ -58,6 +59,25 @@ pub(super) fn inspect(state: &State, reference: &str) -> Reply {
             &format!("failed to find image {reference}: {reference}: image not known"),
         ),
     }
+}
+
+/// One line for each image, with all its names.
+pub(super) fn list(state: &State) -> Reply {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, image) in &state.images {
+        names.entry(&image.id).or_default().push(name);
+    }
+    let lines = names
+        .iter()
+        .map(|(id, names)| json!({"Id": id, "RepoTags": names, "RepoDigests": [], "Size": 1000}));
+    Reply::json(200, &lines.collect())
+}
+
+/// Removes one name; an ID is gone when its last name is.
+pub(super) fn remove(state: &mut State, name: &str) -> Reply {
+    state.images.remove(name);
+    state.record.images_removed.push(name.to_owned());
+    Reply::json(200, &json!({"Untagged": [name]}))
 }
 
 /// Answers with a stream whose last object names the image or the error, as podman does.

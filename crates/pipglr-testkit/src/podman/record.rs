@@ -10,6 +10,8 @@ pub struct Record {
     pub calls: Vec<Call>,
     /// Containers, in the order of creation; removed ones stay.
     pub created: Vec<Created>,
+    /// Names and IDs of images that were removed, in order.
+    pub images_removed: Vec<String>,
     /// Names of volumes that were created, in order.
     pub volumes_created: Vec<String>,
     /// Bodies of the calls that created networks.

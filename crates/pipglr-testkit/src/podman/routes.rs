@@ -52,6 +52,8 @@ async fn carry_out(state: &Arc<Watched<State>>, request: &HttpRequest, line: &st
             body: b"OK".to_vec(),
         },
         ("GET", ["info"]) => info(&state.read()),
+        ("GET", ["images", "json"]) => images::list(&state.read()),
+        ("DELETE", ["images", name @ ..]) => state.change(|s| images::remove(s, &name.join("/"))),
         ("POST", ["images", "pull"]) => images::pull(state, request).await,
         ("POST", ["volumes", "create"]) => state.change(|s| volumes::create(s, request)),
         ("GET", ["volumes", "json"]) => volumes::list(&state.read(), request),

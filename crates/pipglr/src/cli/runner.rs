@@ -34,7 +34,7 @@ pub(crate) struct LogArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunnerCommand {
     /// Poll for jobs and run them
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Run jobs of one runner, given by options, for as long as wanted
     RunSingle(Box<RunSingleArgs>),
     /// Add a runner to the configuration

@@ -98,7 +98,7 @@ fn runner(log: &LogArgs, command: RunnerCommand) -> Outcome {
         format: log.log_format.clone(),
     };
     let command = match command {
-        RunnerCommand::Run(args) => return run::run(args, &mut options),
+        RunnerCommand::Run(args) => return run::run(&args, &mut options),
         RunnerCommand::RunSingle(args) => return run_single::run(&args, &options),
         RunnerCommand::Refused(refused) => return refused::run(refused),
         command => command,

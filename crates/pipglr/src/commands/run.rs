@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 
-pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
+pub(super) fn run(args: &RunArgs, log: &mut LogOptions) -> Outcome {
     if let Some(directory) = &args.working_directory {
         std::env::set_current_dir(directory).with_context(|| format!("change to {}", directory.display()))?;
     }
@@ -48,7 +48,7 @@ pub(super) fn run(args: RunArgs, log: &mut LogOptions) -> Outcome {
     for finding in findings {
         tracing::warn!("{}:{}: {}", path.display(), finding.place, finding.message);
     }
-    multi_threaded()?.block_on(serve(&args, source, config, of_file))
+    multi_threaded()?.block_on(serve(args, source, config, of_file))
 }
 
 async fn serve(args: &RunArgs, source: ConfigSource, config: Config, of_file: LogOfFile) -> Outcome {
