@@ -8,6 +8,7 @@ mod image;
 mod load;
 mod quickstart;
 mod release;
+mod soak;
 mod test;
 mod upgrades;
 
@@ -29,6 +30,8 @@ enum Xtask {
     Faults(faults::Args),
     /// Run many jobs with services at once, which look up names all the time
     Load(load::Args),
+    /// Many short jobs in a row; counts what they leave
+    Soak(soak::Args),
     /// Make what is published for a version: archives, bills of materials, checksums, signature
     Release(release::Args),
     /// Replace the image of a runner again and again while jobs run: none may be lost, none may run twice
@@ -45,6 +48,7 @@ fn main() -> std::process::ExitCode {
         Xtask::Compare(args) => compare::run(&args),
         Xtask::Faults(args) => faults::run(&args),
         Xtask::Load(args) => load::run(&args),
+        Xtask::Soak(args) => soak::run(&args),
         Xtask::Release(args) => release::run(&args),
         Xtask::Upgrades(args) => upgrades::run(&args),
         Xtask::Image(args) => image::build(&args),

@@ -25,6 +25,7 @@ mod render;
 mod report;
 mod service;
 mod services;
+mod soak;
 mod sources;
 mod stage;
 mod terminal;
@@ -132,6 +133,7 @@ const STORIES: &[Story] = &[
     ("local: watching files", local::watching),
     ("local: what was kept is removed", local::cleaning),
     ("load: jobs with services look up names all the time", load::services),
+    ("soak: short jobs leave nothing behind", soak::short_jobs),
     ("local: nested in the sandbox", local::in_the_sandbox),
     (
         "local: the sandbox on a terminal, watched, reported",
