@@ -37,6 +37,10 @@ pub struct ServeOptions {
     pub long_poll_hold: Duration,
     /// How long a runner may take to accept a job it was handed.
     pub acknowledgement_ttl: Duration,
+    /// A runner that says nothing about a running job for this long is taken for dead, and the job fails.
+    ///
+    /// Compat: GitLab app/services/ci/stuck_builds/drop_running_service.rb.
+    pub silence_limit: Duration,
     /// Bytes of one trace; a job that sends more is dropped.
     pub trace_limit: u64,
     /// Bytes of one artifact file.
@@ -107,6 +111,7 @@ impl ServeOptions {
             trace_update_interval: Duration::from_secs(1),
             long_poll_hold: Duration::from_secs(50),
             acknowledgement_ttl: Duration::from_mins(2),
+            silence_limit: Duration::from_hours(1),
             trace_limit: 100 << 20,
             artifact_limit: 5 << 30,
             git_depth: 20,

@@ -3,6 +3,7 @@
 use super::reply::{Refusal, parse_json};
 use crate::Coordinator;
 use crate::payload::{self, PayloadContext};
+use crate::state::Patience;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -55,12 +56,16 @@ fn no_job(last_update: &str) -> Response {
 fn take_job(coordinator: &Coordinator, request: &JobRequest) -> Result<Option<JobPayload>, Refusal> {
     let now = Timestamp::now();
     // Looking is cheap and the usual case; only a job changes anything.
-    let (ttl, features) = (coordinator.options().acknowledgement_ttl, &request.info.features);
+    let (options, features) = (coordinator.options(), &request.info.features);
+    let patience = Patience {
+        to_accept: options.acknowledgement_ttl,
+        with_silence: options.silence_limit,
+    };
     coordinator.change(|state| {
         let runner = state.runner_by_token(&request.token).ok_or(Refusal::Forbidden)?;
         runner.managers.extend(request.system_id.clone());
         let runner = runner.clone();
-        let Some(place) = state.assign(runner.id, features, ttl, now) else {
+        let Some(place) = state.assign(runner.id, features, patience, now) else {
             return Ok(None);
         };
         if let Some(session) = &request.session {

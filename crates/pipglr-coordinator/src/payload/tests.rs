@@ -193,6 +193,7 @@ fn world(kind: RefKind, name: &str, job: Job) -> World {
         timeout: pipeline.jobs[2].timeout(),
         accept_by: now(),
         last_contact: now(),
+        silence_limit: std::time::Duration::from_hours(1),
     };
     pipeline.assign(2, assignment, now());
     World {

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 /// A runner that still has a job this long after the job's timeout is taken for dead.
 const SERVER_TIMEOUT_GRACE: Duration = Duration::from_mins(10);
-/// A runner that said nothing for this long is taken for dead.
-const NO_UPDATES_LIMIT: Duration = Duration::from_hours(1);
 
 enum Expiry {
     /// A delayed job's time has come.
@@ -58,7 +56,7 @@ fn deadline(job: &JobRun) -> Option<(Timestamp, Expiry)> {
         JobState::Canceling => ("server_timeout_canceling", "no_updates_canceling"),
         _ => return None,
     };
-    let silent = after(assignment.last_contact, NO_UPDATES_LIMIT);
+    let silent = after(assignment.last_contact, assignment.silence_limit);
     let late = after(
         job.times.started_at?,
         assignment.timeout.saturating_add(SERVER_TIMEOUT_GRACE),

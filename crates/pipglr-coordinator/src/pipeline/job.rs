@@ -71,6 +71,8 @@ pub(crate) struct Assignment {
     /// While pending: when the job goes back to the queue.
     pub(crate) accept_by: Timestamp,
     pub(crate) last_contact: Timestamp,
+    /// Longest time without a word of the runner.
+    pub(crate) silence_limit: Duration,
 }
 
 /// How a job ended, by the runner's word or the coordinator's.

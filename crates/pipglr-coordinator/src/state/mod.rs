@@ -5,6 +5,8 @@ mod dependencies;
 mod queue;
 mod settle;
 
+pub(crate) use queue::Patience;
+
 use crate::Error;
 use crate::events::Event;
 use crate::pipeline::{JobRun, JobState, PipelineId, PipelineRun, Recipe, Source};

@@ -21,13 +21,22 @@ impl Runner {
     }
 }
 
+/// How long a runner is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Until it accepts a job.
+    pub(crate) to_accept: Duration,
+    /// Between two words about a running one.
+    pub(crate) with_silence: Duration,
+}
+
 impl State {
     /// Hands the oldest available job to the runner. Jobs that cannot run on it, or not at all, are dropped on the way.
     pub(crate) fn assign(
         &mut self,
         runner: RunnerId,
         features: &Features,
-        acknowledgement_ttl: Duration,
+        patience: Patience,
         now: Timestamp,
     ) -> Option<JobPlace> {
         let runner = self.saved.runners.iter().find(|r| r.id == runner)?.clone();
@@ -51,8 +60,9 @@ impl State {
                 timeout: runner
                     .maximum_timeout
                     .map_or(job_timeout, |s| job_timeout.min(Duration::from_secs(s))),
-                accept_by: after(now, acknowledgement_ttl),
+                accept_by: after(now, patience.to_accept),
                 last_contact: now,
+                silence_limit: patience.with_silence,
             };
             self.change(place.pipeline, now, |p| {
                 // A runner that lost the job must not be taken for the one that has it now.

@@ -127,6 +127,22 @@ async fn a_job_that_is_not_accepted_goes_to_another_runner() {
 }
 
 #[tokio::test]
+async fn a_job_of_a_silent_runner_fails_and_is_not_taken_up_again() {
+    let world = World::start_with(|o| o.silence_limit = Duration::ZERO).await;
+    let pipeline = world.create(vec![job("build", "a")]).await;
+    let silent = world.take().await;
+    world.put(&silent, "running").await;
+    let record = world.coordinator.wait(pipeline).await.unwrap();
+    let reason = record.jobs[0].failure_reason.as_ref().map(FailureReason::as_str);
+    assert_eq!(
+        (record.jobs[0].state, reason),
+        (JobState::Failed, Some("no_updates_running"))
+    );
+    assert_eq!(header(&world.put(&silent, "success").await, "job-status"), "failed");
+    assert_eq!(world.ask(None).await.status(), 204);
+}
+
+#[tokio::test]
 async fn a_runner_that_lost_its_job_is_told_409() {
     let world = World::start_with(|o| o.acknowledgement_ttl = Duration::ZERO).await;
     world.create(vec![job("build", "a")]).await;

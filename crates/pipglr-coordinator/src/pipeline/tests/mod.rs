@@ -123,6 +123,7 @@ fn assignment(two_phase: bool, cancel_gracefully: bool) -> Assignment {
         timeout: Duration::from_secs(60),
         accept_by: at(120),
         last_contact: at(0),
+        silence_limit: Duration::from_hours(1),
     }
 }
 
