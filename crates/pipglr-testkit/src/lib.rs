@@ -8,6 +8,7 @@
 //! - [`gitlab`]: the runner API of a GitLab instance.
 //! - [`podman`]: libpod's API with containers that run a scripted behaviour.
 //! - [`proxy`]: a TCP connection that can be cut.
+//! - [`s3`]: a bucket.
 //! - [`vault`]: a server for secrets.
 //! - [`working_tree`]: a commit of some files.
 
@@ -15,6 +16,7 @@ pub mod git;
 pub mod gitlab;
 pub mod podman;
 pub mod proxy;
+pub mod s3;
 pub mod vault;
 mod watched;
 pub mod working_tree;

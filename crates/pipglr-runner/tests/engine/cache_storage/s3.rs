@@ -4,31 +4,9 @@ use super::{Given, job};
 use crate::support::Bench;
 use pipglr_protocol::Secret;
 use pipglr_runner::config::{CacheConfig, S3Config};
+use pipglr_testkit::s3::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
 use reqwest::{Method, StatusCode};
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use serde_json::json;
-
-const ACCESS_KEY: &str = "an-access-key";
-const SECRET_KEY: &str = "the/secret+key";
-
-/// An S3 server with one bucket. Ends with the test's runtime.
-async fn start_s3(root: &std::path::Path) -> String {
-    std::fs::create_dir(root.join("bucket")).unwrap();
-    let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
-    builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-    let service = builder.build();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (io, service) = (hyper_util::rt::TokioIo::new(stream), service.clone());
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
-        }
-    });
-    address
-}
 
 pub(super) fn configuration(address: &str) -> CacheConfig {
     CacheConfig {
@@ -38,7 +16,7 @@ pub(super) fn configuration(address: &str) -> CacheConfig {
             server_address: address.to_owned(),
             access_key: Secret::new(ACCESS_KEY),
             secret_key: Secret::new(SECRET_KEY),
-            bucket_name: "bucket".to_owned(),
+            bucket_name: BUCKET.to_owned(),
             insecure: true,
             ..S3Config::default()
         },
@@ -49,7 +27,8 @@ pub(super) fn configuration(address: &str) -> CacheConfig {
 #[tokio::test]
 async fn signed_requests_are_good_for_their_object_and_method_alone() {
     let root = tempfile::tempdir().unwrap();
-    let given = Given::by(configuration(&start_s3(root.path()).await), None).await;
+    let server = S3Server::start(root.path()).await.unwrap();
+    let given = Given::by(configuration(server.address()), None).await;
     assert_eq!(given.upload["limit"], 5_368_709_120_u64);
     assert!(!given.told.contains(SECRET_KEY), "credentials stay in the runner");
     given
@@ -62,7 +41,8 @@ async fn signed_requests_are_good_for_their_object_and_method_alone() {
 #[tokio::test]
 async fn wrong_keys_are_found_out_by_the_server() {
     let root = tempfile::tempdir().unwrap();
-    let mut cache = configuration(&start_s3(root.path()).await);
+    let server = S3Server::start(root.path()).await.unwrap();
+    let mut cache = configuration(server.address());
     cache.s3.secret_key = Secret::new("wrong");
     let given = Given::by(cache, None).await;
     let put = given.make(&given.upload, Method::PUT, |url| url, "x").await;
