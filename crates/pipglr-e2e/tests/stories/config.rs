@@ -30,6 +30,13 @@ pub(crate) fn pipglr(stage: &Stage, line: &str, code: i32) -> anyhow::Result<Str
     Ok(text)
 }
 
+/// What `pipglr status` says this manager is for GitLab.
+pub(crate) fn system_id(stage: &Stage) -> anyhow::Result<String> {
+    let status: serde_json::Value = serde_json::from_str(&pipglr(stage, "pipglr status --json", 0)?)?;
+    let id = status["survey"]["system_id"].as_str().map(str::to_owned);
+    id.with_context(|| format!("no system ID in {status}"))
+}
+
 /// A job runs while its runner gets another configuration, without a restart; mistakes and a broken-off change lose nothing.
 pub(crate) fn under_a_running_job(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(

@@ -18,6 +18,7 @@ pub(crate) fn labels(stage: &mut Stage) -> anyhow::Result<()> {
     let host = debian13::provide("pipglr-debian13", &mut |text| println!("      {text}"))?;
     let first = std::mem::replace(&mut stage.account, host);
     let result = copy_image(&stage.image, &first, &stage.account).and_then(|()| {
+        contains(&stage.account.podman(["--version"]).run_text()?, "podman version 5.4.")?;
         WAYS.into_iter()
             .try_for_each(|way| whole_life(stage, way).with_context(|| format!("{way:?}")))
     });
@@ -56,7 +57,7 @@ pub(crate) fn copy_image(image: &str, from: &Account, to: &Account) -> anyhow::R
             .run_text()
     };
     ensure!(id(from)? == id(to)?, "the image has become another one");
-    contains(&to.podman(["--version"]).run_text()?, "podman version 5.4.")
+    Ok(())
 }
 
 /// A runner's life by the labels alone, called in one way.

@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod debian13;
 mod disk;
+mod hosts;
 mod image;
 mod jobs;
 mod labels;
@@ -28,6 +29,7 @@ mod services;
 mod soak;
 mod sources;
 mod stage;
+mod stream;
 mod terminal;
 mod up;
 mod upgrade;
@@ -142,6 +144,8 @@ const STORIES: &[Story] = &[
     ("up: from nothing to a finished job, and no further", up::from_nothing),
     ("up: a runner at work is looked at, and taken down", up::looked_at),
     ("up: what stands in the way, and going on after it", up::troubles),
+    ("hosts: two with one token, one of them dies", hosts::one_token),
+    ("hosts: a runner is killed with all it has", hosts::killed),
     ("upgrade: under load, there and back again", upgrade::under_load),
     ("upgrade: a job that does not end in time is told", upgrade::out_of_time),
     (

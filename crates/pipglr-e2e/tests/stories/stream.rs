@@ -20,20 +20,20 @@ const PIPELINES: usize = 3;
 type Heard = Arc<Mutex<Vec<(String, Instant)>>>;
 
 /// The witness.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     listener: TcpListener,
     port: u16,
 }
 
 impl Stream {
-    pub(super) fn listen(stage: &Stage) -> anyhow::Result<Self> {
+    pub(crate) fn listen(stage: &Stage) -> anyhow::Result<Self> {
         let listener = stage.runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let port = listener.local_addr()?.port();
         Ok(Self { listener, port })
     }
 
     /// Jobs of one to five seconds.
-    pub(super) fn configuration(&self) -> String {
+    pub(crate) fn configuration(&self) -> String {
         let tell = |word: &str| {
             format!(
                 "bash -c \"echo {word} $CI_JOB_ID > /dev/tcp/{HOST_LOOPBACK}/{}\"",
@@ -51,7 +51,7 @@ impl Stream {
     }
 
     /// Begins to make pipelines, one more whenever there are too few.
-    pub(super) fn begin(self, stage: &Stage, project: &Project) -> Load {
+    pub(crate) fn begin(self, stage: &Stage, project: &Project) -> Load {
         let (heard, stop) = (Heard::default(), CancellationToken::new());
         stage.runtime.spawn(listen(self.listener, heard.clone()));
         let feeding = stage.runtime.spawn(feed(project.coordinator.clone(), stop.clone()));
@@ -83,7 +83,7 @@ async fn feed(coordinator: Coordinator, stop: CancellationToken) -> anyhow::Resu
 }
 
 /// Jobs that come and go.
-pub(super) struct Load {
+pub(crate) struct Load {
     heard: Heard,
     stop: CancellationToken,
     feeding: JoinHandle<anyhow::Result<Vec<PipelineId>>>,
@@ -91,7 +91,7 @@ pub(super) struct Load {
 
 impl Load {
     /// From now on, one more begins.
-    pub(super) fn wait_for_a_job(&self) -> anyhow::Result<()> {
+    pub(crate) fn wait_for_a_job(&self) -> anyhow::Result<()> {
         let begun = || {
             self.heard()
                 .iter()
@@ -109,7 +109,7 @@ impl Load {
     }
 
     /// Waits for what was begun. Every job has succeeded, and began and ended once.
-    pub(super) fn end(self, stage: &Stage, project: &Project) -> anyhow::Result<String> {
+    pub(crate) fn end(self, stage: &Stage, project: &Project) -> anyhow::Result<String> {
         self.stop.cancel();
         let heard = self.heard.clone();
         let pipelines = stage.runtime.block_on(self.feeding)??;

@@ -2,16 +2,15 @@
 //! does not stay.
 
 mod images;
-mod stream;
 
-use crate::config::{pipglr, provide_program};
+use crate::config::{pipglr, provide_program, system_id};
 use crate::stage::{Stage, contains, job, lacks, log, wait_for};
+use crate::stream::Stream;
 use anyhow::{Context as _, ensure};
 use images::Images;
 use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
 use std::time::{Duration, Instant};
-use stream::Stream;
 
 /// Upgrades unless `cargo xtask upgrades` says otherwise.
 const ROUNDS: u32 = 2;
@@ -129,10 +128,4 @@ fn only_one(stage: &Stage) -> anyhow::Result<()> {
     ensure!(containers == "pipglr\n", "{containers}");
     let volumes = stage.account.podman(["volume", "ls", "--quiet"]).run_text()?;
     lacks(&volumes, "trial")
-}
-
-fn system_id(stage: &Stage) -> anyhow::Result<String> {
-    let status: serde_json::Value = serde_json::from_str(&pipglr(stage, "pipglr status --json", 0)?)?;
-    let id = status["survey"]["system_id"].as_str().map(str::to_owned);
-    id.with_context(|| format!("no system ID in {status}"))
 }
