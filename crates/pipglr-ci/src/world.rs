@@ -96,8 +96,10 @@ pub struct Component {
 pub enum FetchError {
     /// There is no such file.
     Missing,
-    /// The project is not there or is not for us.
+    /// There is no such project.
     NoProject,
+    /// The project is not there or is not for us; a sentence about how that was found out, without a period.
+    Refused(String),
     /// The project has no such branch, tag or commit.
     NoReference,
     /// The server answered with this status.

@@ -39,6 +39,8 @@ struct Seen {
     requests: Vec<GitRequest>,
     /// Beginning of a path, and how many requests for it fail.
     failing: (String, usize),
+    /// Beginnings of paths nobody may read.
+    forbidden: Vec<String>,
 }
 
 /// The server. Stops when dropped.
@@ -120,6 +122,11 @@ impl GitServer {
         self.backend.seen.change(|s| s.failing = (path.to_owned(), times));
     }
 
+    /// Nobody may read what begins with `path` any more: status 403.
+    pub fn forbid(&self, path: &str) {
+        self.backend.seen.change(|s| s.forbidden.push(path.to_owned()));
+    }
+
     /// What was asked so far.
     #[must_use]
     pub fn requests(&self) -> Vec<GitRequest> {
@@ -154,6 +161,10 @@ async fn answer(
         let challenge = "Basic realm=\"fake\"".parse().expect("a header value");
         refused.headers_mut().insert("www-authenticate", challenge);
         return refused;
+    }
+    let forbidden = |seen: &Seen| seen.forbidden.iter().any(|path| uri.path().starts_with(path));
+    if forbidden(&backend.seen.read()) {
+        return plain(StatusCode::FORBIDDEN);
     }
     run_backend(&backend.root, &method, &uri, &headers, &body).await
 }

@@ -151,7 +151,7 @@ impl Loader<'_, '_> {
                         "Project `{name}` reference `{}` does not exist!",
                         text.unwrap_or("HEAD")
                     ),
-                    hint,
+                    hint: Some("a ref is a branch, a tag or a commit of that project".to_owned()),
                     place: reference.map(|reference| reference.span),
                 },
                 _ => Failure {
@@ -194,7 +194,9 @@ impl Loader<'_, '_> {
                 FetchError::Status(code) => format!("HTTP code `{code}` error"),
                 FetchError::TimedOut => "a timeout error".to_owned(),
                 FetchError::Unavailable(_) => "a socket error".to_owned(),
-                FetchError::Missing | FetchError::NoProject | FetchError::NoReference => "HTTP error".to_owned(),
+                FetchError::Missing | FetchError::NoProject | FetchError::Refused(_) | FetchError::NoReference => {
+                    "HTTP error".to_owned()
+                }
             };
             Failure {
                 message: format!("Remote file `{url}` could not be fetched because of {why}!"),
@@ -243,23 +245,23 @@ impl Loader<'_, '_> {
     }
 
     fn component(&self, address: &str) -> Result<Found, Failure> {
-        let failed = |hint| Failure {
-            message: format!("component '{address}' - content not found"),
-            hint,
-            place: None,
-        };
-        let component = self.request.world.component(address).map_err(|error| {
-            let hint = match (&error, address.contains('@')) {
-                (FetchError::Unavailable(why), _) => why.clone(),
-                (_, false) => "an address is HOST/PROJECT/NAME@VERSION".to_owned(),
-                (FetchError::NoProject, true) => "there is no such project".to_owned(),
-                (FetchError::NoReference, true) => "the project has no such version".to_owned(),
-                _ => "the file is `templates/NAME.yml` or `templates/NAME/template.yml` of the project".to_owned(),
-            };
-            failed(Some(hint))
+        if !address.contains('@') {
+            return Err(Failure::with_hint(
+                format!("component '{address}' - the component path is not supported"),
+                "an address is HOST/PROJECT/NAME@VERSION",
+            ));
+        }
+        let failed = |hint: &str| Failure::with_hint(format!("component '{address}' - content not found"), hint);
+        let component = self.request.world.component(address).map_err(|error| match &error {
+            FetchError::Unavailable(why) | FetchError::Refused(why) => failed(why),
+            FetchError::NoProject => failed("there is no such project"),
+            FetchError::NoReference => {
+                failed("the project has no such version: a version is a tag, a branch or a commit")
+            }
+            _ => failed("the file is `templates/NAME.yml` or `templates/NAME/template.yml` of the project"),
         })?;
         if is_blank(&component.file.text) {
-            return Err(failed(Some("the file is empty".to_owned())));
+            return Err(failed("the file is empty"));
         }
         Ok(Found {
             label: address.to_owned(),

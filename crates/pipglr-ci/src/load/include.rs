@@ -183,7 +183,7 @@ impl Loader<'_, '_> {
 /// What is known of why a file is not there.
 pub(super) fn reason(error: &FetchError) -> Option<String> {
     match error {
-        FetchError::Unavailable(why) => Some(why.clone()),
+        FetchError::Unavailable(why) | FetchError::Refused(why) => Some(why.clone()),
         _ => None,
     }
 }

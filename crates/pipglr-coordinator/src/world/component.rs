@@ -4,10 +4,13 @@ use super::{Repository, unavailable};
 use pipglr_ci::{Component, FetchError, Fetched, Origin, World as _};
 use std::path::Path;
 
+/// The newest release.
+const LATEST: &str = "~latest";
+
 impl Repository {
     /// Compat: GitLab lib/gitlab/ci/components/instance_path.rb.
     pub(super) fn find_component(&self, address: &str) -> Result<Component, FetchError> {
-        let (path, reference) = address.rsplit_once('@').ok_or(FetchError::NoReference)?;
+        let (path, reference) = address.split_once('@').ok_or(FetchError::NoReference)?;
         let (host, rest) = path.split_once('/').ok_or(FetchError::NoProject)?;
         let (project, name) = rest.rsplit_once('/').ok_or(FetchError::NoProject)?;
         let (directory, address) = self.component_repository(host, project)?;
@@ -89,12 +92,11 @@ impl Repository {
                     &["for-each-ref", "--format=refs/tags/%(refname:lstrip=2)", "refs/pipglr"],
                 )
                 .unwrap_or_default(),
-            Some(address) => self
-                .timed(
-                    directory,
-                    &["ls-remote", "--tags", "--refs", "--end-of-options", address],
-                )
-                .map_err(|_| FetchError::NoProject)?,
+            Some(address) => self.ask(
+                directory,
+                address,
+                &["ls-remote", "--tags", "--refs", "--end-of-options", address],
+            )?,
             None => self
                 .git(directory, &["for-each-ref", "--format=%(refname)", "refs/tags"])
                 .ok_or_else(|| unavailable("git cannot list the tags"))?,
@@ -102,7 +104,12 @@ impl Repository {
         let tags = listing
             .lines()
             .filter_map(|line| line.rsplit_once("refs/tags/").map(|(_, tag)| tag));
-        wanted.highest(tags).ok_or(FetchError::NoReference)
+        match wanted.highest(tags) {
+            Some(tag) => Ok(tag),
+            // Compat: what fits no release may be the name of a branch or a tag.
+            None if reference != LATEST => Ok(reference.to_owned()),
+            None => Err(FetchError::NoReference),
+        }
     }
 }
 
@@ -116,7 +123,7 @@ struct Wanted {
 impl Wanted {
     /// `~latest`, `1` or `1.2`.
     fn parse(reference: &str) -> Option<Self> {
-        if reference == "~latest" {
+        if reference == LATEST {
             return Some(Self {
                 major: None,
                 minor: None,

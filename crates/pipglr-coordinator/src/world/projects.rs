@@ -63,8 +63,8 @@ impl Repository {
                 ))),
             };
         }
-        let is_commit = matches!(name.len(), 40 | 64) && name.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_commit && self.commit(&directory, reference, false).is_some() {
+        let is_whole = matches!(name.len(), 40 | 64) && is_part_of_commit(name);
+        if is_whole && self.commit(&directory, reference, false).is_some() {
             return Ok(directory);
         }
         self.fetch_into(&directory, &address, name)?;
@@ -73,9 +73,7 @@ impl Repository {
 
     pub(super) fn fetch_into(&self, directory: &Path, address: &str, name: &str) -> Result<(), FetchError> {
         let spec = format!("+{name}:{}", fetched_ref(name));
-        let arguments = [
-            "-c",
-            "core.sshCommand=ssh -o BatchMode=yes",
+        let fetch = [
             "fetch",
             "--quiet",
             "--depth=1",
@@ -84,18 +82,35 @@ impl Repository {
             address,
             &spec,
         ];
-        match self.timed(directory, &arguments) {
+        match self.ask(directory, address, &fetch) {
+            Err(FetchError::NoReference) if is_part_of_commit(name) => self.fetch_all(directory, address),
+            Err(error) => Err(error),
             Ok(_) => Ok(()),
-            Err(message) if message.contains("couldn't find remote ref") || message.contains("not our ref") => {
-                Err(FetchError::NoReference)
-            }
-            Err(message) if refused(&message) => Err(FetchError::NoProject),
-            Err(message) => Err(unavailable(last_line(&message))),
         }
     }
 
+    /// Fetches everything: a server does not give commits by the beginning of their name, nor those no ref is at.
+    fn fetch_all(&self, directory: &Path, address: &str) -> Result<(), FetchError> {
+        let specs = ["+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*"];
+        let mut fetch = vec!["fetch", "--quiet", "--no-tags"];
+        if directory.join("shallow").exists() {
+            fetch.push("--unshallow");
+        }
+        fetch.extend(["--end-of-options", address]);
+        fetch.extend(specs);
+        self.ask(directory, address, &fetch).map(drop)
+    }
+
+    /// Runs a command of git that asks a server, and says what became of it.
+    pub(super) fn ask(&self, directory: &Path, address: &str, arguments: &[&str]) -> Result<String, FetchError> {
+        let mut all = vec!["-c", "core.sshCommand=ssh -o BatchMode=yes"];
+        all.extend(arguments);
+        self.timed(directory, &all)
+            .map_err(|message| complaint(address, &message))
+    }
+
     /// Runs git for at most as long as a fetch may take; its output, or its complaint.
-    pub(super) fn timed(&self, directory: &Path, arguments: &[&str]) -> Result<String, String> {
+    fn timed(&self, directory: &Path, arguments: &[&str]) -> Result<String, String> {
         let running = crate::git::git(directory, arguments);
         let ended = self
             .outlook
@@ -117,7 +132,7 @@ impl Repository {
         match &self.outlook.project.server {
             Some(server) => Ok(format!("{}/{project}.git", server.base)),
             None => Err(unavailable(format!(
-                "it is not known where {project} is: no remote names a GitLab, and no directory stands for it"
+                "it is not known where {project} is: no remote of this repository names a GitLab"
             ))),
         }
     }
@@ -141,22 +156,99 @@ fn fetched_ref(name: &str) -> String {
     format!("refs/pipglr/{name}")
 }
 
-/// Whether the server said that there is no such project, or none for us.
-fn refused(message: &str) -> bool {
-    [
-        "not found",
-        "denied",
-        "could not read Username",
-        "Authentication failed",
-        "does not exist",
-        "403",
-        "404",
-    ]
-    .iter()
-    .any(|word| message.contains(word))
+/// Whether this can be a commit's name, or its beginning.
+fn is_part_of_commit(name: &str) -> bool {
+    (4..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-fn last_line(message: &str) -> String {
-    let line = message.lines().rfind(|line| !line.trim().is_empty());
-    line.unwrap_or_default().trim_end_matches('.').to_owned()
+/// What a failure of git means that asked a server.
+fn complaint(address: &str, message: &str) -> FetchError {
+    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let refused = |why: String| FetchError::Refused(why);
+    if has(&["couldn't find remote ref", "not our ref", "unadvertised object"]) {
+        FetchError::NoReference
+    } else if has(&["could not read Username", "could not read Password"]) {
+        refused(format!(
+            "the server asks who you are, and git has no credentials for it: `git ls-remote {address}` has to work \
+             without a question, by a credential helper for example"
+        ))
+    } else if has(&["Authentication failed", "Permission denied"]) {
+        refused(format!("{address} does not take the credentials that git has for it"))
+    } else if has(&["returned error: 403", "denied"]) {
+        refused(format!(
+            "{address} may not be read with the credentials that git has for it"
+        ))
+    } else if has(&[
+        "not found",
+        "could not be found",
+        "does not exist",
+        "does not appear to be",
+    ]) {
+        refused(format!(
+            "{address} is not there, or not for the user that git's credentials are of"
+        ))
+    } else {
+        unavailable(format!("{address}: {}", cause(message)))
+    }
+}
+
+/// The line of a complaint of git that says most.
+fn cause(message: &str) -> &str {
+    let lines = || message.lines().map(str::trim).filter(|line| !line.is_empty());
+    // After this comes advice, before it what ssh says.
+    let before = lines().take_while(|line| !line.contains("Could not read from remote repository"));
+    let line = before.last().or_else(|| lines().next_back()).unwrap_or_default();
+    line.trim_start_matches("fatal: ").trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complaint;
+    use pipglr_ci::FetchError;
+
+    #[test]
+    fn what_git_says_is_told_in_words_that_help() {
+        let advice = "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n\
+                      and the repository exists.";
+        for (message, expected) in [
+            (
+                "fatal: could not read Username for 'https://g.test': terminal prompts disabled",
+                "the server asks who you are, and git has no credentials for it: `git ls-remote A` has to work without \
+                 a question, by a credential helper for example",
+            ),
+            (
+                "remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://g.test/x.git/'",
+                "A does not take the credentials that git has for it",
+            ),
+            (
+                "fatal: unable to access 'https://g.test/x.git/': The requested URL returned error: 403",
+                "A may not be read with the credentials that git has for it",
+            ),
+            (
+                "remote: The project you were looking for could not be found or you don't have permission to view it.\n\
+                 fatal: repository 'https://g.test/x.git/' not found",
+                "A is not there, or not for the user that git's credentials are of",
+            ),
+            (
+                &format!("git@g.test: Permission denied (publickey).\n{advice}"),
+                "A does not take the credentials that git has for it",
+            ),
+        ] {
+            assert_eq!(complaint("A", message), FetchError::Refused(expected.to_owned()));
+        }
+        for (message, expected) in [
+            (
+                "fatal: unable to access 'http://h:40345/x.git/': Failed to connect to h port 40345",
+                "A: unable to access 'http://h:40345/x.git/': Failed to connect to h port 40345",
+            ),
+            (
+                &format!("Host key verification failed.\n{advice}"),
+                "A: Host key verification failed",
+            ),
+        ] {
+            assert_eq!(complaint("A", message), FetchError::Unavailable(expected.to_owned()));
+        }
+        let missing = "fatal: couldn't find remote ref nope";
+        assert_eq!(complaint("A", missing), FetchError::NoReference);
+    }
 }

@@ -168,7 +168,9 @@ fn projects_are_directories_that_stand_for_them() {
     let own = world.project("group/app", None).unwrap();
     assert_eq!(world.local(&own, "a.yml").as_deref(), Ok("a"));
     let unknown = world.project("group/other", None);
-    assert!(matches!(unknown, Err(FetchError::Unavailable(why)) if why.contains("no remote names a GitLab")));
+    assert!(
+        matches!(unknown, Err(FetchError::Unavailable(why)) if why.contains("no remote of this repository names a GitLab"))
+    );
 }
 
 #[test]

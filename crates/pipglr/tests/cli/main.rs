@@ -4,6 +4,7 @@
 mod ci;
 mod config;
 mod documents;
+mod includes;
 mod local;
 mod own_pipeline;
 mod runners;
