@@ -22,6 +22,10 @@ use std::convert::Infallible;
 ///
 /// Compat: GitLab app/services/ci/create_downstream_pipeline_service.rb `MAX_NESTED_CHILDREN`.
 const MAX_DEPTH: usize = 2;
+/// Pipelines of one tree.
+///
+/// Compat: GitLab's limit `pipeline_hierarchy_size` as it comes.
+const MAX_TREE: usize = 1000;
 
 /// Starts the pipelines of bridges whose turn has come, for ever.
 pub(crate) async fn start_pipelines(coordinator: &Coordinator) -> Infallible {
@@ -132,12 +136,7 @@ fn turn(coordinator: &Coordinator, id: JobId) -> Result<Turn, Obstacle> {
             )));
         }
     };
-    if run.source.depth >= MAX_DEPTH {
-        return Err(failed(
-            "reached_max_descendant_pipelines_depth",
-            format!("child pipelines are at most {MAX_DEPTH} levels deep"),
-        ));
-    }
+    check_tree(run.source.depth, state.tree_size(place.pipeline))?;
     let files = includes
         .iter()
         .map(|include| root(&state, place, include))
@@ -159,6 +158,29 @@ fn turn(coordinator: &Coordinator, id: JobId) -> Result<Turn, Obstacle> {
         source,
         files,
     })
+}
+
+/// Whether a pipeline that is so deep in a tree of so many may have a child.
+///
+/// Compat: GitLab app/services/ci/create_downstream_pipeline_service.rb; the words are those of
+/// app/presenters/commit_status_presenter.rb.
+fn check_tree(depth: usize, size: usize) -> Result<(), Obstacle> {
+    if depth >= MAX_DEPTH {
+        return Err(failed(
+            "reached_max_descendant_pipelines_depth",
+            format!(
+                "You reached the maximum depth of child pipelines: this one is {depth} levels below the first, and may \
+                 not have children"
+            ),
+        ));
+    }
+    if size >= MAX_TREE {
+        return Err(failed(
+            "reached_max_pipeline_hierarchy_size",
+            format!("The downstream pipeline tree is too large: {size} pipelines come from the same one, with it"),
+        ));
+    }
+    Ok(())
 }
 
 /// A file of the child; one of an artifact needs the job that made it.
@@ -255,4 +277,27 @@ async fn create(coordinator: &Coordinator, turn: Turn) -> Result<bool, Obstacle>
     let id = coordinator.start(turn.source, recipe).await?;
     tracing::info!(job_id = turn.job.0, pipeline = id.0, "child pipeline started");
     Ok(turn.trigger.wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Obstacle, check_tree};
+
+    #[test]
+    fn trees_are_neither_too_deep_nor_too_large() {
+        for (depth, size, refusal) in [
+            (0, 1, None),
+            (1, 999, None),
+            (2, 3, Some("reached_max_descendant_pipelines_depth")),
+            (2, 1000, Some("reached_max_descendant_pipelines_depth")),
+            (0, 1000, Some("reached_max_pipeline_hierarchy_size")),
+            (1, 1000, Some("reached_max_pipeline_hierarchy_size")),
+        ] {
+            let refused = match check_tree(depth, size) {
+                Err(Obstacle::Failed { reason, .. }) => Some(reason),
+                Err(Obstacle::NotHere(_)) | Ok(()) => None,
+            };
+            assert_eq!(refused, refusal, "{depth} levels deep, {size} pipelines");
+        }
+    }
 }

@@ -133,6 +133,12 @@ impl State {
         id
     }
 
+    /// How many pipelines are in the tree this one is in.
+    pub(crate) fn tree_size(&self, id: PipelineId) -> usize {
+        let root = self.root(id);
+        self.pipelines.keys().filter(|other| self.root(**other) == root).count()
+    }
+
     /// Whether nothing of the pipeline can go on by itself: all is over, or waits for a person.
     pub(crate) fn is_at_rest(&self, id: PipelineId) -> bool {
         let Some(run) = self.pipelines.get(&id) else {

@@ -343,6 +343,38 @@ async fn a_child_is_made_of_a_file_that_a_job_made() {
     assert_eq!(record.state, JobState::Success);
 }
 
+/// Compat: GitLab spec/services/ci/create_downstream_pipeline_service_spec.rb: the second level has no children.
+#[tokio::test]
+async fn children_have_children_but_those_have_none() {
+    let world = World::start().await;
+    let file = "again:\n  trigger: { include: child.yml, strategy: depend }\n";
+    commit(&world, "child.yml", file);
+    let include = ChildInclude::Include(json!("child.yml"));
+    let mut pipeline = world.create(vec![bridge("again", true, include)]).await;
+    let first = world.coordinator.wait(pipeline).await.unwrap();
+    assert_eq!(first.state, JobState::Failed);
+    let mut shown = Vec::new();
+    loop {
+        let record = world.coordinator.pipeline(pipeline).unwrap();
+        let job = &record.jobs[0];
+        let reason = job.failure_reason.as_ref().map(ToString::to_string).unwrap_or_default();
+        shown.push(format!("{reason}: {}", job.message.as_deref().unwrap_or_default()));
+        match job.downstream {
+            Some(child) => pipeline = child,
+            None => break,
+        }
+    }
+    assert_eq!(
+        shown,
+        [
+            "unknown_failure: ",
+            "unknown_failure: ",
+            "reached_max_descendant_pipelines_depth: You reached the maximum depth of child pipelines: this one is 2 \
+             levels below the first, and may not have children",
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_bridge_that_cannot_be_says_why() {
     let world = World::start().await;
