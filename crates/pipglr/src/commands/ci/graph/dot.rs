@@ -1,7 +1,7 @@
 //! The graph for Graphviz. Who waits for a stage is tied to a point that stands for its end, so that there are no more
 //! lines than jobs.
 
-use super::{Graph, remark};
+use super::{Graph, on_one_line, remark};
 use std::fmt::Write as _;
 
 pub(super) fn draw(graph: &Graph<'_>) -> String {
@@ -60,9 +60,12 @@ fn write(graph: &Graph<'_>, text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// A string of the language, with a second line for what is said of it.
+/// A string of the language, with a second line for what is said of it. Graphviz reads entities of HTML in it.
 fn quoted(name: &str, remark: Option<&str>) -> String {
-    let name = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
+    let name = on_one_line(name)
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('&', "&amp;");
     match remark {
         Some(remark) => format!("\"{name}\\n({remark})\""),
         None => format!("\"{name}\""),

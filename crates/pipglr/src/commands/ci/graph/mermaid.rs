@@ -1,6 +1,6 @@
 //! The graph for Markdown. Stages are waited for as in `dot`.
 
-use super::{Graph, remark};
+use super::{Graph, on_one_line, remark};
 use std::fmt::Write as _;
 
 pub(super) fn draw(graph: &Graph<'_>) -> String {
@@ -48,20 +48,21 @@ fn write(graph: &Graph<'_>, text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// Characters that mean something to Mermaid, or to the HTML it makes, by their code.
+/// Characters that mean something to Mermaid, to the Markdown it looks for at the start, or to the HTML and the formulas
+/// it makes, by their code.
 fn escaped(name: &str) -> String {
-    name.chars().fold(String::new(), |mut text, c| {
-        match c {
-            '"' => text.push_str("#quot;"),
-            '<' => text.push_str("#lt;"),
-            '>' => text.push_str("#gt;"),
-            '&' => text.push_str("#amp;"),
-            '#' | ';' | '\\' | '[' | ']' | '{' | '}' | '|' | '`' | '*' | '_' => {
-                text.push_str(&format!("#{};", u32::from(c)));
-            }
-            '\n' => text.push(' '),
-            c => text.push(c),
+    let mut text = String::new();
+    let mut is_start = true;
+    for c in on_one_line(name).chars() {
+        let is_plain = !c.is_ascii() || c.is_ascii_alphanumeric() || " /,='".contains(c);
+        let is_safe = is_plain || !is_start && ".-()+".contains(c);
+        if is_safe {
+            text.push(c);
+        } else {
+            text.push_str(&format!("#{};", u32::from(c)));
         }
-        text
-    })
+        // A number and a point begin a list, and so does a stroke.
+        is_start &= c.is_ascii_digit();
+    }
+    text
 }

@@ -122,6 +122,11 @@ fn remark(job: &Job) -> Option<&'static str> {
     }
 }
 
+/// A name without what controls a terminal or ends a line.
+fn on_one_line(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 fn as_json(graph: &Graph<'_>) -> Value {
     let nodes = graph.stages.iter().flat_map(|stage| &stage.nodes);
     let edges = nodes.clone().flat_map(|node| {
@@ -236,7 +241,7 @@ deploy
             r#"flowchart LR
   subgraph stage0["build"]
     job0["compile"]
-    job1["say #quot;hi#quot; #91;x#93; #lt;b#gt;#59; #92; #35;1"]
+    job1["say #34;hi#34; #91;x#93; #60;b#62;#59; #92; #35;1"]
   end
   subgraph stage1["test"]
     job2["unit"]
@@ -255,5 +260,50 @@ deploy
   job4 --> job5
 "#
         );
+    }
+
+    /// One job for each name, drawn; the lines of the nodes.
+    fn labels(draw: fn(&Graph<'_>) -> String, names: &[&str]) -> Vec<String> {
+        let jobs: Vec<String> = names
+            .iter()
+            .map(|name| format!("{}: {{ script: [x] }}\n", serde_json::Value::from(*name)))
+            .collect();
+        let evaluation = evaluate_alone(&SourceFile {
+            path: "x.yml".to_owned(),
+            text: jobs.concat(),
+        });
+        let drawn = draw(&Graph::of(&evaluation.pipeline.unwrap()));
+        let nodes = drawn.lines().filter_map(|line| line.trim_start().strip_prefix("job"));
+        nodes.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn names_are_shown_as_they_are_by_graphviz() {
+        for (name, label) in [
+            ("end", "0 [label=\"end\"];"),
+            ("a \"b\" \\", "0 [label=\"a \\\"b\\\" \\\\\"];"),
+            (r"\N \l", r#"0 [label="\\N \\l"];"#),
+            ("&lt; & <b>", "0 [label=\"&amp;lt; &amp; <b>\"];"),
+            ("two\nlines\u{1b}[1m", "0 [label=\"two lines [1m\"];"),
+            ("日本語 🚀", "0 [label=\"日本語 🚀\"];"),
+        ] {
+            assert_eq!(labels(dot::draw, &[name]), [label]);
+        }
+    }
+
+    #[test]
+    fn names_are_shown_as_they_are_by_mermaid() {
+        for (name, label) in [
+            ("end", "0[\"end\"]"),
+            ("\"b\" (c) {d} |e|", "0[\"#34;b#34; (c) #123;d#125; #124;e#124;\"]"),
+            ("&lt; #35;", "0[\"#38;lt#59; #35;35#59;\"]"),
+            ("1. one - 2.", "0[\"1#46; one - 2.\"]"),
+            ("- dash", "0[\"#45; dash\"]"),
+            ("fa:fa-car $$x$$", "0[\"fa#58;fa-car #36;#36;x#36;#36;\"]"),
+            ("two\nlines", "0[\"two lines\"]"),
+            ("日本語 🚀", "0[\"日本語 🚀\"]"),
+        ] {
+            assert_eq!(labels(mermaid::draw, &[name]), [label]);
+        }
     }
 }
