@@ -135,6 +135,31 @@ fn every_option_of_config_toml_is_a_flag_with_its_environment_name() {
     }
 }
 
+/// Options of `pipglr local` and `pipglr ci` that nobody is told of need no row.
+#[test]
+fn every_option_of_a_pipeline_on_the_desk_is_in_the_table() {
+    let table = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compatibility.md");
+    let table = std::fs::read_to_string(table).unwrap();
+    let (_, rows) = table.split_once("\n## Pipelines on the desk\n").unwrap();
+    let whole = command();
+    let ci = whole.find_subcommand("ci").unwrap();
+    let local = whole.find_subcommand("local").unwrap();
+    let shown = |command: &&clap::Command| !command.is_hide_set();
+    for command in ci.get_subcommands().filter(shown).chain([local]) {
+        let name = command.get_name();
+        assert!(
+            rows.contains(&format!("`pipglr ci {name}`")) || rows.contains(&format!("`pipglr {name}`")),
+            "no row for {name}"
+        );
+        for option in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            let Some(long) = option.get_long().filter(|long| *long != "help") else {
+                continue;
+            };
+            assert!(rows.contains(&format!("`--{long}`")), "no row for --{long} of {name}");
+        }
+    }
+}
+
 #[test]
 fn the_command_line_is_consistent() {
     command().debug_assert();

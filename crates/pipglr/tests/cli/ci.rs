@@ -260,6 +260,23 @@ fn variables_are_listed_with_what_sets_them() {
 }
 
 #[test]
+fn options_say_what_is_evaluated() {
+    let file = "spec: { inputs: { level: { type: number, default: 1 } } }\n---\n\"job $[[ inputs.level ]]\": { script: [x], rules: [{ if: $EXTRA }] }\n";
+    let project = repository(&[("ci/other.yml", file)]);
+    let list = answer(
+        project.path(),
+        "list --json --file ci/other.yml -e EXTRA=1 --input level=7",
+    );
+    assert_eq!(list["jobs"][0]["name"], "job 7");
+    assert_eq!(
+        ci(project.path(), "list --file ci/other.yml").code,
+        5,
+        "without the variable"
+    );
+    assert_eq!(ci(project.path(), "list").code, 4, "without the file");
+}
+
+#[test]
 fn nobody_sees_a_masked_value() {
     let settings = "project:\n  KEY: { value: hidden-value, masked: true }\n";
     let project = project();
