@@ -194,8 +194,7 @@ impl Coordinator {
         let recipe = Recipe { pipeline, ..recipe };
         self.change(|state| {
             state.create_pipeline(id, source, &recipe, Timestamp::now())?;
-            // Numbers must not be used twice: their directories stay.
-            self.store().save(&state.saved)
+            self.keep_numbers(state)
         })?;
         Ok(id)
     }

@@ -274,11 +274,8 @@ impl Coordinator {
     /// Changes the state and tells everybody who watches.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        let next_job = state.saved.next_job;
         let result = change(&mut state);
-        if state.saved.next_job != next_job
-            && let Err(error) = self.inner.store.save(&state.saved)
-        {
+        if let Err(error) = self.keep_numbers(&mut state) {
             // Only a later run on the same data directory could use a number twice.
             tracing::error!(%error, "the number of the next job was not saved");
         }
@@ -293,6 +290,16 @@ impl Coordinator {
             .send_if_modified(|version| std::mem::replace(version, state.queue_version) != *version);
         self.inner.changes.send_modify(|count| *count += 1);
         result
+    }
+
+    /// Saves the numbers that were used up: they must not be used twice, because directories of jobs stay.
+    pub(crate) fn keep_numbers(&self, state: &mut State) -> Result<(), Error> {
+        let used = (state.saved.next_pipeline, state.saved.next_job);
+        if used != state.kept {
+            self.store().save(&state.saved)?;
+            state.kept = used;
+        }
+        Ok(())
     }
 
     /// What a pipeline that came to its end left of its jobs is there for later runs.

@@ -88,6 +88,8 @@ impl Before {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) saved: Saved,
+    /// The numbers of the next pipeline and job that are on disk.
+    pub(crate) kept: (u64, u64),
     pub(crate) pipelines: BTreeMap<PipelineId, PipelineRun>,
     places: HashMap<JobId, JobPlace>,
     /// Changes whenever a job becomes available.
@@ -103,6 +105,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(saved: Saved) -> Self {
         Self {
+            kept: (saved.next_pipeline, saved.next_job),
             saved,
             ..Self::default()
         }
