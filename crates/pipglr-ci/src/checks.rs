@@ -1,8 +1,8 @@
 //! What jobs say of each other: stages, needs and dependencies that exist and lead to an order.
 
+use crate::diagnostics::Placed;
 use crate::diagnostics::{Problems, Span};
-use crate::keywords::closest_of;
-use crate::keywords::needs::Placed;
+use crate::keywords::{closest_of, did_you_mean};
 use crate::lower::{Draft, Lowered};
 use crate::model::{EnvironmentAction, Need};
 use std::cell::RefCell;
@@ -106,8 +106,7 @@ impl<'l> Graph<'l> {
     }
 
     fn nearest(&self, name: &str) -> Option<String> {
-        closest_of(name, self.lowered.jobs.iter().map(|draft| draft.job.name.as_str()))
-            .map(|known| format!("did you mean `{known}`?"))
+        closest_of(name, self.lowered.jobs.iter().map(|draft| draft.job.name.as_str())).map(did_you_mean)
     }
 }
 
@@ -128,7 +127,7 @@ fn check_stage(problems: &mut Problems, graph: &Graph<'_>, draft: &Draft) {
     if stage.span == draft.name_span {
         problems.error_with_hint(stage.span, message, "a job that names no stage is in `test`");
     } else if let Some(known) = closest_of(&stage.value, known) {
-        problems.error_with_hint(stage.span, message, format!("did you mean `{known}`?"));
+        problems.error_with_hint(stage.span, message, did_you_mean(known));
     } else {
         let hint = format!("add `{}` to `stages`, at the place where it is to run", stage.value);
         problems.error_with_hint(stage.span, message, hint);

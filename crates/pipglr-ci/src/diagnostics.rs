@@ -39,6 +39,13 @@ pub struct Span {
     pub column: usize,
 }
 
+/// A value with the place it was written at.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
 /// One problem of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {

@@ -4,7 +4,7 @@
 //! from a base is the base's own node.
 
 use crate::diagnostics::{Problems, Span};
-use crate::keywords::{closest_of, wrong_type};
+use crate::keywords::{closest_of, did_you_mean, wrong_type};
 use crate::load::merge::{Merged, Merger};
 use crate::yaml::{Entry, Kind, Node, Resolved, TOO_BIG};
 use std::collections::HashMap;
@@ -117,7 +117,7 @@ impl Extending<'_> {
                 let known = self.root.iter().map(|entry| entry.key.as_str());
                 match closest_of(&base.name, known) {
                     Some(close) => {
-                        let hint = format!("did you mean `{close}`?");
+                        let hint = did_you_mean(close);
                         self.problems.error_with_hint(base.span, message, hint);
                     }
                     None => self.problems.error(base.span, message),

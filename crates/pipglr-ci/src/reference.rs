@@ -4,7 +4,7 @@
 //! is up to the keyword.
 
 use crate::diagnostics::{Problems, Span};
-use crate::keywords::closest_of;
+use crate::keywords::{closest_of, did_you_mean};
 use crate::yaml::Resolved as Value;
 use crate::yaml::{Entry, Kind, Node, TOO_BIG};
 use std::collections::HashMap;
@@ -186,7 +186,7 @@ impl Resolving<'_> {
             (None, false) => Vec::new(),
         };
         match closest_of(missing, names.iter().copied()) {
-            Some(close) => format!("did you mean `{close}`?"),
+            Some(close) => did_you_mean(close),
             None if before.is_empty() => format!("there is no job or template `{missing}`"),
             None => format!("`{place}` has no key `{missing}`"),
         }

@@ -82,7 +82,6 @@ pub struct Fetched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
     pub file: Fetched,
-    pub path: String,
     pub name: String,
     pub sha: String,
     /// The tag or branch that was found.

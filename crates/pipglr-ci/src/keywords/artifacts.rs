@@ -1,7 +1,9 @@
 //! `artifacts`.
 
 use super::reports::reports;
-use super::{DURATION, Fields, Keywords, below, boolean, duration, of, string, strings, word, wrong_type};
+use super::{
+    DURATION, Fields, Keywords, below, boolean, did_you_mean, duration, of, string, strings, word, wrong_type,
+};
 use crate::diagnostics::Problems;
 use crate::model::{Artifacts, ArtifactsAccess, ArtifactsWhen};
 use crate::yaml::Node;
@@ -144,7 +146,7 @@ pub(super) fn upload_when(problems: &mut Problems, at: &str, node: &Node) -> Art
                     _ => None,
                 };
                 match meant {
-                    Some(meant) => problems.error_with_hint(node.span, message, format!("did you mean `{meant}`?")),
+                    Some(meant) => problems.error_with_hint(node.span, message, did_you_mean(meant)),
                     None => problems.error(node.span, message),
                 }
             }

@@ -2,8 +2,8 @@
 
 use super::needs::Holder;
 use super::{
-    DURATION, Fields, Keywords, STRINGS, below, boolean, closest_of, duration, filled, of, string, strings, word,
-    wrong_type,
+    DURATION, Fields, Keywords, STRINGS, below, boolean, closest_of, did_you_mean, duration, filled, of, string,
+    strings, word, wrong_type,
 };
 use crate::diagnostics::{Problems, Span};
 use crate::model::{AllowFailure, When};
@@ -88,7 +88,7 @@ pub(crate) fn when(problems: &mut Problems, at: &str, node: &Node, holder: Holde
                         problems.error_with_hint(node.span, message, "only jobs with a script can be delayed");
                     }
                     text => match text.and_then(|text| closest_of(text, known.iter().copied())) {
-                        Some(known) => problems.error_with_hint(node.span, message, format!("did you mean `{known}`?")),
+                        Some(known) => problems.error_with_hint(node.span, message, did_you_mean(known)),
                         None => problems.error(node.span, message),
                     },
                 }

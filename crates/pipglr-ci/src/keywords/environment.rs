@@ -1,7 +1,9 @@
 //! `environment`: what a job deploys to.
 
-use super::needs::Placed;
-use super::{DURATION, Fields, Keywords, below, boolean, closest, duration, of, string, word, wrong_type};
+use super::{
+    DURATION, Fields, Keywords, below, boolean, closest, did_you_mean, duration, of, string, word, wrong_type,
+};
+use crate::diagnostics::Placed;
 use crate::diagnostics::Problems;
 use crate::model::{Environment, EnvironmentAction};
 use crate::yaml::{Entry, Node};
@@ -139,7 +141,7 @@ fn action(problems: &mut Problems, at: &str, node: &Node) -> EnvironmentAction {
             if let Some(text) = node.as_str() {
                 let message = format!("{at} action should be start, stop, prepare, verify, or access");
                 match closest(text, ACTIONS.iter()) {
-                    Some(known) => problems.error_with_hint(node.span, message, format!("did you mean `{known}`?")),
+                    Some(known) => problems.error_with_hint(node.span, message, did_you_mean(known)),
                     None => problems.error(node.span, message),
                 }
             } else if !node.is_null() {
@@ -168,7 +170,7 @@ fn tier(problems: &mut Problems, at: &str, node: &Node) -> String {
     if known.is_none() && !node.is_null() && !node.is_reported() {
         let message = format!("{at} deployment tier must be one of {}", TIERS.join(", "));
         match node.as_str().and_then(|text| closest(text, TIERS.iter())) {
-            Some(near) => problems.error_with_hint(node.span, message, format!("did you mean `{near}`?")),
+            Some(near) => problems.error_with_hint(node.span, message, did_you_mean(near)),
             None => problems.error(node.span, message),
         }
     }

@@ -1,6 +1,6 @@
 //! `image`.
 
-use super::{Fields, Keywords, below, closest, of, string, strings, wrong_type};
+use super::{Fields, Keywords, below, closest, did_you_mean, of, string, strings, wrong_type};
 use crate::diagnostics::Problems;
 use crate::model::Image;
 use crate::yaml::{Entry, Node, Resolved};
@@ -101,10 +101,8 @@ fn pull_policy(problems: &mut Problems, at: &str, node: &Node) -> Vec<String> {
             Some(policy) if PULL_POLICIES.contains(&policy) => policies.push(policy.to_owned()),
             Some(policy) => {
                 let message = format!("{subject} unknown values: {policy}");
-                let hint = closest(policy, PULL_POLICIES.iter()).map_or_else(
-                    || format!("one of: {}", PULL_POLICIES.join(", ")),
-                    |known| format!("did you mean `{known}`?"),
-                );
+                let hint = closest(policy, PULL_POLICIES.iter())
+                    .map_or_else(|| format!("one of: {}", PULL_POLICIES.join(", ")), did_you_mean);
                 problems.error_with_hint(item.span, message, hint);
             }
             None => wrong_type(problems, item, &subject, "an array of strings or a string"),

@@ -1,6 +1,6 @@
 //! `inherit`: what a job takes from `default` and from the variables of the top level.
 
-use super::{Fields, Keywords, below, closest, wrong_type};
+use super::{Fields, Keywords, below, closest, did_you_mean, wrong_type};
 use crate::diagnostics::Problems;
 use crate::lower::INHERITABLE;
 use crate::yaml::Node;
@@ -77,10 +77,8 @@ fn selection(problems: &mut Problems, at: &str, node: &Node, known: Option<&[&'s
             continue;
         };
         if let Some(known) = known.filter(|known| !known.contains(&name)) {
-            let hint = closest(name, known.iter()).map_or_else(
-                || format!("one of: {}", known.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let hint =
+                closest(name, known.iter()).map_or_else(|| format!("one of: {}", known.join(", ")), did_you_mean);
             problems.error_with_hint(item.span, format!("{subject} contains unknown values: {name}"), hint);
         }
         names.push(name.to_owned());

@@ -122,7 +122,7 @@ const TOP_LEVEL: [&str; 3] = ["default", "include", "workflow"];
 /// What an unknown key was probably meant to be.
 fn hint_for_unknown(name: &str, keywords: &Keywords) -> Option<String> {
     if let Some(known) = closest(name, keywords.supported.iter()) {
-        return Some(format!("did you mean `{known}`?"));
+        return Some(did_you_mean(known));
     }
     let is_job = keywords.supported.contains(&"script");
     if is_job && TOP_LEVEL.contains(&name) {
@@ -131,7 +131,7 @@ fn hint_for_unknown(name: &str, keywords: &Keywords) -> Option<String> {
     let (_, known) = ELSEWHERE
         .iter()
         .find(|(elsewhere, known)| *elsewhere == name && keywords.supported.contains(known))?;
-    Some(format!("did you mean `{known}`?"))
+    Some(did_you_mean(known))
 }
 
 /// What a value of the wrong type was probably meant to be.
@@ -234,6 +234,11 @@ pub(crate) fn word<'w>(node: &Node, words: &[&'w str]) -> Option<&'w str> {
 /// The keyword nearest to a misspelt one, if any is near enough to be meant.
 pub(crate) fn closest<'k>(name: &str, known: impl Iterator<Item = &'k &'static str>) -> Option<&'static str> {
     closest_of(name, known.copied())
+}
+
+/// The hint that offers another name.
+pub(crate) fn did_you_mean(name: &str) -> String {
+    format!("did you mean `{name}`?")
 }
 
 /// The name nearest to a misspelt one, if any is near enough to be meant.

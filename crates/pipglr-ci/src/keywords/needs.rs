@@ -2,7 +2,7 @@
 
 use super::parallel::{Allowed, Parallel, Row, parallel};
 use super::{Fields, Keywords, boolean, of, string, strings};
-use crate::diagnostics::{Problems, Span};
+use crate::diagnostics::{Placed, Problems, Span};
 use crate::model::Need;
 use crate::yaml::{Entry, Node};
 
@@ -18,13 +18,6 @@ const MAX_NAME: usize = 128;
 
 /// Compat: `Gitlab::Ci::Config::Entry::Needs::NEEDS_CROSS_PIPELINE_DEPENDENCIES_LIMIT`.
 const MAX_CROSS_PIPELINE: usize = 5;
-
-/// A value with the place it was written at.
-#[derive(Debug, Clone)]
-pub(crate) struct Placed<T> {
-    pub(crate) value: T,
-    pub(crate) span: Span,
-}
 
 /// A need as written: its job may be many, once `parallel` is expanded.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! `retry`.
 
 use super::control::exit_codes;
-use super::{Fields, Keywords, below, closest, of, wrong_type};
+use super::{Fields, Keywords, below, closest, did_you_mean, of, wrong_type};
 use crate::diagnostics::Problems;
 use crate::model::Retry;
 use crate::yaml::{Node, Resolved};
@@ -120,10 +120,8 @@ fn reasons(problems: &mut Problems, at: &str, node: &Node) -> Vec<String> {
                 } else {
                     format!("{subject} is not included in the list")
                 };
-                let hint = closest(reason, WHEN.iter()).map_or_else(
-                    || format!("one of: {}", WHEN.join(", ")),
-                    |known| format!("did you mean `{known}`?"),
-                );
+                let hint =
+                    closest(reason, WHEN.iter()).map_or_else(|| format!("one of: {}", WHEN.join(", ")), did_you_mean);
                 problems.error_with_hint(item.span, message, hint);
             }
             None => wrong_type(problems, item, &subject, "an array of strings or a string"),

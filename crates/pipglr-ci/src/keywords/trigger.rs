@@ -1,8 +1,8 @@
 //! `trigger`: the pipeline that a job starts.
 
 use super::json::{object, to_json};
-use super::needs::Placed;
 use super::{Fields, Keywords, below, boolean, of, string, word, wrong_type};
+use crate::diagnostics::Placed;
 use crate::diagnostics::Problems;
 use crate::model::{ChildInclude, Trigger, TriggerTarget};
 use crate::yaml::Node;

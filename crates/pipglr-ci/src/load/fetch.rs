@@ -3,9 +3,10 @@
 //! Compat: GitLab lib/gitlab/ci/config/external/file/.
 
 use super::include::reason;
-use super::location::{Location, Placed, Target, is_url};
+use super::location::{Location, Target, is_url};
 use super::{File, Loader, MAX_TOTAL_SIZE, is_blank};
-use crate::diagnostics::Span;
+use crate::diagnostics::{Placed, Span};
+use crate::keywords::{closest_of, did_you_mean};
 use crate::{Component, FetchError, Origin};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -131,18 +132,23 @@ impl Loader<'_, '_> {
             .map(String::as_str)
             .filter(|path| check_extension(path).is_ok());
         let same_name = |other: &&str| other.rsplit('/').next() == path.rsplit('/').next();
-        match crate::keywords::closest_of(path, yaml.clone()).or_else(|| yaml.clone().find(same_name)) {
-            Some(close) => format!("did you mean `{close}`?"),
+        match closest_of(path, yaml.clone()).or_else(|| yaml.clone().find(same_name)) {
+            Some(close) => did_you_mean(close),
             None => "paths start at the top of the repository, and only committed files count".to_owned(),
         }
     }
 
-    fn project(&self, project: &Placed, file: &str, reference: Option<&Placed>) -> Result<Found, Failure> {
+    fn project(
+        &self,
+        project: &Placed<String>,
+        file: &str,
+        reference: Option<&Placed<String>>,
+    ) -> Result<Found, Failure> {
         // Compat: the project is looked up and named in lower case.
-        let name = project.text.to_lowercase();
+        let name = project.value.to_lowercase();
         let file = file.trim_start_matches('/');
         check_extension(file)?;
-        let text = reference.map(|reference| reference.text.as_str());
+        let text = reference.map(|reference| reference.value.as_str());
         let origin = self.request.world.project(&name, text).map_err(|error| {
             let hint = reason(&error);
             match error {

@@ -2,13 +2,15 @@
 //!
 //! Compat: GitLab lib/gitlab/ci/config/header/, lib/gitlab/ci/config/entry/base_input.rb.
 
+use super::circles::first_in_circle;
 use super::conditions::InputCondition;
 use super::value::Value;
-use crate::diagnostics::{Problems, Span};
-use crate::keywords::{Fields, Keywords, below, closest_of, wrong_type};
+use crate::diagnostics::{Placed, Problems, Span};
+use crate::keywords::{Fields, Keywords, below, closest_of, did_you_mean, wrong_type};
 use crate::rules::expression::compile;
 use crate::yaml::{Entry, Node};
 use regex::Regex;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 const HEADER: Keywords = Keywords { supported: &["spec"] };
@@ -44,16 +46,10 @@ pub(super) struct Input {
     pub(super) span: Span,
     pub(super) kind: Type,
     /// Null when it says so; `None` when the input is required.
-    pub(super) default: Option<Placed>,
+    pub(super) default: Option<Placed<Value>>,
     pub(super) options: Option<Vec<Value>>,
     pub(super) regex: Option<Pattern>,
     pub(super) rules: Option<Vec<Rule>>,
-}
-
-/// A value with where it is written.
-pub(super) struct Placed {
-    pub(super) value: Value,
-    pub(super) span: Span,
 }
 
 /// `regex`.
@@ -69,7 +65,7 @@ pub(super) struct Rule {
     /// `None`: always.
     pub(super) condition: Option<InputCondition>,
     pub(super) options: Option<Vec<Value>>,
-    pub(super) default: Option<Placed>,
+    pub(super) default: Option<Placed<Value>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +176,7 @@ fn input(problems: &mut Problems, at: &str, entry: &Entry) -> Input {
     input
 }
 
-fn placed(node: &Node) -> Placed {
+fn placed(node: &Node) -> Placed<Value> {
     Placed {
         value: Value::of(node),
         span: node.span,
@@ -232,7 +228,7 @@ fn kind(problems: &mut Problems, at: &str, node: &Node) -> Type {
             let message = format!("{at} input type unknown value: {text}");
             let names = Type::NAMES.map(|(name, _)| name);
             let hint = match closest_of(&text, names.into_iter()) {
-                Some(close) => format!("did you mean `{close}`?"),
+                Some(close) => did_you_mean(close),
                 None => format!("there are {}", names.join(", ")),
             };
             problems.error_with_hint(node.span, message, hint);
@@ -329,59 +325,31 @@ fn rule(problems: &mut Problems, at: &str, item: &Rc<Node>) -> Option<Rule> {
 
 /// Compat: `Header::Inputs::Validator`.
 fn check_references(problems: &mut Problems, at: &str, inputs: &[Input]) {
-    let asked = |input: &Input| -> Vec<String> {
-        let rules = input.rules.iter().flatten();
-        rules
-            .filter_map(|rule| rule.condition.as_ref())
-            .flat_map(InputCondition::inputs)
-            .collect()
-    };
-    for input in inputs {
+    let known: HashMap<&str, usize> = inputs.iter().enumerate().map(|(n, i)| (i.name.as_str(), n)).collect();
+    let mut asked: Vec<Vec<usize>> = vec![Vec::new(); inputs.len()];
+    for (number, input) in inputs.iter().enumerate() {
         for (index, rule) in input.rules.iter().flatten().enumerate() {
             let Some(condition) = &rule.condition else { continue };
             let names = condition.inputs();
-            let undefined: Vec<&String> = names
-                .iter()
-                .filter(|name| !inputs.iter().any(|input| input.name == **name))
-                .collect();
-            if let Some(first) = undefined.first() {
-                let list: Vec<&str> = undefined.iter().map(|name| name.as_str()).collect();
-                let list = list.join(", ");
-                let message = format!(
-                    "{at}:{} config rule[{index}] references undefined inputs: {list}",
-                    input.name
-                );
-                let names = inputs.iter().map(|input| input.name.as_str());
-                match closest_of(first, names) {
-                    Some(close) => {
-                        problems.error_with_hint(condition.span(), message, format!("did you mean `{close}`?"));
-                    }
-                    None => problems.error(condition.span(), message),
-                }
+            let names = names.iter().map(String::as_str);
+            let (defined, undefined): (Vec<&str>, Vec<&str>) = names.partition(|name| known.contains_key(name));
+            asked[number].extend(defined.iter().map(|name| known[name]));
+            let Some(first) = undefined.first() else { continue };
+            let message = format!(
+                "{at}:{} config rule[{index}] references undefined inputs: {}",
+                input.name,
+                undefined.join(", ")
+            );
+            match closest_of(first, inputs.iter().map(|input| input.name.as_str())) {
+                Some(close) => problems.error_with_hint(condition.span(), message, did_you_mean(close)),
+                None => problems.error(condition.span(), message),
             }
         }
     }
-    if let Some(input) = inputs.iter().find(|input| depends_on_itself(input, inputs, &asked)) {
+    if let Some(number) = first_in_circle(&asked) {
+        let input = &inputs[number];
         let message = format!("{at}:{} config circular dependency detected", input.name);
         let hint = "the rules of these inputs ask for each other";
         problems.error_with_hint(input.span, message, hint);
     }
-}
-
-fn depends_on_itself(input: &Input, inputs: &[Input], asked: &dyn Fn(&Input) -> Vec<String>) -> bool {
-    let mut open = asked(input);
-    let mut seen: Vec<String> = Vec::new();
-    while let Some(name) = open.pop() {
-        if name == input.name {
-            return true;
-        }
-        if seen.contains(&name) {
-            continue;
-        }
-        if let Some(other) = inputs.iter().find(|other| other.name == name) {
-            open.extend(asked(other));
-        }
-        seen.push(name);
-    }
-    false
 }

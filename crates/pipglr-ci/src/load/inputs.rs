@@ -2,12 +2,13 @@
 //!
 //! Compat: GitLab lib/ci/inputs/, lib/gitlab/ci/config/external/header/processor.rb.
 
-use super::header::{self, Input, Placed, Rule, Spec, Type};
+use super::header::{self, Input, Rule, Spec, Type};
 use super::interpolate::{Context, interpolate};
 use super::value::Value;
 use super::{File, GivenValue, Loader};
+use crate::diagnostics::Placed;
 use crate::diagnostics::Span;
-use crate::keywords::closest_of;
+use crate::keywords::{closest_of, did_you_mean};
 use crate::yaml::{Node, Passage};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -102,7 +103,7 @@ impl Loader<'_, '_> {
         let list: Vec<&str> = unknown.iter().map(|given| given.name.as_str()).collect();
         let names: Vec<&str> = spec.inputs.iter().map(|input| input.name.as_str()).collect();
         let hint = match closest_of(&first.name, names.iter().copied()) {
-            Some(close) => format!("did you mean `{close}`?"),
+            Some(close) => did_you_mean(close),
             None if names.is_empty() => format!("`{}` declares no inputs", file.label),
             None => format!("`{}` takes {}", file.label, names.join(", ")),
         };
@@ -116,7 +117,7 @@ impl Loader<'_, '_> {
         file: &File,
         input: &Input,
         given: Option<&GivenValue>,
-        default: Option<&Placed>,
+        default: Option<&Placed<Value>>,
         rule: Option<&Rule>,
     ) -> bool {
         let options = match rule {

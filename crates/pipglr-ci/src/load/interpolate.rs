@@ -6,7 +6,7 @@
 use super::functions;
 use super::value::Value;
 use crate::diagnostics::{FileId, Problems};
-use crate::keywords::closest_of;
+use crate::keywords::{closest_of, did_you_mean};
 use crate::variables::Variables;
 use crate::yaml::Passage;
 use std::collections::HashMap;
@@ -198,7 +198,7 @@ fn accessed<'c>(access: &str, context: &'c Context<'_>) -> Result<&'c Value, Blo
         names.sort_unstable();
         let close = closest_of(key, names.iter().copied());
         let hint = match (close, root) {
-            (Some(close), _) => format!("did you mean `{close}`?"),
+            (Some(close), _) => did_you_mean(close),
             (None, "inputs") => "declare it in `spec:inputs` of this file".to_owned(),
             (None, _) => "list it in `spec:component` of this file".to_owned(),
         };

@@ -5,8 +5,8 @@
 
 use super::value::Value;
 use super::{File, Given, GivenValue, Loader, is_present};
-use crate::diagnostics::Span;
-use crate::keywords::{closest, wrong_type};
+use crate::diagnostics::{Placed, Span};
+use crate::keywords::{closest, did_you_mean, wrong_type};
 use crate::variables::Undefined;
 use crate::yaml::{Entry, Kind, Node};
 use std::rc::Rc;
@@ -49,21 +49,15 @@ impl Location {
     }
 }
 
-/// A text with where it is written.
-pub(super) struct Placed {
-    pub(super) text: String,
-    pub(super) span: Span,
-}
-
 /// Where a file is to be found. Variables are expanded.
 pub(super) enum Target {
     Local(String),
     /// A pattern of local paths.
     Wildcard(String),
     Project {
-        project: Placed,
+        project: Placed<String>,
         file: String,
-        reference: Option<Placed>,
+        reference: Option<Placed<String>>,
     },
     Remote {
         url: String,
@@ -189,7 +183,7 @@ impl Loader<'_, '_> {
             if !known().any(|key| *key == entry.key) {
                 let message = format!("include config contains unknown keys: {}", entry.key);
                 let hint = match closest(&entry.key, known()) {
-                    Some(close) => format!("did you mean `{close}`?"),
+                    Some(close) => did_you_mean(close),
                     None => "GitLab passes over it".to_owned(),
                 };
                 self.problems.warning(entry.key_span, message, hint);
@@ -287,9 +281,12 @@ impl Loader<'_, '_> {
         Some(target)
     }
 
-    fn placed(&mut self, node: &Node) -> Option<Placed> {
+    fn placed(&mut self, node: &Node) -> Option<Placed<String>> {
         let text = self.text(node)?;
-        Some(Placed { text, span: node.span })
+        Some(Placed {
+            value: text,
+            span: node.span,
+        })
     }
 
     /// A string with its variables expanded.

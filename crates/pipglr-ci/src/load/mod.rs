@@ -6,6 +6,7 @@
 //!
 //! Compat: GitLab lib/gitlab/ci/config/external/, lib/gitlab/ci/config/interpolation/; ci-yaml.md 1, steps 1 to 6.
 
+mod circles;
 mod conditions;
 mod document;
 mod fetch;

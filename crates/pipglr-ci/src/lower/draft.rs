@@ -2,10 +2,10 @@
 
 use super::name;
 use super::parallel::Instance;
+use crate::diagnostics::Placed;
 use crate::diagnostics::Span;
 use crate::keywords::environment::guess_tier;
 use crate::keywords::inherit::Selection;
-use crate::keywords::needs::Placed;
 use crate::keywords::only::Decision;
 use crate::keywords::secrets::Secret;
 use crate::model::{Job, Need, Variable};

@@ -186,7 +186,6 @@ impl World for CaseWorld {
                 text: self.file(file)?,
                 origin: Origin::Nowhere,
             },
-            path: path.to_owned(),
             name: name.to_owned(),
             sha: format!("sha of {project}"),
             version: version.to_owned(),

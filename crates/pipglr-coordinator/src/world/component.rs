@@ -50,7 +50,6 @@ impl Repository {
             .unwrap_or(Err(FetchError::Missing))?;
         Ok(Component {
             file: Fetched { text, origin },
-            path: project.to_owned(),
             name: name.to_owned(),
             sha,
             version,

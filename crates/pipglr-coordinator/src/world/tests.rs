@@ -247,7 +247,6 @@ fn components_are_templates_of_a_project_at_a_version() {
             (text, version),
             "{address}"
         );
-        assert_eq!(component.path, "group/catalog");
     }
     let component = world.component("gitlab.test/group/catalog/one@1.1.0").unwrap();
     assert_eq!(world.local(&component.file.origin, "part.yml").as_deref(), Ok("part"));

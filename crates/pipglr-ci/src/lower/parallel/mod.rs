@@ -4,8 +4,9 @@
 
 mod expression;
 
+use crate::diagnostics::Placed;
 use crate::diagnostics::Problems;
-use crate::keywords::needs::{Placed, WrittenNeed};
+use crate::keywords::needs::WrittenNeed;
 use crate::keywords::parallel::{Parallel, Row};
 use crate::model::{Need, ParallelNode, Variable};
 use std::cell::Cell;
