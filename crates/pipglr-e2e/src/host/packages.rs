@@ -60,6 +60,9 @@ pub const MACHINE: [Package; 4] = [
     package("openssh-client", "ssh"),
 ];
 
+/// What the program needs that `cargo xtask bench` measures beside ours.
+pub const PEER: [Package; 2] = [package("npm", "npm"), package("rsync", "rsync")];
+
 /// To look at pages as people do.
 pub const BROWSER: [Package; 2] = [
     package("chromium", "chromium"),

@@ -97,11 +97,14 @@ fn give(account: &Account, file: &Path, line: &str) -> anyhow::Result<()> {
 
 fn measure(account: &Account) -> anyhow::Result<()> {
     let ours = "../pipglr local";
-    let peer = "../peer/node_modules/node/bin/node ../peer/node_modules/gitlab-ci-local/dist/index.js \
-                --container-executable podman --pull-policy if-not-present";
+    // It copies the working tree in a container of its own image; any with a shell does, and no registry is reachable.
+    let peer = format!(
+        "../peer/node_modules/node/bin/node ../peer/node_modules/gitlab-ci-local/dist/index.js \
+         --container-executable podman --pull-policy if-not-present --helper-image {IMAGE}"
+    );
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..=RUNS {
-        for (line, times) in [ours, peer].into_iter().zip(&mut times) {
+        for (line, times) in [ours, peer.as_str()].into_iter().zip(&mut times) {
             let milliseconds = once(account, line)?;
             if round > 0 {
                 times.push(milliseconds);

@@ -20,6 +20,7 @@ pub(crate) struct Args {}
 pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
     let mut say = |text: &str| println!("         {text}");
     packages::install(&packages::STAGE, &mut say)?;
+    packages::install(&packages::PEER, &mut say)?;
     packages::rust_target(image::native_target(), &mut say)?;
     let account = Account::provide(STAGE_ACCOUNT, &mut say)?;
     let outcome = measure(&account, &mut say);
