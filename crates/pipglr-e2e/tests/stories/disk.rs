@@ -62,8 +62,8 @@ pub(crate) fn prune(stage: &mut Stage) -> anyhow::Result<()> {
 /// unattended, the next job is green. No job is asked for while space is short.
 pub(crate) fn full(stage: &mut Stage) -> anyhow::Result<()> {
     let configuration = "stages: [one, two]\ndefault: { image: '@SMALL@' }\nvariables: { GIT_STRATEGY: none }\n\
-         fill: { stage: one, allow_failure: true, script: ['echo before', 'cat /dev/zero > /big || true', \
-         'head -c 1M /dev/zero > /builds/more || true', 'df -h / | tail -1', 'echo filled', 'head -c 1M /dev/zero > /yet-more'] }\n\
+         fill: { stage: one, allow_failure: true, script: ['echo before', 'head -c 3G /dev/zero > /big || true', \
+         'df -h / | tail -1', 'echo filled', 'head -c 200M /dev/zero > /yet-more'] }\n\
          next: { stage: two, when: always, script: ['head -c 50M /dev/zero > /some', 'echo room again'] }\n";
     // A request that is held may bring a job although space has become short meanwhile.
     let project = stage.project(&[(".gitlab-ci.yml", configuration)], |options| {
