@@ -103,7 +103,7 @@ impl Error {
     /// Makes the error for an answer whose status is not a success.
     pub(crate) fn from_answer(method: &Method, path: &str, status: StatusCode, body: &[u8]) -> Self {
         let ErrorBody { cause, message } = ErrorBody::parse(body);
-        match classify(status, &cause) {
+        match classify(path, status, &cause) {
             Class::NotFound => Self::NotFound {
                 what: if message.is_empty() { path.to_owned() } else { message },
             },
@@ -145,16 +145,24 @@ const CONFLICT_CAUSES: [&str; 8] = [
 ];
 
 /// Causes that podman 4 answers with 500 although the object is merely missing.
-const NOT_FOUND_CAUSES: [&str; 5] = [
+const NOT_FOUND_CAUSES: [&str; 4] = [
     "image not known",
     "no such container",
     "no such volume",
     "network not found",
-    "no such exec session",
 ];
+/// A container may be refused with this, while one of its sessions goes: it is not the container that is missing.
+const NO_SESSION: &str = "no such exec session";
 
-fn classify(status: StatusCode, cause: &str) -> Class {
+fn classify(path: &str, status: StatusCode, cause: &str) -> Class {
     match status {
+        StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR if cause == NO_SESSION => {
+            if path.starts_with("/exec/") {
+                Class::NotFound
+            } else {
+                Class::Api
+            }
+        }
         StatusCode::NOT_FOUND => Class::NotFound,
         StatusCode::CONFLICT => Class::Conflict,
         StatusCode::INTERNAL_SERVER_ERROR if CONFLICT_CAUSES.contains(&cause) => Class::Conflict,

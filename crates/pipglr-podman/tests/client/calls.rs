@@ -213,6 +213,22 @@ async fn error_answers_become_what_a_caller_can_do() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_missing_is_no_missing_container() {
+    const BODY: &str = r#"{"cause":"no such exec session","message":"removing c: s: no such exec session"}"#;
+    for status in ["404 Not Found", "500 Internal Server Error"] {
+        let made = ("201 Created", r#"{"Id":"s"}"#);
+        let fake = Fake::start(vec![answers(&[(status, BODY), made, (status, BODY)])]);
+        let client = Client::new(fake.socket());
+        let error = client.remove("c", RemoveOptions::NOW).await.unwrap_err();
+        assert!(matches!(&error, Error::Api { .. }), "{error:?}");
+        let session = client.exec_create("c", &ExecSpec::default()).await.unwrap();
+        let error = client.exec_inspect(&session).await.unwrap_err();
+        assert!(error.is_not_found(), "{error:?}");
+        fake.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn absence_is_an_answer_where_it_can_be() {
     let missing = ("404 Not Found", r#"{"cause":"no such","message":"no such thing"}"#);
     let fake = Fake::start(vec![answers(&[missing; 6])]);
