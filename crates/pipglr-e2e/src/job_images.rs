@@ -55,6 +55,30 @@ pub(crate) const HOST: JobImage = JobImage {
     ],
 };
 
+/// No image either: a host with systemd, logind and podman, for stories that break it. It keeps its packages, so that they can
+/// be installed again.
+pub const HOST_WITH_SYSTEMD: JobImage = JobImage {
+    repository: "host/systemd",
+    packages: &[
+        "systemd",
+        "systemd-sysv",
+        "dbus",
+        "dbus-user-session",
+        "libpam-systemd",
+        "podman",
+        "crun",
+        "fuse-overlayfs",
+        "netavark",
+        "aardvark-dns",
+        "passt",
+        "uidmap",
+        "ca-certificates",
+        "curl",
+        "keyutils",
+        "procps",
+    ],
+};
+
 /// The tag of all images: the release they are made of.
 pub const TAG: &str = "trixie";
 
@@ -92,7 +116,10 @@ impl JobImage {
     }
 
     /// The root file system as a tar, from the cache or made anew.
-    pub(crate) fn rootfs(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn rootfs(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
         let directory = crate::cache().join("rootfs");
         fs::create_dir_all(&directory)?;
         let tar = directory.join(format!("{}-{TAG}.tar", self.repository.replace('/', "-")));
@@ -101,18 +128,22 @@ impl JobImage {
                 "making the job image {} from the distribution's packages",
                 self.repository
             ));
-            bootstrap(&tar, self.packages)?;
+            bootstrap(&tar, self)?;
         }
         Ok(tar)
     }
 }
 
 /// Runs mmdebstrap with this machine's own mirror, source packages included.
-fn bootstrap(tar: &Path, packages: &[&str]) -> anyhow::Result<()> {
+fn bootstrap(tar: &Path, image: &JobImage) -> anyhow::Result<()> {
+    let packages = image.packages;
     let mirror = mirror()?;
     let partial = tar.with_extension("partial.tar");
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=minbase", "--quiet", "--skip=cleanup/apt/lists"]);
+    if image.repository == HOST_WITH_SYSTEMD.repository {
+        command.arg("--skip=cleanup/apt/cache");
+    }
     for excluded in ["doc", "man", "info", "locale"] {
         command.arg(format!("--dpkgopt=path-exclude=/usr/share/{excluded}/*"));
     }

@@ -4,6 +4,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Where systemd keeps a file of each account that lingers.
+pub(crate) const LINGER: &str = "/var/lib/systemd/linger";
+
 /// An account of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -92,7 +95,7 @@ impl Account {
         rustix::process::getuid().as_raw() == self.uid
     }
 
-    /// A command that runs under the account, in its home if we are somebody else.
+    /// A command that runs under the account, in its home (if there is one) if we are somebody else.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         if self.is_current() {
@@ -105,7 +108,7 @@ impl Account {
             .args(["--init-groups", "--inh-caps=-all"])
             .args([format!("--reuid={}", self.uid), format!("--regid={}", self.gid)])
             .args(["--", program])
-            .current_dir(&self.home)
+            .current_dir(if self.home.is_dir() { &self.home } else { Path::new("/") })
             .env_clear()
             .envs(
                 ["PATH", "TERM", "LANG", "NO_COLOR"]

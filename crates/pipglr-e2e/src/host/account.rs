@@ -35,6 +35,14 @@ impl Account {
     /// # Errors
     /// A step fails; the error says which.
     pub fn provide(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
+        Self::provide_with(name, SUBORDINATE_IDS, say)
+    }
+
+    /// As [`Account::provide`], with more subordinate IDs: for a host in a container, which has accounts of its own.
+    ///
+    /// # Errors
+    /// As [`Account::provide`].
+    pub fn provide_with(name: &str, ids: u64, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
         if !is_root() {
             return Self::own();
         }
@@ -49,7 +57,7 @@ impl Account {
         if needed {
             say("this host's cgroups or mounts are not what podman wants: using a private mount namespace");
         }
-        Self::equip(name, None, needed, turn, say)
+        Self::equip(name, None, ids, needed, turn, say)
     }
 
     /// Creates the account `name` on the host whose root directory is `root`, which goes when the account is closed.
@@ -71,13 +79,14 @@ impl Account {
             name,
         ]);
         useradd.run_text()?;
-        Self::equip(name, Some(root), true, turn, say)
+        Self::equip(name, Some(root), SUBORDINATE_IDS, true, turn, say)
     }
 
     /// All that podman needs, for an account that is there.
     fn equip(
         name: &str,
         root: Option<PathBuf>,
+        ids: u64,
         keeper: bool,
         turn: Turn,
         say: &mut dyn FnMut(&str),
@@ -88,7 +97,7 @@ impl Account {
             clear_leftovers(uid)?;
         }
         for file in ["etc/subuid", "etc/subgid"] {
-            subordinate_ids(&slash.join(file), name)?;
+            subordinate_ids(&slash.join(file), name, ids)?;
         }
         for device in ["/dev/fuse", "/dev/net/tun"] {
             open_device(Path::new(device), say)?;
@@ -330,17 +339,17 @@ fn lookup(root: &Path, name: &str) -> anyhow::Result<Option<(u32, PathBuf)>> {
     entry.map(|f| Ok((f[2].parse()?, PathBuf::from(f[5])))).transpose()
 }
 
-/// Gives `name` a range of [`SUBORDINATE_IDS`] that overlaps no other; replaces a smaller one.
-fn subordinate_ids(path: &Path, name: &str) -> anyhow::Result<()> {
+/// Gives `name` a range of `ids` that overlaps no other; replaces a smaller one.
+fn subordinate_ids(path: &Path, name: &str, ids: u64) -> anyhow::Result<()> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    if let Some(new) = with_range(&text, name) {
+    if let Some(new) = with_range(&text, name, ids) {
         fs::write(path, new).with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())
 }
 
 /// The new content of a subordinate ID file, or `None` if it is right already.
-fn with_range(text: &str, name: &str) -> Option<String> {
+fn with_range(text: &str, name: &str, ids: u64) -> Option<String> {
     let parse = |line: &str| -> Option<(String, u64, u64)> {
         let mut fields = line.split(':');
         Some((
@@ -350,10 +359,7 @@ fn with_range(text: &str, name: &str) -> Option<String> {
         ))
     };
     let ranges: Vec<_> = text.lines().filter_map(parse).collect();
-    if ranges
-        .iter()
-        .any(|(owner, _, count)| owner == name && *count >= SUBORDINATE_IDS)
-    {
+    if ranges.iter().any(|(owner, _, count)| owner == name && *count >= ids) {
         return None;
     }
     let others = ranges.iter().filter(|(owner, ..)| owner != name);
@@ -367,7 +373,7 @@ fn with_range(text: &str, name: &str) -> Option<String> {
         .filter(|l| !l.starts_with(&format!("{name}:")))
         .map(|l| format!("{l}\n"))
         .collect();
-    new.push_str(&format!("{name}:{start}:{SUBORDINATE_IDS}\n"));
+    new.push_str(&format!("{name}:{start}:{ids}\n"));
     Some(new)
 }
 
@@ -397,7 +403,7 @@ fn open_device(path: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::with_range;
+    use super::{SUBORDINATE_IDS, with_range};
 
     #[test]
     fn ranges_do_not_overlap_and_are_large_enough() {
@@ -409,7 +415,7 @@ mod tests {
             ("ci:100000:65539\n", None),
             ("ci:100000:70000\n", None),
         ] {
-            assert_eq!(with_range(text, "ci").as_deref(), expected, "{text}");
+            assert_eq!(with_range(text, "ci", SUBORDINATE_IDS).as_deref(), expected, "{text}");
         }
     }
 }

@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod debian13;
 mod disk;
+mod doctor;
 mod hosts;
 mod image;
 mod jobs;
@@ -148,6 +149,9 @@ const STORIES: &[Story] = &[
     ("hosts: a runner is killed with all it has", hosts::killed),
     ("upgrade: under load, there and back again", upgrade::under_load),
     ("upgrade: a job that does not end in time is told", upgrade::out_of_time),
+    ("doctor: an account's conditions are broken and cured", doctor::account),
+    ("doctor: podman's conditions are broken and cured", doctor::engine),
+    ("doctor: a host's conditions are broken and cured", doctor::surroundings),
     (
         "config: changed by command under a running job",
         config::under_a_running_job,

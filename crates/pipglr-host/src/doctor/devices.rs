@@ -77,7 +77,7 @@ fn of_device(device: &Device) -> Option<Finding> {
                 format!("modprobe {module}"),
                 format!("grep -qsx {module} {file} || echo {module} >> {file}"),
                 opened(name),
-                format!("chmod 666 {path}"),
+                format!("[ $(stat -c %a {path}) = 666 ] || chmod 666 {path}"),
             ]),
         ));
     }

@@ -33,7 +33,7 @@ pub(super) struct Part {
     pub(super) vital: bool,
 }
 
-/// Where podman looks for its helpers, beside `PATH`.
+/// Where podman looks for its helpers before it does in `PATH`.
 const HELPERS: &str = "/usr/local/libexec/podman:/usr/local/lib/podman:/usr/libexec/podman:/usr/lib/podman";
 
 pub(super) fn look(host: &Host) -> Facts {
@@ -83,9 +83,9 @@ fn parts(host: &Host) -> Vec<Part> {
     ]
 }
 
-/// A program of `PATH` or podman's own directories.
+/// A program of podman's own directories, or of `PATH`.
 pub(super) fn helper(host: &Host, name: &str) -> Option<String> {
-    let line = format!("PATH=$PATH:/usr/sbin:/sbin:{HELPERS}; command -v {name}");
+    let line = format!("PATH={HELPERS}:$PATH:/usr/sbin:/sbin; command -v {name}");
     host.ask(&["sh", "-c", &line]).text().filter(|path| !path.is_empty())
 }
 

@@ -118,9 +118,10 @@ impl Plan {
 }
 
 /// A step and how it ended.
-#[derive(Debug)]
-pub struct CarriedOut<'a> {
-    pub step: &'a Step,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CarriedOut {
+    #[serde(flatten)]
+    pub step: Step,
     /// What the line said where it failed.
     pub failure: Option<String>,
 }
@@ -130,7 +131,7 @@ impl Plan {
     ///
     /// # Errors
     /// A shell cannot be started.
-    pub fn carry_out(&self, account: &Account) -> io::Result<Vec<CarriedOut<'_>>> {
+    pub fn carry_out(&self, account: &Account) -> io::Result<Vec<CarriedOut>> {
         let root = rustix::process::geteuid().is_root();
         let own = |step: &&Step| step.who == Who::Account && !self.after_root.contains(*step);
         let mine = self.steps.iter().filter(|step| root || own(step));
@@ -141,7 +142,7 @@ impl Plan {
             };
             let output = command.args(["-ec", &step.command]).output()?;
             Ok(CarriedOut {
-                step,
+                step: step.clone(),
                 failure: failure(&output),
             })
         })

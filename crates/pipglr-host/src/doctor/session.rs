@@ -4,10 +4,8 @@ use super::Finding;
 use super::looking::{Host, Status};
 use super::packages::{Manager, Package, install};
 use super::remedy::{Remedy, Who};
+use crate::account::LINGER;
 use std::path::{Path, PathBuf};
-
-/// systemd keeps a file of each account that lingers.
-const LINGER: &str = "/var/lib/systemd/linger";
 
 #[derive(Debug, Clone)]
 pub(super) struct Facts {

@@ -3,7 +3,7 @@
 use super::Finding;
 use super::looking::Host;
 use super::mounts::Mount;
-use super::remedy::Remedy;
+use super::remedy::{Remedy, Who};
 use std::path::PathBuf;
 
 /// Servers keep no IDs of others' users, or lack what layers need.
@@ -157,19 +157,22 @@ fn options(facts: &Facts) -> Option<Finding> {
     const CHECK: &str = "storage-mount";
     let mount = facts.mount.as_ref()?;
     let path = mount.path.display();
-    let (option, opposite) = [("noexec", "exec"), ("ro", "rw")]
-        .into_iter()
-        .find(|(option, _)| mount.has(option))?;
-    let what = if option == "ro" { "written" } else { "run" };
+    if !mount.has("ro") {
+        return Some(Finding::ok(CHECK, format!("{path} can be written")));
+    }
+    // podman's own namespace has the mounts that were there when it was made.
+    let remedy = Remedy::root([format!("mount -o remount,bind,rw {path}")])
+        .and(Who::Account, ["podman system migrate"])
+        .by_hand(format!(
+            "see first why {path} is read-only: a kernel makes it so after errors of the disk"
+        ));
     Some(Finding::failure(
         CHECK,
         format!(
-            "{} is on {path}, which is mounted {option}: nothing in it can be {what}",
+            "{} is on {path}, which is mounted ro: nothing in it can be written",
             facts.root.display()
         ),
-        Remedy::root([format!("mount -o remount,bind,{opposite} {path}")]).by_hand(format!(
-            "whatever mounts {path} has to leave out {option}, too, such as /etc/fstab"
-        )),
+        remedy,
     ))
 }
 
@@ -232,13 +235,6 @@ mod tests {
             Verdict::Failure,
             "layers of containers cannot lie on it",
             "by hand: set graphroot",
-        ),
-        (
-            "storage-mount",
-            |f| f.mount = on("ext4", "rw,noexec"),
-            Verdict::Failure,
-            "mounted noexec: nothing in it can be run",
-            "as root: mount -o remount,bind,exec /home",
         ),
         (
             "storage-mount",

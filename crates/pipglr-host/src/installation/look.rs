@@ -11,7 +11,6 @@ use serde::Deserialize;
 /// Everything a plan depends on.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    pub devices: Vec<Device>,
     /// The image that is wanted, by the name podman knows.
     pub image: String,
     /// Its ID, if it is on this host.
@@ -23,13 +22,6 @@ pub struct Facts {
     pub aside: Option<Container>,
     /// Whether the session has a systemd, which podman's own health checks need.
     pub session_systemd: bool,
-}
-
-/// A device of the host, and whether the account may open it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
-    pub path: &'static str,
-    pub usable: bool,
 }
 
 /// The secret `config.toml`.
@@ -77,13 +69,6 @@ pub enum LookError {
     Configuration(#[from] ConfigurationError),
     #[error("{0}: the owner of the volume cannot be read")]
     Owner(String),
-    #[error("{device}: it cannot be found out whether {account} may open it")]
-    Device {
-        device: &'static str,
-        account: String,
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// Looks at everything; changes nothing, but for a replacement of the secret that was broken off and is brought to its end.
@@ -107,9 +92,7 @@ pub fn look(account: &Account, wish: &Wish) -> Result<Facts, LookError> {
     let stored = Stored::read(account, image_id.as_deref())?;
     let sandbox = Sandbox::new(&wish.container, &image);
     let volumes = sandbox.mounts.iter().map(|mount| volume(&podman, &mount.volume));
-    let devices = sandbox.devices.iter().map(|path| device(account, path));
     Ok(Facts {
-        devices: devices.collect::<Result<_, _>>()?,
         volumes: volumes.collect::<Result<_, _>>()?,
         container: container
             .map(|there| there.known(&podman, &wish.container, &stored))
@@ -121,19 +104,6 @@ pub fn look(account: &Account, wish: &Wish) -> Result<Facts, LookError> {
         image,
         image_id,
         session_systemd: account.runtime_dir.join("systemd/private").exists(),
-    })
-}
-
-fn device(account: &Account, path: &'static str) -> Result<Device, LookError> {
-    let test = account.command("test").args(["-r", path, "-a", "-w", path]).status();
-    let status = test.map_err(|source| LookError::Device {
-        device: path,
-        account: account.name.clone(),
-        source,
-    })?;
-    Ok(Device {
-        path,
-        usable: status.success(),
     })
 }
 

@@ -11,7 +11,7 @@ mod wish;
 
 pub use carry_out::{CarryOutError, Worker};
 pub use configuration::{Configuration, ConfigurationError};
-pub use look::{Config, Container, Device, Facts, LookError, VolumeFact, look};
+pub use look::{Config, Container, Facts, LookError, VolumeFact, look};
 pub use plan::{Obstacle, Plan, Step, plan};
 pub use trial::TrialError;
 pub use wish::{Registration, Token, Wish};

@@ -1,7 +1,7 @@
 //! What is there.
 
 use super::DIRECTORY;
-use crate::account::Account;
+use crate::account::{Account, LINGER};
 use crate::podman::{Podman, PodmanError};
 use crate::render::Quadlet;
 use crate::sandbox::{CONFIG_SECRET, Sandbox};
@@ -13,8 +13,6 @@ const GENERATORS: [&str; 2] = [
     "/usr/lib/systemd/user-generators/podman-user-generator",
     "/usr/local/lib/systemd/user-generators/podman-user-generator",
 ];
-/// systemd keeps a file of each account that lingers.
-const LINGER: &str = "/var/lib/systemd/linger";
 
 /// Facts about the account's systemd and podman.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,9 @@ use pipglr_host::doctor::{CarriedOut, Finding, Host, Peers, Plan, Remedy, Verdic
 use serde_json::json;
 use std::fmt::Write as _;
 
+/// What was hidden by something that was hidden is seen in the third look.
+const ROUNDS: usize = 3;
+
 pub(super) fn run(args: &DoctorArgs) -> Outcome {
     let account = host::account(&AccountArgs {
         user: args.user.clone(),
@@ -18,51 +21,121 @@ pub(super) fn run(args: &DoctorArgs) -> Outcome {
         url: args.url.clone(),
         image: args.image.clone(),
     };
-    let mut findings = examine(&Host::this(&account), Some(&peers));
-    let plan = Plan::of(&findings);
-    let mut taken = Vec::new();
+    let look = || examine(&Host::this(&account), Some(&peers));
+    let found = look();
+    let mut report = Report::of(found);
     if !args.json {
-        output::raw(&text(&findings, Style::of_stdout()))?;
-        output::raw(&plan_text(&plan, args, &account))?;
+        output::raw(&text(&report.findings, Style::of_stdout()))?;
+        output::raw(&plan_text(&report.plan, args, &account))?;
     }
-    if args.fix && !plan.steps.is_empty() {
-        taken = plan.carry_out(&account)?;
-        if !args.json {
-            taken.iter().try_for_each(tell)?;
-        }
-        if !taken.is_empty() {
-            findings = examine(&Host::this(&account), Some(&peers));
-        }
-        if !args.json && !taken.is_empty() {
-            output::line("\nafter that:")?;
-            output::raw(&text(&findings, Style::of_stdout()))?;
-        }
+    if args.fix {
+        fix(&account, &mut report, &look, args.json)?;
     }
     if args.json {
-        output::line(shown(&account, &findings, &plan, args.fix, &taken))?;
+        output::line(report.json(&account.name))?;
+    } else if let Some(after) = &report.after_fix {
+        output::line("\nafter that:")?;
+        output::raw(&text(after, Style::of_stdout()))?;
     }
-    Ok(u8::from(worst(&findings) == Verdict::Failure))
+    Ok(u8::from(report.worst() == Verdict::Failure))
 }
 
-fn shown(
-    account: &Account,
-    findings: &[Finding],
-    plan: &Plan,
-    fix: bool,
-    taken: &[CarriedOut<'_>],
-) -> serde_json::Value {
-    let done: Vec<_> = taken
+/// The first step of `pipglr up`: a host on which it comes to nothing. Servers are asked by its later steps.
+///
+/// # Errors
+/// There are failures; all of them are told, with what cures them.
+pub(super) fn stop_on_failures(account: &Account) -> Result<(), CliError> {
+    let findings = examine(&Host::this(account), None);
+    let failures: Vec<&Finding> = findings.iter().filter(|f| f.verdict == Verdict::Failure).collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let evidence = failures.iter().map(|f| format!("{}: {}", f.check, f.evidence));
+    let evidence = evidence.collect::<Vec<_>>().join("\n       ");
+    let mut hints: Vec<String> = failures
         .iter()
-        .map(|done| json!({ "as": done.step.who, "command": done.step.command, "failure": done.failure }))
+        .filter_map(|f| f.remedy.as_ref())
+        .flat_map(remedy_lines)
         .collect();
-    json!({
-        "account": account.name,
-        "worst": worst(findings),
-        "findings": findings,
-        "plan": plan,
-        "fix": fix,
-        "carried_out": done,
+    hints.push("pipglr doctor shows all that was found, --fix cures what does no harm".to_owned());
+    Err(CliError {
+        hints,
+        ..anyhow::anyhow!("a runner would not work on this host\n       {evidence}").into()
     })
+}
+
+/// What was found, and what became of it.
+struct Report {
+    findings: Vec<Finding>,
+    plan: Plan,
+    carried_out: Vec<CarriedOut>,
+    /// What is found after remedies; nothing if none was carried out.
+    after_fix: Option<Vec<Finding>>,
+}
+
+impl Report {
+    fn of(findings: Vec<Finding>) -> Self {
+        Self {
+            plan: Plan::of(&findings),
+            findings,
+            carried_out: Vec::new(),
+            after_fix: None,
+        }
+    }
+
+    /// As it stands at the end.
+    fn worst(&self) -> Verdict {
+        worst(self.after_fix.as_ref().unwrap_or(&self.findings))
+    }
+
+    fn json(&self, account: &str) -> serde_json::Value {
+        json!({
+            "account": account,
+            "worst": self.worst(),
+            "findings": self.findings,
+            "plan": self.plan,
+            "carried_out": self.carried_out,
+            "after_fix": self.after_fix,
+        })
+    }
+}
+
+/// Carries out plans until nothing new is seen: one condition can hide another.
+fn fix(account: &Account, report: &mut Report, look: &dyn Fn() -> Vec<Finding>, quiet: bool) -> Result<(), CliError> {
+    let mut plan = report.plan.clone();
+    for round in 0..ROUNDS {
+        plan.steps
+            .retain(|step| report.carried_out.iter().all(|done| done.step != *step));
+        if plan.steps.is_empty() {
+            break;
+        }
+        if round > 0 && !quiet {
+            let lines = plan
+                .steps
+                .iter()
+                .map(|step| format!("  as {}: {}", name(step.who, account), step.command));
+            output::line(format_args!(
+                "then, as is seen now:\n{}",
+                lines.collect::<Vec<_>>().join("\n")
+            ))?;
+        }
+        let done = plan.carry_out(account)?;
+        if done.is_empty() {
+            break;
+        }
+        if !quiet {
+            done.iter().try_for_each(tell)?;
+        }
+        report.carried_out.extend(done);
+        let after = look();
+        plan = Plan::of(&after);
+        report.after_fix = Some(after);
+    }
+    Ok(())
+}
+
+fn name(who: Who, account: &Account) -> &str {
+    if who == Who::Root { "root" } else { &account.name }
 }
 
 /// A line for each finding; what to do stands below those that are not in order.
@@ -107,8 +180,7 @@ fn plan_text(plan: &Plan, args: &DoctorArgs, account: &Account) -> String {
     }
     let _ = writeln!(all, "\n{}", if args.fix { "plan:" } else { "--fix would do:" });
     for step in &plan.steps {
-        let who = if step.who == Who::Root { "root" } else { &account.name };
-        let _ = writeln!(all, "  as {who}: {}", step.command);
+        let _ = writeln!(all, "  as {}: {}", name(step.who, account), step.command);
     }
     if plan.steps.is_empty() {
         all.push_str("  nothing\n");
@@ -125,7 +197,7 @@ fn plan_text(plan: &Plan, args: &DoctorArgs, account: &Account) -> String {
     all
 }
 
-fn tell(done: &CarriedOut<'_>) -> Result<(), CliError> {
+fn tell(done: &CarriedOut) -> Result<(), CliError> {
     match &done.failure {
         None => output::line(format_args!("done    {}", done.step.command)),
         Some(why) => output::line(format_args!("failed  {}: {why}", done.step.command)),

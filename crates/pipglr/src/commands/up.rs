@@ -1,7 +1,7 @@
 //! `pipglr up`.
 
 use super::steps::{self, Manner};
-use super::{Outcome, host};
+use super::{Outcome, doctor, host};
 use crate::cli::{DEFAULT_URL, UpArgs};
 use crate::error::CliError;
 use anyhow::Context as _;
@@ -12,6 +12,7 @@ pub(super) fn run(args: UpArgs) -> Outcome {
     let account = host::account(&args.account)?;
     let (json, dry_run) = (args.json, args.dry_run);
     let wish = wish(args)?;
+    doctor::stop_on_failures(&account)?;
     let facts = look(&account, &wish)?;
     steps::lead(&account, wish, facts, &Manner { dry_run, json })
 }

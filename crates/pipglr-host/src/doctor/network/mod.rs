@@ -88,7 +88,10 @@ fn asked(host: &Host, url: &str) -> (Asked, Answer) {
         "curl",
         "--silent",
         "--show-error",
-        "--head",
+        "--output",
+        "/dev/null",
+        "--dump-header",
+        "-",
         "--connect-timeout",
         "8",
         "--max-time",
@@ -99,7 +102,12 @@ fn asked(host: &Host, url: &str) -> (Asked, Answer) {
     let asked = Asked {
         url: url.to_owned(),
         code: answer.code,
-        said: answer.complaint().trim_start_matches("curl: ").to_owned(),
+        // More lines follow the one that counts.
+        said: answer
+            .err
+            .lines()
+            .find_map(|line| line.strip_prefix("curl: "))
+            .map_or_else(|| answer.complaint(), str::to_owned),
     };
     (asked, answer)
 }

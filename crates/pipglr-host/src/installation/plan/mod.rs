@@ -40,8 +40,6 @@ impl Plan {
 /// No plan leads to what is wished.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    #[error("the account may not open {0}")]
-    Device(&'static str),
     #[error("no runner is registered yet, and there is no token to register one with")]
     NoRunner,
     #[error("{container} is kept by the unit {unit} of systemd, and differs from what is wished: {differences}")]
@@ -57,8 +55,6 @@ impl Obstacle {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Device("/dev/fuse") => "as root: modprobe fuse; chmod 666 /dev/fuse".to_owned(),
-            Self::Device(path) => format!("as root: modprobe tun; chmod 666 {path}"),
             Self::NoRunner => "create a runner in GitLab (CI/CD settings, Runners) and give its token: \
                                --url URL --token-file FILE, or --token-stdin"
                 .to_owned(),
@@ -72,9 +68,6 @@ impl Obstacle {
 /// # Errors
 /// [`Obstacle`].
 pub fn plan(facts: &Facts, wish: &Wish) -> Result<Plan, Obstacle> {
-    if let Some(device) = facts.devices.iter().find(|device| !device.usable) {
-        return Err(Obstacle::Device(device.path));
-    }
     let sandbox = sandbox(facts, wish);
     let mut steps = Vec::new();
     // What was made here is in no registry.

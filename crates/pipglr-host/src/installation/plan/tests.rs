@@ -1,5 +1,5 @@
 use super::{Config, Facts, Obstacle, Step, Wish, plan};
-use crate::installation::{Configuration, Container, Device, Registration, Token, VolumeFact};
+use crate::installation::{Configuration, Container, Registration, Token, VolumeFact};
 use crate::sandbox::Sandbox;
 
 const STORED: &str = "concurrent = 1\n[[runners]]\nname = \"r\"\nurl = \"https://g.example\"\ntoken = \"glrt-a\"\n";
@@ -23,13 +23,11 @@ fn wish() -> Wish {
 
 /// Nothing is there.
 fn bare() -> Facts {
-    let device = |path| Device { path, usable: true };
     let volume = |name: &str| VolumeFact {
         name: name.into(),
         owner: None,
     };
     Facts {
-        devices: vec![device("/dev/fuse"), device("/dev/net/tun")],
         image: "image".into(),
         image_id: None,
         config: Config::Missing,
@@ -311,9 +309,6 @@ fn a_configuration_that_cannot_be_read_yet_is_read_first() {
 
 #[test]
 fn obstacles() {
-    let mut closed = bare();
-    closed.devices[1].usable = false;
-    assert_eq!(plan(&closed, &wish()), Err(Obstacle::Device("/dev/net/tun")));
     let mut nobody = wish();
     nobody.registration = None;
     assert_eq!(plan(&bare(), &nobody), Err(Obstacle::NoRunner));

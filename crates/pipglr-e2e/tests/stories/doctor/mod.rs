@@ -1,0 +1,67 @@
+//! `pipglr doctor` on a throw-away host whose conditions are broken one after another: its verdict is what really happens,
+//! and its remedy cures it. The conditions are data: `account.toml`, `engine.toml`, `surroundings.toml`.
+
+mod condition;
+mod host;
+
+use crate::stage::{Stage, contains, lacks};
+use anyhow::{Context as _, ensure};
+use condition::{Condition, doctor, findings};
+use host::Host;
+use pipglr_e2e::host::packages;
+
+/// Subordinate IDs, the programs that map them, home and session.
+pub(crate) fn account(_: &mut Stage) -> anyhow::Result<()> {
+    story(include_str!("account.toml"))
+}
+
+/// podman, what it is made of, the kernel's limits.
+pub(crate) fn engine(_: &mut Stage) -> anyhow::Result<()> {
+    story(include_str!("engine.toml"))
+}
+
+/// Devices, storage, space, the way to servers, versions.
+pub(crate) fn surroundings(_: &mut Stage) -> anyhow::Result<()> {
+    story(include_str!("surroundings.toml"))
+}
+
+fn story(conditions: &str) -> anyhow::Result<()> {
+    if !packages::is_root() {
+        println!("      not run: the account of a throw-away host takes root to make");
+        return Ok(());
+    }
+    let conditions = condition::all(conditions)?;
+    let host = Host::boot(&mut |text| println!("      {text}"))?;
+    let result = from_nothing(&host).and_then(|()| all(&host, &conditions));
+    let ended = host.end();
+    result.and(ended)
+}
+
+/// An account as useradd makes it has all it needs after `--fix`; the same command again changes nothing.
+fn from_nothing(host: &Host) -> anyhow::Result<()> {
+    let before = findings(host, "as-ci", "")?;
+    for check in ["subuid", "subgid", "runtime-directory"] {
+        ensure!(before.verdict(check) == Some("failure"), "{check}: {before:?}");
+    }
+    let printed = host.root(&format!("as-ci {}", doctor("--fix")))?;
+    let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
+    contains(&printed, "sudo sh -ec '")?;
+    host.succeed(&doctor("--fix --user ci"))?;
+    let again = host.succeed(&doctor("--fix --user ci"))?;
+    contains(&again, "plan:\n  nothing\n")?;
+    lacks(&again, "done ")?;
+    host.provide_proof()
+}
+
+/// Each is broken, found, cured; all that fail are told.
+fn all(host: &Host, conditions: &[Condition]) -> anyhow::Result<()> {
+    let mut failed = Vec::new();
+    for condition in conditions {
+        if let Err(error) = condition.play(host).with_context(|| condition.name.clone()) {
+            failed.push(format!("{error:#}"));
+        }
+    }
+    println!("      {} conditions", conditions.len());
+    ensure!(failed.is_empty(), "{} conditions:\n{}", failed.len(), failed.join("\n"));
+    Ok(())
+}
