@@ -160,9 +160,13 @@ fn options(facts: &Facts) -> Option<Finding> {
     if !mount.has("ro") {
         return Some(Finding::ok(CHECK, format!("{path} can be written")));
     }
-    // podman's own namespace has the mounts that were there when it was made.
+    // podman's own namespace has the mounts that were there when it was made, and podman cannot leave it by itself: its lock
+    // is on what it sees read-only. It makes another one when the process that holds it is gone.
     let remedy = Remedy::root([format!("mount -o remount,bind,rw {path}")])
-        .and(Who::Account, ["podman system migrate"])
+        .and(
+            Who::Account,
+            ["kill $(cat $XDG_RUNTIME_DIR/libpod/tmp/pause.pid) || true"],
+        )
         .by_hand(format!(
             "see first why {path} is read-only: a kernel makes it so after errors of the disk"
         ));

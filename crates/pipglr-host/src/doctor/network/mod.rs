@@ -113,8 +113,7 @@ fn asked(host: &Host, url: &str) -> (Asked, Answer) {
 }
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    let mut findings = vec![certificates(facts), resolver(facts)];
-    findings.extend(proxy(facts));
+    let mut findings = vec![certificates(facts), resolver(facts), proxy(facts)];
     findings.push(of_peer(facts, "gitlab", &facts.gitlab));
     findings.push(match &facts.registry {
         Some(asked) => of_peer(facts, "registry", asked),
@@ -161,7 +160,7 @@ fn resolver(facts: &Facts) -> Finding {
 }
 
 /// podman hands these variables to containers, where the loopback is another.
-fn proxy(facts: &Facts) -> Option<Finding> {
+fn proxy(facts: &Facts) -> Finding {
     const CHECK: &str = "proxy";
     let is_local = |value: &str| {
         let address = value.rsplit(['@', '/']).find(|part| !part.is_empty()).unwrap_or(value);
@@ -175,14 +174,16 @@ fn proxy(facts: &Facts) -> Option<Finding> {
         .filter(|(name, _)| !name.eq_ignore_ascii_case("no_proxy"));
     let local = set.into_iter().find(|(_, value)| is_local(value));
     if let Some((name, value)) = local {
-        return Some(Finding::warning(
+        return Finding::warning(
             CHECK,
             format!("{name}={}: in containers that is no address of this host", shown(value)),
             Remedy::advice("name the proxy by an address that other machines reach it at"),
-        ));
+        );
     }
-    let first = facts.proxies.first()?;
-    Some(Finding::ok(CHECK, format!("{}={}", first.0, shown(&first.1))))
+    match facts.proxies.first() {
+        Some((name, value)) => Finding::ok(CHECK, format!("{name}={}", shown(value))),
+        None => Finding::ok(CHECK, "none is set"),
+    }
 }
 
 /// Without the password that may be in it.
