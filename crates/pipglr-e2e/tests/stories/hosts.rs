@@ -35,6 +35,9 @@ pub(crate) fn one_token(stage: &mut Stage) -> anyhow::Result<()> {
     let result = copy_image(&stage.image, &stage.account, &other).and_then(|()| story(stage, &mut other));
     if result.is_err() {
         stage.show_runner_log();
+        std::mem::swap(&mut stage.account, &mut other);
+        stage.show_runner_log();
+        std::mem::swap(&mut stage.account, &mut other);
     }
     let cleared = on(stage, &mut other, Stage::clear);
     let closed = other.close(true);
@@ -135,7 +138,7 @@ fn one_dies(stage: &mut Stage, other: &mut Account, project: &Project, ids: [&st
     let long = job(&ended, "long")?;
     let reason = long.failure_reason.as_ref().map(ToString::to_string);
     ensure!(
-        ended.jobs.len() == 1 && reason.as_deref() == Some("no_updates_running"),
+        ended.retried.is_empty() && reason.as_deref() == Some("no_updates_running"),
         "{:?} {reason:?}",
         long.state
     );
@@ -170,7 +173,7 @@ pub(crate) fn killed(stage: &mut Stage) -> anyhow::Result<()> {
     stage.start_runner(&project, |text| text)?;
     let pipeline = stage.begin_pipeline(&project)?;
     wait_for_line(&project, pipeline, "works\n")?;
-    stage.account.podman(["kill", "pipglr"]).run_text()?;
+    stage.account.podman(["stop", "--time=0", "pipglr"]).run_text()?;
     stage.account.podman(["start", "pipglr"]).run_text()?;
     stage.wait_until_healthy()?;
     let ended = stage.wait_pipeline(&project, pipeline)?;
@@ -192,7 +195,7 @@ fn run(stage: &Stage, project: &Project, name: &str) -> anyhow::Result<JobRecord
     let id = begin(stage, project, name)?;
     let pipeline = stage.wait_pipeline(project, id)?;
     all_pass(&pipeline)?;
-    pipeline.jobs.into_iter().next().context("no job")
+    Ok(job(&pipeline, name)?.clone())
 }
 
 fn begin(stage: &Stage, project: &Project, name: &str) -> anyhow::Result<PipelineId> {
@@ -207,10 +210,23 @@ fn begin(stage: &Stage, project: &Project, name: &str) -> anyhow::Result<Pipelin
     Ok(stage.runtime.block_on(project.coordinator.create(&options))?)
 }
 
+/// The job `long`, as soon as its log has the line.
 fn wait_for_line(project: &Project, id: PipelineId, line: &str) -> anyhow::Result<JobRecord> {
-    wait_for(&format!("{line:?} in the log"), Duration::from_secs(60), || {
-        let record = project.coordinator.pipeline(id).and_then(|p| p.jobs.into_iter().next());
-        let record = record.context("no job")?;
+    let record = || {
+        let pipeline = project.coordinator.pipeline(id).context("no pipeline")?;
+        job(&pipeline, "long").cloned()
+    };
+    let found = wait_for(&format!("{line:?} in the log"), Duration::from_secs(60), || {
+        let record = record()?;
         Ok(log(&record)?.contains(line).then_some(record))
+    });
+    found.with_context(|| match record() {
+        Ok(record) => format!(
+            "{} is {:?}: {}",
+            record.name,
+            record.state,
+            log(&record).unwrap_or_default()
+        ),
+        Err(error) => error.to_string(),
     })
 }
