@@ -93,10 +93,7 @@ fn fill(stage: &Stage, project: &Project, small: &SmallDisk) -> anyhow::Result<(
         stage.label(name, &[])?;
     }
     stage.wait_until_healthy()?;
-    let pieces = "ls /home/podman/.local/share/containers/pipglr-ballast | wc -l";
-    wait_for("the reserve", Duration::from_secs(30), || {
-        Ok((stage.inside(pieces).run_text()?.trim() == "4").then_some(()))
-    })?;
+    reserve_is_whole(stage)?;
     let pipeline = stage.run_pipeline(project)?;
     let filled = job(&pipeline, "fill")?;
     let text = log(filled)?;
@@ -116,9 +113,7 @@ fn fill(stage: &Stage, project: &Project, small: &SmallDisk) -> anyhow::Result<(
     contains(&log(job(&pipeline, "next")?)?, "room again\n")?;
     ensure!(job(&pipeline, "next")?.state == JobState::Success);
     stage.wait_until_healthy()?;
-    wait_for("the reserve to be made again", Duration::from_secs(60), || {
-        Ok((stage.inside(pieces).run_text()?.trim() == "4").then_some(()))
-    })?;
+    reserve_is_whole(stage)?;
     wait_for("everything of the jobs to be removed", Duration::from_secs(60), || {
         Ok(stage
             .inside("podman --remote ps -aq")
@@ -145,6 +140,14 @@ fn fill(stage: &Stage, project: &Project, small: &SmallDisk) -> anyhow::Result<(
     );
     println!("{}", indented(&stage.inside("pipglr disk").run_text()?));
     Ok(())
+}
+
+/// Until all pieces of the reserve are there, again if need be.
+fn reserve_is_whole(stage: &Stage) -> anyhow::Result<()> {
+    let pieces = "ls /home/podman/.local/share/containers/pipglr-ballast | wc -l";
+    wait_for("the reserve", Duration::from_secs(60), || {
+        Ok((stage.inside(pieces).run_text()?.trim() == "4").then_some(()))
+    })
 }
 
 /// The storage volume on a file system of its own.
