@@ -104,7 +104,8 @@ impl Worker {
             Step::TryOut { .. } => Ok(try_out(&self.podman, &self.sandbox)?),
             Step::StopContainer { name, limit, .. } => Ok(drain_and_stop(&self.podman, name, *limit)?),
             Step::RenameContainer { from, to } => self.podman(&["rename", from, to]),
-            Step::RemoveContainer { name } => self.podman(&["rm", "--ignore", name]),
+            // It was stopped before. One that was down just then is started again by its restart policy all the same.
+            Step::RemoveContainer { name } => self.podman(&["rm", "--force", "--ignore", "--time=10", name]),
             Step::RunContainer { .. } => self.podman(&words(&self.sandbox.run_arguments())),
             Step::StartContainer { name } => self.podman(&["start", name]),
             Step::WaitForHealth { name, limit } => self.wait_for_health(name, *limit),
