@@ -44,7 +44,7 @@ pub(crate) fn prune(stage: &mut Stage) -> anyhow::Result<()> {
     lacks(&all, &stage.small())?;
     stage
         .inside("podman --remote exec $(podman --remote ps -q --filter label=pipglr.type=build) touch /builds/go")
-        .run_text()?;
+        .run_any()?;
     let pipeline = stage.wait_pipeline(&project, id)?;
     all_pass(&pipeline)?;
     contains(&log(&pipeline.jobs[0])?, "went on\n")?;
