@@ -7,6 +7,11 @@ use std::process::Command;
 /// Where systemd keeps a file of each account that lingers.
 pub(crate) const LINGER: &str = "/var/lib/systemd/linger";
 
+/// Whether the account's systemd answers, by what `systemctl --user is-system-running` says.
+pub(crate) fn systemd_answers(state: &str) -> bool {
+    !matches!(state, "" | "offline" | "unknown")
+}
+
 /// An account of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {

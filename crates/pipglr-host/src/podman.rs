@@ -95,6 +95,18 @@ impl Podman {
         }
     }
 
+    /// Whether a container runs; `None` if there is none of the name.
+    ///
+    /// # Errors
+    /// As [`Podman::text`].
+    pub fn is_running(&self, container: &str) -> Result<Option<bool>, PodmanError> {
+        if !self.says_yes(&["container", "exists", container])? {
+            return Ok(None);
+        }
+        let running = self.text(&["container", "inspect", "--format={{.State.Running}}", container])?;
+        Ok(Some(running == "true"))
+    }
+
     fn succeed(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Output, PodmanError> {
         let output = self.output(arguments, input)?;
         if output.status.success() {
@@ -109,20 +121,27 @@ impl Podman {
     /// # Errors
     /// podman cannot be started.
     pub fn output(&self, arguments: &[&str], input: Option<&[u8]>) -> Result<Output, PodmanError> {
-        let mut command = self.command(arguments);
-        command
-            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(PodmanError::Start)?;
-        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input)
-            && let Err(error) = pipe.write_all(input)
-            && error.kind() != io::ErrorKind::BrokenPipe
-        {
-            return Err(PodmanError::Start(error));
-        }
-        child.wait_with_output().map_err(PodmanError::Start)
+        output_of(self.command(arguments), input).map_err(PodmanError::Start)
     }
+}
+
+/// Everything a command says, and how it ended; `input` is its standard input, of which it may read as much as it likes.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn output_of(mut command: Command, input: Option<&[u8]>) -> io::Result<Output> {
+    command
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input)
+        && let Err(error) = pipe.write_all(input)
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        return Err(error);
+    }
+    child.wait_with_output()
 }
 
 /// The words before the first option: `volume create`.

@@ -28,11 +28,10 @@ pub enum Reached {
 /// # Errors
 /// podman fails, or the container's file cannot be written.
 pub fn bring(podman: &Podman, name: &str, text: &str) -> Result<Reached, PodmanError> {
-    if !podman.says_yes(&["container", "exists", name])? {
-        return Ok(Reached::Missing);
-    }
-    if podman.text(&["container", "inspect", "--format={{.State.Running}}", name])? != "true" {
-        return Ok(Reached::Stopped);
+    match podman.is_running(name)? {
+        None => return Ok(Reached::Missing),
+        Some(false) => return Ok(Reached::Stopped),
+        Some(true) => {}
     }
     let length = text.len().to_string();
     let write = ["exec", "--interactive", name, "sh", "-ec", WRITE, "write", &length];

@@ -10,6 +10,7 @@ mod redact;
 mod secret;
 
 pub use difference::difference;
+pub(crate) use edit::line_of;
 pub use edit::{Document, EditError, Path, Wanted};
 pub use live::{Reached, bring};
 pub use redact::{HIDDEN, redact};

@@ -1,6 +1,7 @@
 //! A config.toml to show to people: without what is secret.
 
-use toml_edit::{DocumentMut, Formatted, Item, Table, TableLike, TomlError, Value};
+use super::edit::{EditError, document_of};
+use toml_edit::{Formatted, Item, Table, TableLike, Value};
 
 /// Stands for a secret.
 pub const HIDDEN: &str = "[REDACTED]";
@@ -27,9 +28,9 @@ const LONG_ENOUGH: usize = 8;
 /// numbers), assignments in lists whose name says so, and whatever looks like a token, or as one of the values, in comments.
 ///
 /// # Errors
-/// It is no TOML.
-pub fn redact(text: &str, is_secret: &dyn Fn(&str) -> bool) -> Result<String, TomlError> {
-    let mut document: DocumentMut = text.parse()?;
+/// [`EditError::Syntax`].
+pub fn redact(text: &str, is_secret: &dyn Fn(&str) -> bool) -> Result<String, EditError> {
+    let mut document = document_of(text)?;
     let mut walk = Walk {
         is_secret,
         found: Vec::new(),

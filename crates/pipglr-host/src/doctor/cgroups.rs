@@ -34,8 +34,6 @@ pub(super) fn look(host: &Host) -> Facts {
     let info = host.podman_info().ok();
     let of_podman = info.and_then(|info| info.pointer("/host/cgroupControllers")?.as_array());
     let manager = info.and_then(|info| info.pointer("/host/cgroupManager")?.as_str());
-    let settings = host.containers_conf();
-    let mut settings = settings.lines().map(|line| line.replace(' ', ""));
     let names = |all: &Vec<serde_json::Value>| all.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
     Facts {
         kind: host.mount_of(Path::new(ROOT)).map(|mount| mount.kind),
@@ -45,7 +43,7 @@ pub(super) fn look(host: &Host) -> Facts {
         booted: host.exists("/run/systemd/system"),
         uid: host.account.uid,
         running: host.containers_run(),
-        limits_processes: manager == Some("systemd") && !settings.any(|line| NO_LIMIT.contains(&line.as_str())),
+        limits_processes: manager == Some("systemd") && !NO_LIMIT.iter().any(|line| host.is_set(line)),
     }
 }
 

@@ -62,9 +62,8 @@ pub(super) fn look(host: &Host) -> Vec<Room> {
         let path = host.nearest(path).display().to_string();
         Room {
             name,
-            free: free(host, "-Pk", &path),
-            // Where none are counted there are 0 of 0.
-            inodes: free(host, "-Pi", &path).filter(|_| free_total(host, &path)),
+            free: column(&host.ask(&["df", "-Pk", &path]).out, FREE),
+            inodes: inodes(host, &path),
             path,
         }
     };
@@ -75,13 +74,15 @@ pub(super) fn look(host: &Host) -> Vec<Room> {
     ]
 }
 
-/// The fourth column of df(1).
-fn free(host: &Host, unit: &str, path: &str) -> Option<u64> {
-    column(&host.ask(&["df", unit, path]).out, 3)
-}
+/// Columns of df(1).
+const TOTAL: usize = 1;
+const FREE: usize = 3;
 
-fn free_total(host: &Host, path: &str) -> bool {
-    column(&host.ask(&["df", "-Pi", path]).out, 1).is_some_and(|total| total > 0)
+/// Free ones. Where none are counted there are 0 of 0.
+fn inodes(host: &Host, path: &str) -> Option<u64> {
+    let said = host.ask(&["df", "-Pi", path]).out;
+    column(&said, TOTAL).filter(|total| *total > 0)?;
+    column(&said, FREE)
 }
 
 fn column(text: &str, index: usize) -> Option<u64> {

@@ -30,13 +30,11 @@ pub(super) fn look(host: &Host) -> Facts {
     let bytes = host.number("/proc/sys/kernel/keys/maxbytes");
     let used = users.lines().find_map(|line| of_line(line, host.account.uid));
     let (keys, bytes) = used.unwrap_or(((0, quota.unwrap_or(USUAL)), (0, bytes.unwrap_or(USUAL * BYTES))));
-    let settings = host.containers_conf();
-    let mut lines = settings.lines().map(|line| line.replace(' ', ""));
     Facts {
         quota,
         keys,
         bytes,
-        without: lines.any(|line| line == "keyring=false"),
+        without: host.is_set("keyring=false"),
     }
 }
 

@@ -59,6 +59,7 @@ pub struct Host {
     info: OnceCell<Result<Value, String>>,
     mounts: OnceCell<Vec<Mount>>,
     containers: OnceCell<bool>,
+    settings: OnceCell<String>,
 }
 
 impl fmt::Debug for Host {
@@ -88,6 +89,7 @@ impl Host {
             info: OnceCell::new(),
             mounts: OnceCell::new(),
             containers: OnceCell::new(),
+            settings: OnceCell::new(),
         }
     }
 
@@ -167,11 +169,14 @@ impl Host {
         *self.containers.get_or_init(ask)
     }
 
-    /// The account's settings of podman, one file after the other.
-    pub(super) fn containers_conf(&self) -> String {
-        let line = "for d in /usr/share/containers /etc/containers ~/.config/containers; do \
-                    cat $d/containers.conf $d/containers.conf.d/*.conf 2>/dev/null; done";
-        self.ask(&["sh", "-c", line]).out
+    /// Whether one of the account's settings of podman is this line, which has no blanks. They are read once.
+    pub(super) fn is_set(&self, line: &str) -> bool {
+        let ask = || {
+            let cat = "for d in /usr/share/containers /etc/containers ~/.config/containers; do \
+                       cat $d/containers.conf $d/containers.conf.d/*.conf 2>/dev/null; done";
+            self.ask(&["sh", "-c", cat]).out.replace(' ', "")
+        };
+        self.settings.get_or_init(ask).lines().any(|there| there == line)
     }
 
     pub(super) fn manager(&self) -> Option<Manager> {

@@ -26,7 +26,6 @@ mod versions;
 pub use looking::{Answer, Host};
 pub use network::Peers;
 pub use remedy::{CarriedOut, Plan, Remedy, Step, Who};
-pub use subordinate_ids::NEEDED as SUBORDINATE_IDS;
 
 use serde::Serialize;
 

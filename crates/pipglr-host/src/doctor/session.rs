@@ -4,7 +4,7 @@ use super::Finding;
 use super::looking::{Host, Status};
 use super::packages::{Manager, Package, install};
 use super::remedy::{Remedy, Who};
-use crate::account::LINGER;
+use crate::account::{LINGER, systemd_answers};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub(super) fn look(host: &Host) -> Facts {
         runtime: directory(host, &account.runtime_dir),
         booted: host.exists("/run/systemd/system"),
         linger: host.exists(Path::new(LINGER).join(&account.name)),
-        systemd: Some(state.trim().to_owned()).filter(|state| !matches!(state.as_str(), "" | "offline" | "unknown")),
+        systemd: Some(state.trim().to_owned()).filter(|state| systemd_answers(state)),
         masked: host.ask(&["systemctl", "is-enabled", &unit]).out.trim() == "masked",
         bus: host.ask(&ping).success(),
         manager: host.manager(),

@@ -6,7 +6,7 @@ use super::overlaps::{free_start, overlapping};
 use super::remedy::{Remedy, Who};
 
 /// How many an account needs: images use IDs up to 65535, the sandbox three for itself.
-pub const NEEDED: u64 = 65_539;
+const NEEDED: u64 = 65_539;
 
 /// A line of subuid(5).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::wish::{Registration, Wish};
 use crate::account::Account;
 use crate::config::{ConfigSecret, SecretError};
 use crate::podman::{Podman, PodmanError};
-use crate::running::drain_and_stop;
+use crate::running::{drain_and_stop, remove_stopped};
 use crate::sandbox::{STATE_VOLUME, Sandbox};
 
 /// In a container of the image: the token and the configuration so far come in, the new configuration goes out. Nothing of
@@ -104,8 +104,7 @@ impl Worker {
             Step::TryOut { .. } => Ok(try_out(&self.podman, &self.sandbox)?),
             Step::StopContainer { name, limit, .. } => Ok(drain_and_stop(&self.podman, name, *limit)?),
             Step::RenameContainer { from, to } => self.podman(&["rename", from, to]),
-            // It was stopped before. One that was down just then is started again by its restart policy all the same.
-            Step::RemoveContainer { name } => self.podman(&["rm", "--force", "--ignore", "--time=10", name]),
+            Step::RemoveContainer { name } => Ok(remove_stopped(&self.podman, name)?),
             Step::RunContainer { .. } => self.podman(&words(&self.sandbox.run_arguments())),
             Step::StartContainer { name } => self.podman(&["start", name]),
             Step::WaitForHealth { name, limit } => self.wait_for_health(name, *limit),
@@ -178,6 +177,6 @@ impl Worker {
     }
 }
 
-fn words(owned: &[String]) -> Vec<&str> {
+pub(super) fn words(owned: &[String]) -> Vec<&str> {
     owned.iter().map(String::as_str).collect()
 }

@@ -1,6 +1,7 @@
 //! config.toml, as far as setting a runner up has to read and change it. Comments and everything unknown stay.
 
 use super::wish::Registration;
+use crate::config::line_of;
 use std::fmt;
 use toml_edit::{DocumentMut, Item, TableLike, value};
 
@@ -37,11 +38,8 @@ impl Configuration {
     pub fn parse(text: &str) -> Result<Self, ConfigurationError> {
         text.parse()
             .map(|document| Self { document })
-            .map_err(|error: toml_edit::TomlError| {
-                let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(""));
-                ConfigurationError {
-                    line: before.matches('\n').count() + 1,
-                }
+            .map_err(|error| ConfigurationError {
+                line: line_of(text, &error),
             })
     }
 

@@ -1,6 +1,7 @@
 //! An image is tried out beside the container in service: on volumes of its own, which go again, and without a network, so
 //! that it takes no jobs.
 
+use super::carry_out::words;
 use crate::podman::{Podman, PodmanError};
 use crate::sandbox::{CONFIG_SECRET, Sandbox};
 use std::process::Output;
@@ -127,8 +128,4 @@ fn said(output: &Output) -> String {
     } else {
         lines.join("; ")
     }
-}
-
-fn words(owned: &[String]) -> Vec<&str> {
-    owned.iter().map(String::as_str).collect()
 }

@@ -18,10 +18,10 @@ const SYSTEMD: &str = "--time=60";
 /// # Errors
 /// podman fails.
 pub(crate) fn drain_and_stop(podman: &Podman, name: &str, limit: u32) -> Result<(), PodmanError> {
-    if !podman.says_yes(&["container", "exists", name])? {
+    let Some(running) = podman.is_running(name)? else {
         return Ok(());
-    }
-    if podman.text(&["container", "inspect", "--format={{.State.Running}}", name])? == "true" {
+    };
+    if running {
         let limit = limit.to_string();
         // Where there is no systemd or no runner inside, there is nothing to wait for.
         podman.output(&["exec", name, "sh", "-c", DRAIN, "drain", &limit], None)?;
@@ -29,4 +29,12 @@ pub(crate) fn drain_and_stop(podman: &Podman, name: &str, limit: u32) -> Result<
     // Also where it has stopped meanwhile: podman then knows that it is to stay so.
     podman.text(&["stop", SYSTEMD, name])?;
     Ok(())
+}
+
+/// Removes a container that was stopped. One that was down just then is started again by its restart policy all the same.
+///
+/// # Errors
+/// podman fails.
+pub(crate) fn remove_stopped(podman: &Podman, name: &str) -> Result<(), PodmanError> {
+    podman.text(&["rm", "--force", "--ignore", "--time=10", name]).map(drop)
 }

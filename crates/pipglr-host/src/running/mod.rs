@@ -5,7 +5,7 @@ pub mod logs;
 pub mod status;
 pub mod usage;
 
-pub(crate) use drain::drain_and_stop;
+pub(crate) use drain::{drain_and_stop, remove_stopped};
 
 use crate::account::Account;
 use crate::podman::{Podman, PodmanError};
@@ -64,11 +64,7 @@ impl Running {
     /// # Errors
     /// podman does not answer.
     pub fn state(&self) -> Result<Option<bool>, RunningError> {
-        if !self.podman.says_yes(&["container", "exists", &self.name])? {
-            return Ok(None);
-        }
-        let running = self.inspect("{{.State.Running}}")?;
-        Ok(Some(running == "true"))
+        Ok(self.podman.is_running(&self.name)?)
     }
 
     /// # Errors
@@ -107,8 +103,7 @@ impl Running {
             return self.systemctl("stop", unit);
         }
         self.stop(limit)?;
-        self.podman.text(&["rm", &self.name])?;
-        Ok(())
+        Ok(remove_stopped(&self.podman, &self.name)?)
     }
 
     /// As [`Running::down`], and the same container is started again.

@@ -3,10 +3,10 @@
 use super::DIRECTORY;
 use super::plan::Step;
 use crate::account::Account;
-use crate::podman::{Podman, PodmanError};
-use crate::running::drain_and_stop;
-use std::io::{self, Write as _};
-use std::process::{Command, Stdio};
+use crate::podman::{Podman, PodmanError, output_of};
+use crate::running::{drain_and_stop, remove_stopped};
+use std::io;
+use std::process::Command;
 
 /// Beside the file, then in its place: the generator never sees half of one.
 const WRITE: &str = "umask 077 && mkdir -p \"$1\" && cat >\"$1/.$2.new\" && mv \"$1/.$2.new\" \"$1/$2\"";
@@ -51,7 +51,7 @@ impl Step {
             }
             Self::Reload => systemctl(account, &["daemon-reload"], self),
             Self::StopContainer { name, limit } => Ok(drain_and_stop(&podman, name, *limit)?),
-            Self::RemoveContainer { name } => Ok(podman.text(&["rm", name]).map(drop)?),
+            Self::RemoveContainer { name } => Ok(remove_stopped(&podman, name)?),
             Self::Start { unit } => systemctl(account, &["start", unit], self),
             Self::Restart { unit, .. } => systemctl(account, &["restart", unit], self),
             Self::Stop { unit, .. } => systemctl(account, &["stop", unit], self),
@@ -65,20 +65,8 @@ fn systemctl(account: &Account, arguments: &[&str], step: &Step) -> Result<(), S
     run("systemctl", command, None, step)
 }
 
-fn run(program: &'static str, mut command: Command, input: Option<&[u8]>, step: &Step) -> Result<(), ServiceError> {
-    let start = |source| ServiceError::Start { program, source };
-    command
-        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(start)?;
-    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input)
-        && let Err(error) = pipe.write_all(input)
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        return Err(start(error));
-    }
-    let output = child.wait_with_output().map_err(start)?;
+fn run(program: &'static str, command: Command, input: Option<&[u8]>, step: &Step) -> Result<(), ServiceError> {
+    let output = output_of(command, input).map_err(|source| ServiceError::Start { program, source })?;
     if output.status.success() {
         return Ok(());
     }

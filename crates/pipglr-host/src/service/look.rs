@@ -1,7 +1,7 @@
 //! What is there.
 
 use super::DIRECTORY;
-use crate::account::{Account, LINGER};
+use crate::account::{Account, LINGER, systemd_answers};
 use crate::podman::{Podman, PodmanError};
 use crate::render::Quadlet;
 use crate::sandbox::{CONFIG_SECRET, Sandbox};
@@ -63,7 +63,7 @@ pub fn look(account: &Account, sandbox: &Sandbox, quadlet: &Quadlet) -> Result<F
         let output = account.command("systemctl").arg("--user").args(arguments).output();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let systemd = says(&["is-system-running"]).is_ok_and(|state| !matches!(state.as_str(), "" | "offline" | "unknown"));
+    let systemd = says(&["is-system-running"]).is_ok_and(|state| systemd_answers(&state));
     let active = says(&["is-active", &format!("{}.service", sandbox.name)]);
     Ok(Facts {
         account: account.name.clone(),

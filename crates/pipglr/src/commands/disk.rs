@@ -1,6 +1,7 @@
 //! `pipglr prune` and `pipglr disk`: on the host they are passed on into the runner's container, where the manager is asked,
 //! which alone knows what jobs use.
 
+use super::health::IMAGE_ENV;
 use super::{Outcome, host, single_threaded, status};
 use crate::cli::{AccountArgs, ControlArgs, DiskArgs, PruneArgs};
 use crate::error::CliError;
@@ -11,9 +12,6 @@ use pipglr_runner::disk::plan::{Removal, Scope, age};
 use pipglr_runner::disk::report::{Report, Used};
 use pipglr_runner::disk::{Collected, Item};
 use std::path::Path;
-
-/// Part of the image, and of nothing else.
-const IMAGE_ENV: &str = "/usr/lib/pipglr/image.env";
 
 pub(super) fn prune(args: &PruneArgs) -> Outcome {
     let given = [(args.dry_run, "--dry-run"), (args.all, "--all"), (args.json, "--json")];

@@ -1,7 +1,7 @@
 //! `pipglr doctor`.
 
 use super::{Outcome, host};
-use crate::cli::{AccountArgs, DoctorArgs};
+use crate::cli::DoctorArgs;
 use crate::error::CliError;
 use crate::output::{self, Style};
 use pipglr_host::account::Account;
@@ -13,10 +13,7 @@ use std::fmt::Write as _;
 const ROUNDS: usize = 3;
 
 pub(super) fn run(args: &DoctorArgs) -> Outcome {
-    let account = host::account(&AccountArgs {
-        user: args.user.clone(),
-        container: String::new(),
-    })?;
+    let account = host::account_named(args.user.as_deref())?;
     let peers = Peers {
         url: args.url.clone(),
         image: args.image.clone(),

@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{UnixListener, UnixStream};
 
 /// Says in the image which flavour of runner it has.
-const IMAGE_ENV: &str = "/usr/lib/pipglr/image.env";
+pub(super) const IMAGE_ENV: &str = "/usr/lib/pipglr/image.env";
 /// Longest time an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 

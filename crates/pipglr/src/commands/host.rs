@@ -8,7 +8,12 @@ use pipglr_host::running::RunningError;
 /// # Errors
 /// There is no such account, we may not act for it, or it is root.
 pub(super) fn account(args: &AccountArgs) -> Result<Account, CliError> {
-    let found = match &args.user {
+    account_named(args.user.as_deref())
+}
+
+/// As [`account`]; without a name, the one we are.
+pub(super) fn account_named(user: Option<&str>) -> Result<Account, CliError> {
+    let found = match user {
         Some(name) => Account::named(name),
         None => Account::current(),
     };

@@ -1,5 +1,6 @@
 //! `pipglr render …`: the runner's container in other words.
 
+use super::config::read_new;
 use super::{Outcome, host};
 use crate::cli::{RenderCommand, RenderKubeArgs, RenderQuadletArgs, RenderSeccompArgs, SandboxArgs};
 use crate::error::CliError;
@@ -8,8 +9,6 @@ use anyhow::{Context as _, anyhow};
 use pipglr_host::podman::Podman;
 use pipglr_host::render::{documents, pod, quadlet, secret, shell};
 use pipglr_host::sandbox::Sandbox;
-use std::io::Read as _;
-use std::path::Path;
 
 /// Where an image carries its profile.
 const PROFILE: &str = "--format={{index .Labels \"io.containers.seccomp.profile\"}}";
@@ -59,15 +58,7 @@ fn kube(args: &RenderKubeArgs) -> Outcome {
     sandbox.health_checks = !args.no_health_checks;
     let mut all = Vec::new();
     if let Some(file) = &args.config {
-        let text = if file == Path::new("-") {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .context("read standard input")?;
-            text
-        } else {
-            pipglr_runner::config::read(file)?
-        };
+        let text = read_new(file)?;
         pipglr_runner::config::parse_config(&text, &file.display().to_string())?;
         all.push(secret(&text));
     }

@@ -1,7 +1,7 @@
 //! `pipglr service …`: the runner as a service of the account's systemd.
 
 use super::{Outcome, host, render};
-use crate::cli::{AccountArgs, ServiceArgs, ServiceCommand};
+use crate::cli::{ServiceArgs, ServiceCommand};
 use crate::error::CliError;
 use crate::output;
 use pipglr_host::account::Account;
@@ -34,10 +34,7 @@ pub(super) fn run(command: &ServiceCommand) -> Outcome {
 }
 
 fn planned(args: &ServiceArgs, wanted: bool) -> Result<(Account, Vec<Step>), CliError> {
-    let account = host::account(&AccountArgs {
-        user: args.user.clone(),
-        container: args.sandbox.container.clone(),
-    })?;
+    let account = host::account_named(args.user.as_deref())?;
     let sandbox = render::sandbox(&args.sandbox, &args.run_option);
     let quadlet = quadlet(&sandbox);
     let facts = look(&account, &sandbox, &quadlet)?;

@@ -108,6 +108,19 @@ fn shown(steps: &[Step]) -> String {
     text.trim_start_matches('.').to_owned()
 }
 
+/// The text as TOML, or the line where it is none.
+pub(super) fn document_of(text: &str) -> Result<DocumentMut, EditError> {
+    text.parse().map_err(|error| EditError::Syntax {
+        line: line_of(text, &error),
+    })
+}
+
+/// The line of a text in which it is no TOML.
+pub(crate) fn line_of(text: &str, error: &toml_edit::TomlError) -> usize {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    before.matches('\n').count() + 1
+}
+
 /// A config.toml that can be changed.
 #[derive(Clone)]
 pub struct Document(DocumentMut);
@@ -122,12 +135,7 @@ impl Document {
     /// # Errors
     /// [`EditError::Syntax`].
     pub fn parse(text: &str) -> Result<Self, EditError> {
-        text.parse().map(Self).map_err(|error: toml_edit::TomlError| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            EditError::Syntax {
-                line: before.matches('\n').count() + 1,
-            }
-        })
+        document_of(text).map(Self)
     }
 
     /// The whole text, with its secrets.

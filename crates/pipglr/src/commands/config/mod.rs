@@ -139,12 +139,11 @@ fn shown_difference(
 }
 
 fn without_secrets(text: &str, name: &std::path::Path) -> Result<String, CliError> {
-    redact(text, &keys::is_secret).map_err(|_| match Document::parse(text) {
-        Err(error) => CliError::with_hint(
+    redact(text, &keys::is_secret).map_err(|error| {
+        CliError::with_hint(
             anyhow::anyhow!("{}: {error}", name.display()),
             "it can be corrected by pipglr config edit",
-        ),
-        Ok(_) => anyhow::anyhow!("{} is not valid TOML", name.display()).into(),
+        )
     })
 }
 
@@ -158,7 +157,8 @@ fn at(place: &Place) -> impl Fn(pipglr_host::config::EditError) -> CliError {
     move |error| anyhow::Error::new(error).context(name.display().to_string()).into()
 }
 
-fn read_new(file: &std::path::Path) -> Result<String, CliError> {
+/// A file's text, or that of standard input for `-`.
+pub(super) fn read_new(file: &std::path::Path) -> Result<String, CliError> {
     if file == std::path::Path::new("-") {
         return standard_input();
     }
