@@ -145,23 +145,22 @@ const CONFLICT_CAUSES: [&str; 8] = [
 ];
 
 /// Causes that podman 4 answers with 500 although the object is merely missing.
-const NOT_FOUND_CAUSES: [&str; 4] = [
+const NOT_FOUND_CAUSES: [&str; 5] = [
     "image not known",
     "no such container",
     "no such volume",
     "network not found",
+    NO_SESSION,
 ];
 /// A container may be refused with this, while one of its sessions goes: it is not the container that is missing.
 const NO_SESSION: &str = "no such exec session";
 
 fn classify(path: &str, status: StatusCode, cause: &str) -> Class {
     match status {
-        StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR if cause == NO_SESSION => {
-            if path.starts_with("/exec/") {
-                Class::NotFound
-            } else {
-                Class::Api
-            }
+        StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR
+            if cause == NO_SESSION && !path.starts_with("/exec/") =>
+        {
+            Class::Api
         }
         StatusCode::NOT_FOUND => Class::NotFound,
         StatusCode::CONFLICT => Class::Conflict,

@@ -1,23 +1,18 @@
 //! Inputs whose rules ask for each other.
 
+use crate::checks::stuck;
+
 /// The first of things that asks for itself, by way of what it asks for.
 pub(super) fn first_in_circle(asked: &[Vec<usize>]) -> Option<usize> {
-    // What nothing else asks for is in no circle, and what only such things ask for.
-    let mut askers = vec![0_usize; asked.len()];
-    for other in asked.iter().flatten() {
-        askers[*other] += 1;
-    }
-    let mut free: Vec<usize> = (0..asked.len()).filter(|number| askers[*number] == 0).collect();
-    while let Some(number) = free.pop() {
-        for other in &asked[number] {
-            askers[*other] -= 1;
-            if askers[*other] == 0 {
-                free.push(*other);
-            }
+    let mut askers = vec![Vec::new(); asked.len()];
+    for (number, others) in asked.iter().enumerate() {
+        for other in others {
+            askers[*other].push(number);
         }
     }
-    // What is left is in a circle, or asked for by one.
-    let mut left = (0..asked.len()).filter(|number| askers[*number] > 0);
+    // By way of who asks: what is in a circle, or asked for by one. A long chain into a circle is none of it.
+    let candidates = stuck(&askers);
+    let mut left = (0..asked.len()).filter(|number| candidates[*number]);
     left.find(|number| asks_for_itself(*number, asked))
 }
 

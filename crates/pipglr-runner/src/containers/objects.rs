@@ -178,9 +178,8 @@ async fn remove(engine: &Engine, object: &Object) -> Option<Object> {
         match object {
             Object::Container { name, volumes } => {
                 let options = RemoveOptions {
-                    force: true,
                     volumes: *volumes,
-                    timeout: Some(0),
+                    ..RemoveOptions::NOW
                 };
                 client.remove(name, options).await
             }
@@ -225,12 +224,7 @@ pub async fn reap_leftovers(engine: &Engine, system_id: &str, keep: &Keep) -> Re
     let mut left = engine.client.containers(&filters, true).await?;
     left.retain(|container| !container.names.iter().any(|name| keep.has(name)));
     for container in &left {
-        let options = RemoveOptions {
-            force: true,
-            volumes: true,
-            timeout: Some(0),
-        };
-        if let Err(error) = engine.client.remove(&container.id, options).await {
+        if let Err(error) = engine.client.remove(&container.id, RemoveOptions::NOW).await {
             tracing::warn!(container = container.id, %error, "leftover container could not be removed");
         }
     }

@@ -190,12 +190,7 @@ pub(super) async fn try_discard(engine: &Engine, id: &str) {
 }
 
 async fn remove(engine: &Engine, id: &str) -> Result<(), pipglr_podman::Error> {
-    let options = RemoveOptions {
-        force: true,
-        volumes: true,
-        timeout: Some(0),
-    };
-    engine.client.remove(id, options).await.map(drop)
+    engine.client.remove(id, RemoveOptions::NOW).await.map(drop)
 }
 
 fn tell_of_leftover(id: &str, error: &pipglr_podman::Error) {

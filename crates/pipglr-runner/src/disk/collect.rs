@@ -1,6 +1,6 @@
 //! Carrying removals out, one after the other. Nothing is removed by force, and nothing that is leased.
 
-use super::facts::gather;
+use super::facts::{Facts, ImageFact, gather};
 use super::leases::Item;
 use super::plan::{Removal, Scope, plan};
 use super::{Collected, Disk, Space, uses};
@@ -10,20 +10,19 @@ use pipglr_podman::RemoveOptions;
 use std::io;
 
 impl Disk {
+    /// Looks at everything that rules go by.
+    pub(super) async fn facts(&self, engine: &Engine) -> anyhow::Result<Facts> {
+        let shared = &self.0;
+        let storage = &shared.options.storage;
+        gather(engine, storage, &shared.cache, &shared.leases, &shared.uses).await
+    }
+
     /// What would be removed now.
     ///
     /// # Errors
     /// podman does not answer.
     pub async fn would_remove(&self, engine: &Engine, scope: Scope) -> anyhow::Result<Vec<Removal>> {
-        let shared = &self.0;
-        let facts = gather(
-            engine,
-            &shared.options.storage,
-            &shared.cache,
-            &shared.leases,
-            &shared.uses,
-        )
-        .await?;
+        let facts = self.facts(engine).await?;
         Ok(plan(&facts, &self.rules(), scope))
     }
 
@@ -35,14 +34,7 @@ impl Disk {
         let shared = &self.0;
         let _one = shared.collecting.lock().await;
         let began = uses::now();
-        let facts = gather(
-            engine,
-            &shared.options.storage,
-            &shared.cache,
-            &shared.leases,
-            &shared.uses,
-        )
-        .await?;
+        let facts = self.facts(engine).await?;
         let mut collected = Collected::default();
         for removal in plan(&facts, &self.rules(), scope) {
             match self.remove(engine, &removal).await {
@@ -56,7 +48,7 @@ impl Disk {
         let there: Vec<Item> = facts
             .images
             .iter()
-            .flat_map(super::facts::ImageFact::names)
+            .flat_map(ImageFact::names)
             .chain(facts.volumes.iter().map(|v| Item::Volume(v.name.clone())))
             .filter(|item| !collected.removed.iter().any(|r| r.names.contains(item)))
             .collect();

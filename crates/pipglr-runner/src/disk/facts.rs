@@ -116,7 +116,9 @@ pub async fn gather(
             name: volume.name,
         }
     });
-    let caches = caches(cache, leases);
+    // A tree of files, whose reading would hold up the logs of jobs.
+    let (root, leased) = (cache.to_owned(), leases.clone());
+    let caches = tokio::task::spawn_blocking(move || caches(&root, &leased)).await?;
     Ok(Facts {
         now: super::uses::now(),
         storage: Space::of(storage)?,

@@ -1,7 +1,7 @@
 //! What `pipglr disk` shows.
 
 use super::ballast::PIECES;
-use super::facts::{Facts, gather};
+use super::facts::Facts;
 use super::{Disk, Room, Space};
 use crate::containers::Engine;
 use serde::{Deserialize, Serialize};
@@ -56,15 +56,7 @@ impl Disk {
     /// # Errors
     /// podman does not answer.
     pub async fn report(&self, engine: &Engine) -> anyhow::Result<Report> {
-        let shared = &self.0;
-        let facts = gather(
-            engine,
-            &shared.options.storage,
-            &shared.cache,
-            &shared.leases,
-            &shared.uses,
-        )
-        .await?;
+        let facts = self.facts(engine).await?;
         let place = |name: &str, space| Place {
             name: name.to_owned(),
             space,
@@ -74,7 +66,7 @@ impl Disk {
             spaces: vec![
                 place("storage", facts.storage),
                 place("cache", facts.cache),
-                place("state", Space::of(&shared.options.state_dir)?),
+                place("state", self.state()?),
             ],
             high_water: rules.high_water(),
             low_water: rules.low_water(),

@@ -2,7 +2,7 @@
 
 use super::Item;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,28 +106,42 @@ impl Uses {
     /// # Errors
     /// It cannot be written.
     pub(super) fn keep(&self, there: &[Item]) -> io::Result<()> {
-        let mut state = self.state();
-        let has = |image: bool, name: &str| {
-            there.iter().any(|item| match item {
-                Item::Image(n) => image && n == name,
-                Item::Volume(n) => !image && n == name,
-                Item::Cache(_) | Item::Container(_) => false,
-            })
+        let Some((file, text)) = self.changed(there)? else {
+            return Ok(());
         };
+        let new = file.with_extension("json.new");
+        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &file));
+        if written.is_err() {
+            self.state().changed = true;
+        }
+        written
+    }
+
+    /// The record to write, and where, if it changed. Jobs that begin and end wait for what is done in here.
+    fn changed(&self, there: &[Item]) -> io::Result<Option<(PathBuf, Vec<u8>)>> {
+        let mut images = BTreeSet::new();
+        let mut volumes = BTreeSet::new();
+        for item in there {
+            match item {
+                Item::Image(name) => images.insert(name),
+                Item::Volume(name) => volumes.insert(name),
+                Item::Cache(_) | Item::Container(_) => continue,
+            };
+        }
+        let mut state = self.state();
         let before = state.known.images.len() + state.known.volumes.len();
-        state.known.images.retain(|name, _| has(true, name));
-        state.known.volumes.retain(|name, _| has(false, name));
+        state.known.images.retain(|name, _| images.contains(name));
+        state.known.volumes.retain(|name, _| volumes.contains(name));
         let after = state.known.images.len() + state.known.volumes.len();
         if !state.changed && before == after {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(file) = state.file.clone() else { return Ok(()) };
+        let Some(file) = state.file.clone() else {
+            return Ok(None);
+        };
         let text = serde_json::to_vec_pretty(&state.known)?;
-        let new = file.with_extension("json.new");
-        std::fs::write(&new, text)?;
-        std::fs::rename(&new, &file)?;
         state.changed = false;
-        Ok(())
+        Ok(Some((file, text)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -154,7 +154,7 @@ async fn live(job: &AcceptedJob, step: Step, trace: Trace, world: &World) -> Job
                 Step::Ended { end } => end,
                 step => {
                     let end = supervised(job, step, &planned, world, &trace, &signals).await;
-                    close_trace(&trace, end, full_disk(job, world))
+                    close_trace(&trace, end, || full_disk(job, world))
                 }
             };
             sending_done.cancel();
@@ -288,7 +288,11 @@ fn full_disk(job: &AcceptedJob, world: &World) -> Option<String> {
 
 /// Writes the last line and, as one with it, that only reporting is left. A job whose log could not be written has not
 /// succeeded.
-fn close_trace(trace: &Trace, end: Result<(), JobError>, full_disk: Option<String>) -> Result<(), JobError> {
+fn close_trace(
+    trace: &Trace,
+    end: Result<(), JobError>,
+    full_disk: impl FnOnce() -> Option<String>,
+) -> Result<(), JobError> {
     trace.flush();
     let end = match trace.take_error() {
         Some(error) => Err(JobError::System(
@@ -296,11 +300,12 @@ fn close_trace(trace: &Trace, end: Result<(), JobError>, full_disk: Option<Strin
         )),
         None => end,
     };
+    let warning = end.as_ref().err().and_then(|_| full_disk());
     trace.record(|log| {
         match &end {
             Ok(()) => log.info("Job succeeded"),
             Err(error) => {
-                full_disk.iter().for_each(|warning| log.warning(warning));
+                warning.iter().for_each(|warning| log.warning(warning));
                 log.error(&error.last_line());
             }
         }

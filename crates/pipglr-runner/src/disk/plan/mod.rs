@@ -1,6 +1,6 @@
 //! Which things go, and in which order. Pure: facts and rules in, a list of removals out.
 
-use super::facts::{CacheFact, Facts, ImageFact};
+use super::facts::{CacheFact, Facts, ImageFact, VolumeFact};
 use super::leases::Item;
 use super::room::{bytes_wanted, is_short};
 use crate::config::DiskConfig;
@@ -104,8 +104,13 @@ struct Plan<'f> {
 impl Plan<'_> {
     fn ended_containers(&mut self) {
         for container in self.facts.containers.iter().filter(|c| c.ended && !c.of_job) {
-            let item = Item::Container(container.id.clone());
-            self.add(item, &container.name, Vec::new(), Why::Ended, None);
+            self.removals.push(Removal {
+                item: Item::Container(container.id.clone()),
+                name: container.name.clone(),
+                names: Vec::new(),
+                why: Why::Ended,
+                bytes: None,
+            });
         }
     }
 
@@ -120,8 +125,7 @@ impl Plan<'_> {
     fn stale_volumes(&mut self) {
         for volume in self.facts.volumes.iter().filter(|v| !v.in_use) {
             if let Some(why) = self.stale(volume.last_use, self.rules.volumes_unused_for()) {
-                let item = Item::Volume(volume.name.clone());
-                self.add(item.clone(), &volume.name, vec![item], why, None);
+                self.removals.push(volume_removal(volume, why));
             }
         }
     }
@@ -143,7 +147,7 @@ impl Plan<'_> {
                     _ => break,
                 };
                 kept -= cache.bytes;
-                self.add_cache(cache, why);
+                self.removals.push(cache_removal(cache, why));
             }
         }
     }
@@ -168,15 +172,8 @@ impl Plan<'_> {
                 candidates.push((image.last_use, image_removal(image, why)));
             }
             for volume in facts.volumes.iter().filter(|v| !v.in_use) {
-                let item = Item::Volume(volume.name.clone());
-                let removal = Removal {
-                    name: volume.name.clone(),
-                    names: vec![item.clone()],
-                    item,
-                    why: Why::Pressure(facts.now - volume.last_use),
-                    bytes: None,
-                };
-                candidates.push((volume.last_use, removal));
+                let why = Why::Pressure(facts.now - volume.last_use);
+                candidates.push((volume.last_use, volume_removal(volume, why)));
             }
             if one_disk {
                 candidates.extend(self.caches_by_use());
@@ -215,15 +212,11 @@ impl Plan<'_> {
         }
     }
 
-    fn is_stale(&self, last_use: i64, limit: i64) -> bool {
-        self.scope == Scope::All || self.facts.now - last_use >= limit
-    }
-
     fn stale(&self, last_use: i64, limit: i64) -> Option<Why> {
+        let idle = self.facts.now - last_use;
         match self.scope {
             Scope::All => Some(Why::Asked),
-            _ if self.is_stale(last_use, limit) => Some(Why::Unused(self.facts.now - last_use)),
-            _ => None,
+            _ => (idle >= limit).then_some(Why::Unused(idle)),
         }
     }
 
@@ -232,20 +225,6 @@ impl Plan<'_> {
         if !self.removals.iter().any(|r| r.item == removal.item) {
             self.removals.push(removal);
         }
-    }
-
-    fn add_cache(&mut self, cache: &CacheFact, why: Why) {
-        self.removals.push(cache_removal(cache, why));
-    }
-
-    fn add(&mut self, item: Item, name: &str, names: Vec<Item>, why: Why, bytes: Option<u64>) {
-        self.removals.push(Removal {
-            item,
-            name: name.to_owned(),
-            names,
-            why,
-            bytes,
-        });
     }
 }
 
@@ -257,6 +236,17 @@ fn image_removal(image: &ImageFact, why: Why) -> Removal {
         names: image.names(),
         why,
         bytes: Some(image.bytes),
+    }
+}
+
+fn volume_removal(volume: &VolumeFact, why: Why) -> Removal {
+    let item = Item::Volume(volume.name.clone());
+    Removal {
+        name: volume.name.clone(),
+        names: vec![item.clone()],
+        item,
+        why,
+        bytes: None,
     }
 }
 
