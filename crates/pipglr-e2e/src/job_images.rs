@@ -123,12 +123,16 @@ impl JobImage {
         let directory = crate::cache().join("rootfs");
         fs::create_dir_all(&directory)?;
         let tar = directory.join(format!("{}-{TAG}.tar", self.repository.replace('/', "-")));
-        if !tar.exists() {
+        // One of other packages is another one.
+        let (list, wanted) = (tar.with_extension("packages"), self.packages.join("\n"));
+        let is_current = tar.exists() && fs::read_to_string(&list).is_ok_and(|there| there == wanted);
+        if !is_current {
             say(&format!(
                 "making the job image {} from the distribution's packages",
                 self.repository
             ));
             bootstrap(&tar, self)?;
+            fs::write(&list, wanted).with_context(|| format!("write {}", list.display()))?;
         }
         Ok(tar)
     }

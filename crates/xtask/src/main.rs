@@ -20,7 +20,7 @@ use clap::Parser;
 enum Xtask {
     /// From a bare machine to a finished pipeline in the nested sandbox
     Quickstart(quickstart::Args),
-    /// Run every test there is; `.ci/run` is this command
+    /// Run the tests, but for a few stories that run when they are asked for; `.ci/run` is this command
     Test(test::Args),
     /// Print figures: job overhead, image size, idle memory
     Bench(bench::Args),

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that has to be green, in order of speed; installs what it needs.
+//! `cargo xtask test`: what has to be green, in order of speed; installs what it needs.
 
 use crate::image;
 use anyhow::{Context as _, ensure};

@@ -16,7 +16,7 @@ const fn package(name: &'static str, program: &'static str) -> Package {
 }
 
 /// What the stage itself needs.
-pub const STAGE: [Package; 19] = [
+pub const STAGE: [Package; 20] = [
     package("podman", "podman"),
     package("uidmap", "newuidmap"),
     package("slirp4netns", "slirp4netns"),
@@ -26,6 +26,7 @@ pub const STAGE: [Package; 19] = [
     package("netavark", "/usr/lib/podman/netavark"),
     package("aardvark-dns", "/usr/lib/podman/aardvark-dns"),
     package("iptables", "iptables"),
+    package("e2fsprogs", "mkfs.ext4"),
     package("mmdebstrap", "mmdebstrap"),
     package("musl-tools", "musl-gcc"),
     package("docker-registry", "docker-registry"),
@@ -50,14 +51,6 @@ pub const RELEASE: [Package; 3] = [
     package("musl-tools", "musl-gcc"),
     package("git", "git"),
     package("openssh-client", "ssh-keygen"),
-];
-
-/// For a virtual machine.
-pub const MACHINE: [Package; 4] = [
-    package("qemu-system-x86", "qemu-system-x86_64"),
-    package("mmdebstrap", "mmdebstrap"),
-    package("e2fsprogs", "mkfs.ext4"),
-    package("openssh-client", "ssh"),
 ];
 
 /// What the program needs that `cargo xtask bench` measures beside ours.

@@ -177,6 +177,14 @@ fn main() -> ExitCode {
         .filter(|story| wanted.is_empty() || is_wanted(story))
         .collect();
     selected.extend(ON_REQUEST.iter().filter(is_wanted));
+    if selected.is_empty() {
+        println!("there is no story of this name: {}", wanted.join(", "));
+        return ExitCode::FAILURE;
+    }
+    if wanted.is_empty() {
+        let left: Vec<&str> = ON_REQUEST.iter().map(|(name, _)| *name).collect();
+        println!("not run unless asked for by a part of the name: {}", left.join("; "));
+    }
     let mut stage = match Stage::set() {
         Ok(stage) => stage,
         Err(error) => {

@@ -99,7 +99,7 @@ impl Stage {
             let lines: Vec<&str> = text.lines().collect();
             let last = lines.len().saturating_sub(40);
             lines[last..].iter().for_each(|line| println!("      | {line}"));
-            let whole = std::env::temp_dir().join("pipglr-stage-runner.log");
+            let whole = std::env::temp_dir().join(format!("{}-runner.log", self.account.name()));
             match std::fs::write(&whole, &output.stdout) {
                 Ok(()) => println!("      the whole log: {}", whole.display()),
                 Err(error) => println!("      {}: {error}", whole.display()),

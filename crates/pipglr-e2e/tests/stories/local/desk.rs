@@ -19,6 +19,8 @@ pub(super) struct Desk<'s> {
     environment: String,
     /// The command and what all runs are told.
     command: String,
+    /// How many volumes there are between runs, if that is always the same.
+    volumes: Option<usize>,
 }
 
 /// What came of a run.
@@ -58,7 +60,9 @@ impl<'s> Desk<'s> {
             "GREETING=hello PIPGLR_OPTIONS='--volume={}:/etc/containers/registries.conf.d/10-own.conf:ro'",
             file.display()
         );
-        let desk = Self::equip(stage, format!("local --nested={}", stage.image), environment)?;
+        let mut desk = Self::equip(stage, format!("local --nested={}", stage.image), environment)?;
+        // The storage and the state of the sandbox.
+        desk.volumes = Some(2);
         // The registry of the stage speaks no TLS.
         let registry = stage.registry.address_inside();
         stage.account.write(
@@ -82,6 +86,7 @@ impl<'s> Desk<'s> {
             stage,
             environment,
             command,
+            volumes: None,
         })
     }
 
@@ -214,7 +219,11 @@ impl<'s> Desk<'s> {
         let all = account.podman(["volume", "ls", "--quiet"]).run_text()?;
         let ours = ["volume", "ls", "--quiet", "--filter", "label=pipglr.managed=true"];
         let ours = account.podman(ours).run_text()?;
-        ensure!(all == ours, "volumes: {all} ours: {ours}");
+        let count = all.lines().count();
+        ensure!(
+            all == ours && self.volumes.is_none_or(|expected| expected == count),
+            "volumes: {all} ours: {ours}"
+        );
         let runtime = account.shell("ls $XDG_RUNTIME_DIR").run_text()?;
         lacks(&runtime, "pipglr")?;
         let services = account

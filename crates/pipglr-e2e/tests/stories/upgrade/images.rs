@@ -14,25 +14,11 @@ pub(super) struct Images {
 
 impl Images {
     pub(super) fn build(stage: &Stage) -> anyhow::Result<Self> {
-        let build = |tag: &str, difference: &str| -> anyhow::Result<String> {
-            let name = format!("localhost/pipglr-story-upgrade:{tag}");
-            let file = format!("FROM {}\n{difference}\n", stage.image);
-            let build = [
-                "build",
-                "--quiet",
-                "--pull=never",
-                "--network=none",
-                "--tag",
-                &name,
-                "-",
-            ];
-            stage.account.podman(build).run_with_input(&file)?;
-            Ok(name)
-        };
         Ok(Self {
-            good: [build("one", "LABEL story=one")?, build("two", "LABEL story=two")?],
-            unfit: build("unfit", "RUN rm -r /usr/lib/pipglr/helper-root")?,
-            ill: build(
+            good: [variant(stage, "one", GOOD)?, variant(stage, "two", "LABEL story=two")?],
+            unfit: variant(stage, "unfit", "RUN rm -r /usr/lib/pipglr/helper-root")?,
+            ill: variant(
+                stage,
                 "ill",
                 "CMD [\"/bin/sh\", \"-c\", \"test ! -e /cache/ill && exec /usr/lib/systemd/systemd\"]",
             )?,
@@ -47,11 +33,35 @@ impl Images {
 
     pub(super) fn remove(self, stage: &Stage) -> anyhow::Result<()> {
         let [one, two] = self.good;
-        stage
-            .account
-            .podman(["rm", "--force", "--time=0", "pipglr"])
-            .run_text()?;
-        let images = [one, two, self.unfit, self.ill];
-        stage.account.podman(["image", "rm"]).args(images).run_text().map(drop)
+        remove(stage, &[one, two, self.unfit, self.ill])
     }
+}
+
+/// As good as the image under test.
+pub(super) const GOOD: &str = "LABEL story=one";
+
+/// The image under test with this line of a Containerfile; gives its name.
+pub(super) fn variant(stage: &Stage, tag: &str, difference: &str) -> anyhow::Result<String> {
+    let name = format!("localhost/pipglr-story-upgrade:{tag}");
+    let file = format!("FROM {}\n{difference}\n", stage.image);
+    let build = [
+        "build",
+        "--quiet",
+        "--pull=never",
+        "--network=none",
+        "--tag",
+        &name,
+        "-",
+    ];
+    stage.account.podman(build).run_with_input(&file)?;
+    Ok(name)
+}
+
+/// Removes images, and the runner that may have one of them.
+pub(super) fn remove(stage: &Stage, images: &[String]) -> anyhow::Result<()> {
+    stage
+        .account
+        .podman(["rm", "--force", "--time=0", "pipglr"])
+        .run_text()?;
+    stage.account.podman(["image", "rm"]).args(images).run_text().map(drop)
 }

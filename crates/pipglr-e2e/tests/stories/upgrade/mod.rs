@@ -7,7 +7,7 @@ use crate::config::{pipglr, provide_program, system_id};
 use crate::stage::{Stage, contains, job, lacks, log, wait_for};
 use crate::stream::Stream;
 use anyhow::{Context as _, ensure};
-use images::Images;
+use images::{GOOD, Images, remove, variant};
 use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
 use std::time::{Duration, Instant};
@@ -50,11 +50,7 @@ pub(crate) fn under_load(stage: &mut Stage) -> anyhow::Result<()> {
         slowest.as_secs_f64()
     );
     images.remove(stage)?;
-    stage
-        .account
-        .shell(&format!("rm {}", crate::config::PROGRAM))
-        .run_text()
-        .map(drop)
+    take_program(stage)
 }
 
 /// The runner in service does not even stop for an image that fails its trial; for one that fails later it comes back.
@@ -76,13 +72,12 @@ fn no_good(stage: &Stage, images: &Images, last: &str) -> anyhow::Result<()> {
 
 /// A job that does not end in time is ended, and is told so.
 pub(crate) fn out_of_time(stage: &mut Stage) -> anyhow::Result<()> {
-    let images = Images::build(stage)?;
+    let image = variant(stage, "one", GOOD)?;
     let project = stage.coordinator(
         "long: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['echo begun', 'sleep 600'] }\n",
     )?;
     provide_program(stage)?;
     stage.start_runner(&project, |text| text)?;
-    let image = images.good(0);
     let upgrade = format!("pipglr upgrade --image {image} --timeout 3s");
     let plan = pipglr(stage, &format!("{upgrade} --dry-run"), 0)?;
     contains(&plan, "would try out ")?;
@@ -105,12 +100,13 @@ pub(crate) fn out_of_time(stage: &mut Stage) -> anyhow::Result<()> {
         log(long)?
     );
     contains(&log(long)?, "ERROR: Job failed: aborted: terminated\n")?;
-    images.remove(stage)?;
-    stage
-        .account
-        .shell(&format!("rm {}", crate::config::PROGRAM))
-        .run_text()
-        .map(drop)
+    remove(stage, &[image])?;
+    take_program(stage)
+}
+
+fn take_program(stage: &Stage) -> anyhow::Result<()> {
+    let line = format!("rm {}", crate::config::PROGRAM);
+    stage.account.shell(&line).run_text().map(drop)
 }
 
 /// The image of the runner's container.
