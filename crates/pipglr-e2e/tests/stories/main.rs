@@ -145,7 +145,10 @@ const STORIES: &[Story] = &[
     ("up: what stands in the way, and going on after it", up::troubles),
     ("hosts: two with one token, one of them dies", hosts::one_token),
     ("hosts: a runner is killed with all it has", hosts::killed),
+    ("disk: what a job uses is not removed, the rest is", disk::prune),
+    ("disk: filled to the last byte by a job", disk::full),
     ("upgrade: a job that does not end in time is told", upgrade::out_of_time),
+    ("upgrade: under load, there and back again", upgrade::under_load),
     (
         "config: changed by command under a running job",
         config::under_a_running_job,
@@ -161,9 +164,6 @@ const STORIES: &[Story] = &[
 
 /// Run only when they are asked for by a part of their name: they take minutes, or were not seen to pass everywhere yet.
 const ON_REQUEST: &[Story] = &[
-    ("disk: what a job uses is not removed, the rest is", disk::prune),
-    ("disk: filled to the last byte by a job", disk::full),
-    ("upgrade: under load, there and back again", upgrade::under_load),
     ("doctor: an account's conditions are broken and cured", doctor::account),
     ("doctor: podman's conditions are broken and cured", doctor::engine),
     ("doctor: a host's conditions are broken and cured", doctor::surroundings),
