@@ -14,4 +14,4 @@ pub use configuration::{Configuration, ConfigurationError};
 pub use look::{Config, Container, Facts, LookError, VolumeFact, look};
 pub use plan::{Obstacle, Plan, Step, plan};
 pub use trial::TrialError;
-pub use wish::{Registration, Token, Wish};
+pub use wish::{Pull, Registration, Token, Wish};

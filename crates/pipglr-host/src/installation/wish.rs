@@ -42,14 +42,23 @@ pub struct Registration {
     pub options: Vec<String>,
 }
 
+/// When the registry is asked for the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pull {
+    /// Even if one of that name is on this host.
+    Newer,
+    /// If there is none of that name.
+    Missing,
+    Never,
+}
+
 /// A runner as it is to be on this host. What is `None` or empty stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     /// The container's name.
     pub container: String,
     pub image: Option<String>,
-    /// Ask the registry for the image even if one of that name is here.
-    pub pull: bool,
+    pub pull: Pull,
     pub registration: Option<Registration>,
     /// Jobs at the same time.
     pub concurrent: Option<u32>,

@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::output;
 use anyhow::Context as _;
 use pipglr_host::account::Account;
-use pipglr_host::installation::{CarryOutError, Facts, Plan, Step, Wish, Worker, look, plan};
+use pipglr_host::installation::{CarryOutError, Facts, Plan, Pull, Step, Wish, Worker, look, plan};
 use serde_json::json;
 
 /// How it is told, and whether it is done.
@@ -71,7 +71,9 @@ fn carry_out_all(
             return Ok(done);
         }
         // Once is enough.
-        wish.pull = false;
+        if wish.pull == Pull::Newer {
+            wish.pull = Pull::Missing;
+        }
         facts = look(account, wish)?;
         plan = planned(&facts, wish)?;
     }

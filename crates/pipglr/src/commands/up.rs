@@ -5,7 +5,7 @@ use super::{Outcome, doctor, host};
 use crate::cli::{DEFAULT_URL, UpArgs};
 use crate::error::CliError;
 use anyhow::Context as _;
-use pipglr_host::installation::{Registration, Token, Wish, look};
+use pipglr_host::installation::{Pull, Registration, Token, Wish, look};
 use std::io::Read as _;
 
 pub(super) fn run(args: UpArgs) -> Outcome {
@@ -44,7 +44,7 @@ fn wish(args: UpArgs) -> Result<Wish, CliError> {
     Ok(Wish {
         container: args.account.container,
         image: args.image,
-        pull: false,
+        pull: Pull::Missing,
         registration,
         concurrent: args.concurrent,
         run_options: args.run_option,

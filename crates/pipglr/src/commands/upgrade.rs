@@ -4,7 +4,7 @@ use super::steps::{self, Manner};
 use super::{Outcome, host};
 use crate::cli::UpgradeArgs;
 use crate::error::CliError;
-use pipglr_host::installation::{Wish, look};
+use pipglr_host::installation::{Pull, Wish, look};
 use pipglr_host::running::RunningError;
 
 pub(super) fn run(args: UpgradeArgs) -> Outcome {
@@ -15,7 +15,7 @@ pub(super) fn run(args: UpgradeArgs) -> Outcome {
     let wish = Wish {
         container: args.account.container,
         image: args.image,
-        pull: !args.no_pull,
+        pull: if args.no_pull { Pull::Never } else { Pull::Newer },
         registration: None,
         concurrent: None,
         run_options: Vec::new(),

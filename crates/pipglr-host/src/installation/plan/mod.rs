@@ -7,7 +7,7 @@ pub use step::Step;
 
 use super::command_line::{options, own};
 use super::look::{Config, Facts};
-use super::wish::Wish;
+use super::wish::{Pull, Wish};
 use crate::sandbox::Sandbox;
 
 /// Steps in order, and the container they lead to.
@@ -42,6 +42,8 @@ impl Plan {
 pub enum Obstacle {
     #[error("no runner is registered yet, and there is no token to register one with")]
     NoRunner,
+    #[error("the image {image} is not on this host")]
+    NoImage { image: String },
     #[error("{container} is kept by the unit {unit} of systemd, and differs from what is wished: {differences}")]
     Unit {
         container: String,
@@ -58,6 +60,15 @@ impl Obstacle {
             Self::NoRunner => "create a runner in GitLab (CI/CD settings, Runners) and give its token: \
                                --url URL --token-file FILE, or --token-stdin"
                 .to_owned(),
+            Self::NoImage { image } if is_of_this_host(image) => format!(
+                "names under localhost/ are never pulled: podman build --tag {image} … or podman load makes it; \
+                 podman images shows what is here"
+            ),
+            Self::NoImage { image } => {
+                format!(
+                    "without --no-pull it is pulled; podman pull {image} does it by hand, podman images shows what is here"
+                )
+            }
             Self::Unit { unit, .. } => format!("change the unit's file, then: systemctl --user restart {unit}"),
         }
     }
@@ -70,8 +81,13 @@ impl Obstacle {
 pub fn plan(facts: &Facts, wish: &Wish) -> Result<Plan, Obstacle> {
     let sandbox = sandbox(facts, wish);
     let mut steps = Vec::new();
-    // What was made here is in no registry.
-    let newer_wanted = wish.pull && !facts.image.starts_with("localhost/");
+    let may_pull = wish.pull != Pull::Never && !is_of_this_host(&facts.image);
+    if facts.image_id.is_none() && !may_pull {
+        return Err(Obstacle::NoImage {
+            image: facts.image.clone(),
+        });
+    }
+    let newer_wanted = may_pull && wish.pull == Pull::Newer;
     if newer_wanted || facts.image_id.is_none() {
         steps.push(Step::PullImage {
             image: facts.image.clone(),
@@ -96,6 +112,11 @@ pub fn plan(facts: &Facts, wish: &Wish) -> Result<Plan, Obstacle> {
         sandbox,
         way_back,
     })
+}
+
+/// What was made here is in no registry.
+fn is_of_this_host(image: &str) -> bool {
+    image.starts_with("localhost/")
 }
 
 /// The container as it is wanted, with what a person added to the one that is there.

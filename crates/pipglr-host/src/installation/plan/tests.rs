@@ -1,4 +1,4 @@
-use super::{Config, Facts, Obstacle, Step, Wish, plan};
+use super::{Config, Facts, Obstacle, Pull, Step, Wish, plan};
 use crate::installation::{Configuration, Container, Registration, Token, VolumeFact};
 use crate::sandbox::Sandbox;
 
@@ -8,7 +8,7 @@ fn wish() -> Wish {
     Wish {
         container: "pipglr".into(),
         image: Some("image".into()),
-        pull: false,
+        pull: Pull::Missing,
         registration: Some(Registration {
             url: "https://g.example".into(),
             token: Token::new("glrt-a"),
@@ -162,7 +162,7 @@ fn names(steps: &[Step]) -> Vec<String> {
 #[test]
 fn an_upgrade_asks_for_the_image_first() {
     let mut upgrade = wish();
-    upgrade.pull = true;
+    upgrade.pull = Pull::Newer;
     let asked = [
         "pull the image image",
         "read the stored configuration, and plan the rest by it",
@@ -316,6 +316,33 @@ fn obstacles() {
     unit.container.as_mut().unwrap().unit = Some("pipglr.service".into());
     unit.image_id = Some("i2".into());
     assert!(matches!(plan(&unit, &wish()), Err(Obstacle::Unit { .. })));
+}
+
+/// podman pulls what a container is made of, if nobody looks first.
+#[test]
+fn an_image_that_may_not_be_pulled_has_to_be_there() {
+    let mut offline = wish();
+    offline.pull = Pull::Never;
+    let mut gone = set_up();
+    gone.image_id = None;
+    let obstacle = plan(&gone, &offline).unwrap_err();
+    assert_eq!(obstacle.to_string(), "the image image is not on this host");
+    assert!(obstacle.hint().contains("podman pull image "), "{}", obstacle.hint());
+    assert_eq!(names(&plan(&gone, &wish()).unwrap().steps)[0], "pull the image image");
+    // What was made here is in no registry.
+    gone.image = "localhost/image".into();
+    for pull in [Pull::Newer, Pull::Missing, Pull::Never] {
+        offline.pull = pull;
+        let obstacle = plan(&gone, &offline).unwrap_err();
+        assert!(
+            obstacle.hint().starts_with("names under localhost/"),
+            "{}",
+            obstacle.hint()
+        );
+    }
+    let nothing: [&str; 0] = [];
+    offline.pull = Pull::Never;
+    check(&set_up(), &offline, &nothing);
 }
 
 #[test]
