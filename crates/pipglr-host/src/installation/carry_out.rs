@@ -32,6 +32,8 @@ pub enum CarryOutError {
     Configuration(#[from] ConfigurationError),
     #[error("{name} is not healthy after {limit} s: {said}")]
     Unhealthy { name: String, limit: u32, said: String },
+    #[error("the image {image} cannot be removed: {said}")]
+    Image { image: String, said: String },
     #[error("a plan without a token has a step that registers")]
     NoToken,
 }
@@ -46,6 +48,7 @@ impl CarryOutError {
             }
             Self::Unhealthy { .. } => "pipglr logs shows why; the same command again waits once more",
             Self::Trial(_) => "nothing was changed: the container in service goes on",
+            Self::Image { .. } => "the runner needs it no more; podman image prune removes what has no name",
             Self::Configuration(_) => "podman container runlabel dumpconfig IMAGE shows it; correct and store it again",
             Self::Podman(_) | Self::Secret(_) | Self::NoToken => "the same command again goes on from here",
         }
@@ -106,6 +109,7 @@ impl Worker {
             Step::RenameContainer { from, to } => self.podman(&["rename", from, to]),
             Step::RemoveContainer { name } => Ok(remove_stopped(&self.podman, name)?),
             Step::RunContainer { .. } => self.podman(&words(&self.sandbox.run_arguments())),
+            Step::RemoveImage { image } => self.remove_image(image),
             Step::StartContainer { name } => self.podman(&["start", name]),
             Step::WaitForHealth { name, limit } => self.wait_for_health(name, *limit),
         }
@@ -153,6 +157,18 @@ impl Worker {
         }
         self.configuration = Configuration::parse(&String::from_utf8_lossy(&output.stdout))?;
         Ok(())
+    }
+
+    fn remove_image(&self, image: &str) -> Result<(), CarryOutError> {
+        let output = self.podman.output(&["image", "rm", image], None)?;
+        match output.status.code() {
+            // 1: there is none; 2: a container or an image is made of it. podman-rmi(1)
+            Some(0..=2) => Ok(()),
+            _ => Err(CarryOutError::Image {
+                image: image.to_owned(),
+                said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            }),
+        }
     }
 
     fn wait_for_health(&self, name: &str, limit: u32) -> Result<(), CarryOutError> {

@@ -15,6 +15,10 @@ pub struct Facts {
     pub image: String,
     /// Its ID, if it is on this host.
     pub image_id: Option<String>,
+    /// The ID that the image had before this plan's predecessor pulled another one of the name.
+    pub superseded: Option<String>,
+    /// IDs of images on this host that have no name, as one that was pulled anew leaves them behind.
+    pub nameless: Vec<String>,
     pub config: Config,
     pub volumes: Vec<VolumeFact>,
     pub container: Option<Container>,
@@ -103,6 +107,8 @@ pub fn look(account: &Account, wish: &Wish) -> Result<Facts, LookError> {
         config: stored.config()?,
         image,
         image_id,
+        superseded: None,
+        nameless: nameless(&podman)?,
         session_systemd: account.runtime_dir.join("systemd/private").exists(),
     })
 }
@@ -153,6 +159,16 @@ impl Stored {
         let copy = podman.output(&["exec", name, "cat", &file], None)?;
         Ok(copy.status.success() && copy.stdout == text.as_bytes())
     }
+}
+
+fn nameless(podman: &Podman) -> Result<Vec<String>, PodmanError> {
+    let list = ["images", "--quiet", "--no-trunc", "--filter=dangling=true"];
+    let all = podman.text(&list)?;
+    // Containers name their image without it.
+    Ok(all
+        .lines()
+        .map(|id| id.trim_start_matches("sha256:").to_owned())
+        .collect())
 }
 
 fn volume(podman: &Podman, name: &str) -> Result<VolumeFact, LookError> {

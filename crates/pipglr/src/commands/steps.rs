@@ -23,8 +23,13 @@ pub(super) fn lead(account: &Account, mut wish: Wish, facts: Facts, manner: &Man
         carry_out_all(account, &mut wish, facts, first, manner.json)?
     };
     let Wish { container, .. } = &wish;
-    // To have asked for the image is no change of the runner.
-    let is_asking = |step: &Step| matches!(step, Step::PullImage { .. } | Step::LookAgain);
+    // Images that are pulled, and go again, are no change of the runner.
+    let is_asking = |step: &Step| {
+        matches!(
+            step,
+            Step::PullImage { .. } | Step::LookAgain | Step::RemoveImage { .. }
+        )
+    };
     let changed = !manner.dry_run && !steps.iter().all(is_asking);
     if manner.json {
         output::line(json!({ "container": container, "dry_run": manner.dry_run, "changed": changed, "steps": steps }))?;
@@ -74,7 +79,9 @@ fn carry_out_all(
         if wish.pull == Pull::Newer {
             wish.pull = Pull::Missing;
         }
+        let before = facts.image_id;
         facts = look(account, wish)?;
+        facts.superseded = before.filter(|id| facts.image_id.as_ref() != Some(id));
         plan = planned(&facts, wish)?;
     }
 }

@@ -57,6 +57,24 @@ pub(super) fn variant(stage: &Stage, tag: &str, difference: &str) -> anyhow::Res
     Ok(name)
 }
 
+/// Another image of the same name.
+pub(super) fn anew(stage: &Stage, name: &str) -> anyhow::Result<()> {
+    let tag = name.rsplit(':').next().unwrap_or(name);
+    variant(stage, tag, "LABEL story=anew").map(drop)
+}
+
+/// The ID of an image.
+pub(super) fn id(stage: &Stage, name: &str) -> anyhow::Result<String> {
+    let inspect = ["image", "inspect", "--format={{.Id}}", name];
+    Ok(stage.account.podman(inspect).run_text()?.trim().to_owned())
+}
+
+/// IDs of all images that have no name, a line each.
+pub(super) fn nameless(stage: &Stage) -> anyhow::Result<String> {
+    let list = ["images", "--quiet", "--no-trunc", "--filter=dangling=true"];
+    stage.account.podman(list).run_text()
+}
+
 /// Removes images, and the runner that may have one of them.
 pub(super) fn remove(stage: &Stage, images: &[String]) -> anyhow::Result<()> {
     stage

@@ -20,6 +20,7 @@ pub(crate) fn under_load(stage: &mut Stage) -> anyhow::Result<()> {
     let rounds = std::env::var("PIPGLR_UPGRADES_ROUNDS").ok();
     let rounds = rounds.map_or(Ok(ROUNDS), |text| text.parse::<u32>())?;
     let images = Images::build(stage)?;
+    let nameless = images::nameless(stage)?;
     let stream = Stream::listen(stage)?;
     let project = stage.coordinator(&stream.configuration())?;
     provide_program(stage)?;
@@ -42,9 +43,12 @@ pub(crate) fn under_load(stage: &mut Stage) -> anyhow::Result<()> {
     let again = pipglr(stage, "pipglr upgrade --no-pull", 0)?;
     ensure!(again == "nothing to do: pipglr is healthy and as wished\n", "{again}");
     no_good(stage, &images, last)?;
+    same_name(stage, last)?;
     load.wait_for_a_job()?;
     ensure!(system_id(stage)? == identity, "the manager is another one for GitLab");
     let figures = load.end(stage, &project)?;
+    let left = images::nameless(stage)?;
+    ensure!(left == nameless, "images without a name: {nameless}before, {left}after");
     println!(
         "      {rounds} upgrades, the slowest took {:.0} s; {figures}",
         slowest.as_secs_f64()
@@ -67,6 +71,17 @@ fn no_good(stage: &Stage, images: &Images, last: &str) -> anyhow::Result<()> {
     contains(&ill, "error: cannot wait up to 120 s for pipglr to be healthy: ")?;
     contains(&ill, "hint: the container that was there before is in service again\n")?;
     ensure!(in_service(stage)? == last, "{}", in_service(stage)?);
+    only_one(stage)
+}
+
+/// The image in service loses its name to a newer one, as `latest` does: it goes when it is not in service any more.
+fn same_name(stage: &Stage, name: &str) -> anyhow::Result<()> {
+    let before = images::id(stage, name)?;
+    images::anew(stage, name)?;
+    let mentions = format!("remove the image {}, which has no name any more", &before[..12]);
+    contains(&pipglr(stage, "pipglr upgrade --dry-run", 0)?, &mentions)?;
+    ensure!(images::nameless(stage)?.contains(&before), "{before} still has a name");
+    contains(&pipglr(stage, "pipglr upgrade", 0)?, &mentions)?;
     only_one(stage)
 }
 

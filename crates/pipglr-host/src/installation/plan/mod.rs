@@ -6,7 +6,7 @@ mod step;
 pub use step::Step;
 
 use super::command_line::{options, own};
-use super::look::{Config, Facts};
+use super::look::{Config, Container, Facts};
 use super::wish::{Pull, Wish};
 use crate::sandbox::Sandbox;
 
@@ -101,17 +101,49 @@ pub fn plan(facts: &Facts, wish: &Wish) -> Result<Plan, Obstacle> {
             way_back: Vec::new(),
         });
     }
+    steps.extend(superseded(facts));
     steps.extend(volumes(facts, &sandbox));
     let configured = configuration(facts, wish)?;
     let stored_anew = !configured.is_empty();
     steps.extend(configured);
     let container::Replacing { steps: last, way_back } = container::steps(facts, wish, &sandbox, stored_anew)?;
+    let left_over = left_over(facts, &last);
     steps.extend(last);
+    steps.extend(left_over);
     Ok(Plan {
         steps,
         sandbox,
         way_back,
     })
+}
+
+/// An image that was pulled and never put in service, when another one has its name now.
+fn superseded(facts: &Facts) -> Option<Step> {
+    let image = facts.superseded.clone()?;
+    let of_container = |id: &String| containers(facts).any(|there| there.image_id == *id);
+    (facts.nameless.contains(&image) && !of_container(&image)).then_some(Step::RemoveImage { image })
+}
+
+/// Images of the containers that are gone when these steps are taken. What has a name stays for who wants to go back.
+fn left_over(facts: &Facts, steps: &[Step]) -> Vec<Step> {
+    let is_new = steps.iter().any(|step| matches!(step, Step::RunContainer { .. }));
+    let in_service = if is_new {
+        facts.image_id.as_ref()
+    } else {
+        facts.container.as_ref().map(|there| &there.image_id)
+    };
+    let gone = containers(facts).map(|there| &there.image_id);
+    let mut gone: Vec<&String> = gone
+        .filter(|id| Some(*id) != in_service && facts.nameless.contains(id))
+        .collect();
+    gone.dedup();
+    gone.into_iter()
+        .map(|image| Step::RemoveImage { image: image.clone() })
+        .collect()
+}
+
+fn containers(facts: &Facts) -> impl Iterator<Item = &Container> {
+    facts.container.iter().chain(&facts.aside)
 }
 
 /// What was made here is in no registry.

@@ -46,6 +46,10 @@ pub enum Step {
         name: String,
         image: String,
     },
+    /// The ID of one that has no name. If a container or an image is made of it, it stays.
+    RemoveImage {
+        image: String,
+    },
     StartContainer {
         name: String,
     },
@@ -77,6 +81,11 @@ impl fmt::Display for Step {
             Self::RenameContainer { from, to } => write!(f, "rename the container {from} to {to}"),
             Self::RemoveContainer { name } => write!(f, "remove the container {name}"),
             Self::RunContainer { name, image } => write!(f, "start the container {name} of {image}"),
+            Self::RemoveImage { image } => write!(
+                f,
+                "remove the image {}, which has no name any more, unless it is in use",
+                image.get(..12).unwrap_or(image)
+            ),
             Self::StartContainer { name } => write!(f, "start the container {name} again"),
             Self::WaitForHealth { name, limit } => write!(f, "wait up to {limit} s for {name} to be healthy"),
         }

@@ -30,6 +30,8 @@ fn bare() -> Facts {
     Facts {
         image: "image".into(),
         image_id: None,
+        superseded: None,
+        nameless: Vec::new(),
         config: Config::Missing,
         volumes: ["pipglr-storage", "pipglr-cache", "pipglr-state"].map(volume).into(),
         container: None,
@@ -272,6 +274,50 @@ fn an_upgrade_that_was_broken_off_is_brought_to_its_end() {
     let stop = "stop the container pipglr-before (it was to be replaced): \
                 it takes no more jobs and waits up to 60 s for those that run";
     check(&none, &wish(), &[stop, TAKEN_OVER[1], WAITED, remove]);
+}
+
+const REMOVED: [&str; 2] = [
+    "remove the image i0, which has no name any more, unless it is in use",
+    "remove the image i1, which has no name any more, unless it is in use",
+];
+
+/// Each one is as large as the image in service.
+#[test]
+fn the_image_of_a_replaced_container_goes_if_it_has_lost_its_name() {
+    let mut newer = set_up();
+    newer.image_id = Some("i2".into());
+    let named = upgraded("its image is another");
+    newer.nameless = vec!["another".into()];
+    check(&newer, &wish(), &named);
+    newer.nameless.push("i1".into());
+    let all = [named, vec![REMOVED[1].to_owned()]].concat();
+    check(&newer, &wish(), &all);
+    assert!(plan(&newer, &wish()).unwrap().way_back_from(all.len() - 1).is_empty());
+    // The container is made anew of the image that it has; or that was broken off, and the one before it had another.
+    let mut again = set_up();
+    again.nameless = vec!["i1".into(), "i0".into()];
+    let mut option = wish();
+    option.run_options = vec!["--env=LOG_LEVEL=debug".into()];
+    check(&again, &option, &replaced("it lacks --env=LOG_LEVEL=debug"));
+    again.aside = again.container.clone();
+    again.aside.as_mut().unwrap().image_id = "i0".into();
+    check(&again, &wish(), &[TAKEN_OVER[3], REMOVED[0]]);
+}
+
+/// It failed its trial, say, and a newer one was pulled by the same name.
+#[test]
+fn an_image_that_never_was_in_service_goes_before_the_next_one_is_tried() {
+    let mut next = set_up();
+    next.image_id = Some("i2".into());
+    next.superseded = Some("i0".into());
+    let steps = upgraded("its image is another");
+    check(&next, &wish(), &steps);
+    next.nameless = vec!["i0".into()];
+    check(&next, &wish(), &[vec![REMOVED[0].to_owned()], steps].concat());
+    // The one in service goes when it is not in service any more.
+    (next.superseded, next.nameless) = (Some("i1".into()), vec!["i1".into()]);
+    let last = [upgraded("its image is another"), vec![REMOVED[1].to_owned()]].concat();
+    check(&next, &wish(), &last);
 }
 
 #[test]
