@@ -120,6 +120,13 @@ impl ContainerState {
     pub fn never_started(&self) -> bool {
         matches!(self.status.as_str(), "created" | "initialized")
     }
+
+    /// Whether it ran when podman's host stopped, with podman and all its containers: podman saw no end of it. Its exit code
+    /// means nothing then.
+    #[must_use]
+    pub fn ended_with_its_host(&self) -> bool {
+        self.status == "exited" && self.finished_at.starts_with("0001-")
+    }
 }
 
 /// The part of a container's configuration callers read back.

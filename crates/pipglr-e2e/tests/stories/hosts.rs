@@ -187,7 +187,10 @@ pub(crate) fn killed(stage: &mut Stage) -> anyhow::Result<()> {
         "{:?} {reason:?}\n{text}",
         long.state
     );
-    contains(&text, "ERROR: Job failed (system failure): ")
+    contains(
+        &text,
+        "ERROR: Job failed (system failure): the runner, or the host it is on, was stopped while the job ran",
+    )
 }
 
 /// Runs the one job to its end, in which all is well.

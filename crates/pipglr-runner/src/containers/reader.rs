@@ -12,6 +12,9 @@ use tokio::sync::mpsc;
 
 /// How often the log of a stopped container is read before it is taken as it is.
 const REPLAYS: u32 = 5;
+/// What is said of a container that ended with everything else.
+const STOPPED: &str =
+    "the runner, or the host it is on, was stopped while the job ran, and the job's containers with it";
 /// Output of one stream that waits for the other one to reach the same marker. Both are written at the same moment, so
 /// more than this means that the job forged one.
 const WAITING_BYTES: usize = 1 << 20;
@@ -225,6 +228,10 @@ impl Reader {
                 Ok(c) if c.state.never_started() => {
                     return SessionEvent::NothingRan("the container was never started".to_owned());
                 }
+                Ok(c) if c.state.ended_with_its_host() => match lost {
+                    Some(lost) => format!("{STOPPED}; the rest of its output cannot be read: {lost}"),
+                    None => STOPPED.to_owned(),
+                },
                 Ok(c) if c.state.oom_killed => "the container ran out of memory and was killed".to_owned(),
                 Ok(c) if !c.state.error.is_empty() => format!("the container failed: {}", c.state.error),
                 Ok(c) => {

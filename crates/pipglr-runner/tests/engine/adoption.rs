@@ -514,6 +514,17 @@ async fn a_job_whose_container_is_gone_fails_with_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_containers_were_killed_with_the_runner_is_told_so() {
+    let (house, _gate) = killed_in_mid_script().await;
+    house.podman.lose_power();
+    assert_fails_with(
+        &house,
+        "Job failed (system failure): the runner, or the host it is on, was stopped while the job ran, and the job's containers with it",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_of_a_machine_that_was_restarted_fails_with_a_word() {
     let (house, _gate) = killed_in_mid_script().await;
     house.change_job(|stored| stored["boot_id"] = "another".into());

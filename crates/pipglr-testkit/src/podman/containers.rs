@@ -128,6 +128,10 @@ pub(super) fn inspect(state: &State, name: &str) -> Reply {
         return missing(name);
     };
     let container = &state.containers[&id];
+    let finished_at = match container.seen_ending {
+        true => "2026-01-02T03:04:05.678901234Z",
+        false => "0001-01-01T00:00:00Z",
+    };
     Reply::json(
         200,
         &json!({
@@ -135,6 +139,7 @@ pub(super) fn inspect(state: &State, name: &str) -> Reply {
             "State": {
                 "Status": word(container.status), "Running": container.status == Status::Running,
                 "ExitCode": container.exit_code, "OOMKilled": container.oom_killed, "Error": "", "Pid": 0,
+                "FinishedAt": finished_at,
             },
             "Config": {"Labels": container.labels, "Tty": false},
         }),

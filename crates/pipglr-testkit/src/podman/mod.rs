@@ -214,6 +214,11 @@ impl FakePodman {
         });
     }
 
+    /// Everything that runs is killed at once, podman with it, which starts again.
+    pub fn lose_power(&self) {
+        self.state.change(State::lose_power);
+    }
+
     /// A container another process left here.
     pub fn leave_container(&self, name: &str, labels: &[(&str, &str)]) {
         self.state.change(|s| s.leave_container(name, labels));

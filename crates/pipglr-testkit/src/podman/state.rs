@@ -68,6 +68,8 @@ pub(super) struct Container {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) status: Status,
     pub(super) exit_code: i32,
+    /// Whether podman saw it end.
+    pub(super) seen_ending: bool,
     pub(super) oom_killed: bool,
     /// Stream number and bytes, a line or a part of one each.
     pub(super) log: Vec<(u8, Vec<u8>)>,
@@ -115,6 +117,7 @@ impl State {
             labels,
             status: Status::Created,
             exit_code: 0,
+            seen_ending: false,
             oom_killed: false,
             log: Vec::new(),
             attached: Vec::new(),
@@ -191,6 +194,20 @@ impl State {
         self.containers.remove(id).is_some()
     }
 
+    /// Everything that runs is gone at once, podman with it.
+    pub(super) fn lose_power(&mut self) {
+        for container in self.containers.values_mut() {
+            container.attached.clear();
+            if let Some(process) = container.process.take() {
+                process.abort();
+            }
+            // What podman makes of it when it starts again.
+            if container.status == Status::Running {
+                container.status = Status::Exited;
+            }
+        }
+    }
+
     /// The container's process is gone.
     pub(super) fn ended(&mut self, id: &str, exit_code: i32) {
         self.end_terminals(id);
@@ -200,6 +217,7 @@ impl State {
         };
         container.status = Status::Exited;
         container.exit_code = exit_code;
+        container.seen_ending = true;
         self.record.created[container.index].exit_code = Some(exit_code);
     }
 }
