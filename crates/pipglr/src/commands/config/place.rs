@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::output;
 use pipglr_host::config::{ConfigSecret, Reached, bring};
 use pipglr_host::podman::Podman;
+use pipglr_host::running::Running;
 use pipglr_host::sandbox::{CONFIG_SECRET, IMAGE};
 use pipglr_runner::config;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(in super::super) enum Place {
     File(PathBuf),
-    Secret(Owner),
+    Secret(Box<Owner>),
 }
 
 /// Whose secret it is.
@@ -22,6 +23,7 @@ pub(in super::super) enum Place {
 pub(in super::super) struct Owner {
     pub(in super::super) podman: Podman,
     secret: ConfigSecret,
+    running: Running,
     pub(in super::super) container: String,
     /// Reads the secret.
     image: String,
@@ -31,7 +33,7 @@ impl Place {
     pub(in super::super) fn of(args: &WhereArgs) -> Result<Self, CliError> {
         match &args.file {
             Some(file) => Ok(Self::File(file.clone())),
-            None => Owner::of(&args.account, args.image.as_deref()).map(Self::Secret),
+            None => Ok(Self::Secret(Box::new(Owner::of(&args.account, args.image.as_deref())?))),
         }
     }
 
@@ -82,6 +84,7 @@ impl Owner {
         };
         Ok(Self {
             secret: ConfigSecret::of(&account),
+            running: Running::new(&account, &args.container),
             podman,
             container: args.container.clone(),
             image,
@@ -107,7 +110,14 @@ impl Owner {
         match reached {
             Reached::Running if restart => {
                 output::aside(format_args!("{name} restarts when its jobs have ended"));
-                self.podman.text(&["restart", name])?;
+                self.running.restart(None).map_err(|error| {
+                    CliError::with_hint(
+                        error,
+                        format!(
+                            "the secret is stored; what needs a restart counts after: pipglr restart --container {name}"
+                        ),
+                    )
+                })?;
                 output::line(format_args!("{name} runs with it, restarted"))
             }
             Reached::Running => output::line(format_args!("{name} runs with it, without a restart")),
