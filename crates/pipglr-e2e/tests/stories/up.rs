@@ -81,7 +81,13 @@ pub(crate) fn looked_at(stage: &mut Stage) -> anyhow::Result<()> {
     )?;
     let host = Host::set(stage, &project)?;
     contains(&host.run("status", 3)?, "there is no container pipglr")?;
-    contains(&host.run("logs", 1)?, "hint: pipglr up sets one up")?;
+    for command in ["logs", "disk", "disk --json", "prune", "prune --dry-run"] {
+        let refused = host.run(command, 1)?;
+        contains(
+            &refused,
+            "error: there is no container pipglr\nhint: pipglr up sets one up\n",
+        )?;
+    }
     contains(&host.run("down", 0)?, "nothing to do")?;
     host.run(&format!("{} --concurrent 3", host.up()), 0)?;
     let id = stage.begin_pipeline(&project)?;
@@ -92,6 +98,7 @@ pub(crate) fn looked_at(stage: &mut Stage) -> anyhow::Result<()> {
     })?;
     host.shows_status(&project.url)?;
     host.shows_the_job()?;
+    host.shows_the_disk()?;
     contains(&host.run("restart", 0)?, "pipglr was restarted\n")?;
     let record = project.coordinator.pipeline(id).context("no pipeline")?;
     ensure!(
@@ -100,6 +107,14 @@ pub(crate) fn looked_at(stage: &mut Stage) -> anyhow::Result<()> {
         job(&record, "long")?.state
     );
     lacks(&host.run("up", 0)?, "start the container")?;
+    stage.account.podman(["stop", "pipglr"]).run_text()?;
+    for command in ["disk", "prune --dry-run"] {
+        let refused = host.run(command, 1)?;
+        contains(
+            &refused,
+            "error: the container pipglr does not run\nhint: pipglr up starts it; ",
+        )?;
+    }
     contains(&host.run("down", 0)?, "pipglr is down\n")?;
     host.run("status", 3)?;
     contains(&host.run("down --volumes", 0)?, "removed the volume pipglr-state\n")?;
@@ -213,6 +228,28 @@ impl<'s> Host<'s> {
         )?;
         host.run("exec sh -c 'exit 7'", 7)?;
         Ok(())
+    }
+
+    /// What the manager in the container knows is told on the host; the job's image is in use.
+    fn shows_the_disk(&self) -> anyhow::Result<()> {
+        let small = &self.stage.small();
+        let shown = self.run("disk", 0)?;
+        for part in ["DISK", "storage", "reserve", "KIND", "image", "in use"] {
+            contains(&shown, part)?;
+        }
+        let report: serde_json::Value = serde_json::from_str(&self.run("disk --json", 0)?)?;
+        ensure!(
+            report["spaces"][0]["space"]["total"]
+                .as_u64()
+                .is_some_and(|total| total > 0),
+            "{report}"
+        );
+        contains(&report["images"].to_string(), small)?;
+        let kept = self.run("prune --dry-run --all", 0)?;
+        lacks(&kept, small)?;
+        let list: serde_json::Value = serde_json::from_str(&self.run("prune --dry-run --all --json", 0)?)?;
+        ensure!(list.is_array(), "{list}");
+        lacks(&self.run("prune", 0)?, small)
     }
 
     fn container(&self) -> anyhow::Result<String> {
