@@ -10,14 +10,23 @@ const BUILDS: [&str; 2] = ["build image: [amd64]", "build image: [arm64]"];
 fn every_kind_of_pipeline_has_the_jobs_it_should() {
     let project = repository(&[(".gitlab-ci.yml", OWN), ("Cargo.lock", "")]);
     let checks = ["format", "lint", "test"];
-    let all = || [&checks[..], &BUILDS[..], &["publish"]].concat();
+    let daily = [
+        &checks[..],
+        &BUILDS[..],
+        &[
+            "newest release",
+            "build release image: [amd64]",
+            "build release image: [arm64]",
+        ],
+        &["publish", "publish newest release"],
+    ];
     let release = [&checks[..], &BUILDS[..], &["release archives", "publish", "release"]].concat();
     for (kind, expected) in [
         ("", [&checks[..], &BUILDS[..]].concat()),
         ("--branch topic", checks.to_vec()),
         ("--mr", checks.to_vec()),
         ("--tag v1.0.0", release),
-        ("--schedule", all()),
+        ("--schedule", daily.concat()),
     ] {
         let line = format!("ci list --json {kind}");
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -18,7 +18,7 @@ use pipglr_e2e::command::CommandExt as _;
 use pipglr_e2e::host::packages;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use version::Version;
+use version::{Daily, Version};
 
 /// Names in the directory that is given out.
 const CHECKSUMS: &str = "SHA256SUMS";
@@ -41,22 +41,30 @@ pub(crate) struct Args {
     /// Only print the names of the image for the tag, after a look at the tags of the repository
     #[arg(long, requires = "tag")]
     image_names: bool,
+    /// Only print what is built each day as lines NAME=VALUE, after a look at the tags of the repository: RELEASE_REVISION,
+    /// the commit of the newest release, and IMAGE_NAMES
+    #[arg(long, conflicts_with_all = ["tag", "signing_key", "unsigned", "program"])]
+    daily: bool,
     /// Take this program for an architecture instead of compiling one, as amd64=FILE
     #[arg(long, value_name = "ARCH=FILE")]
     program: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.daily {
+        let tags = tags()?;
+        let daily = Daily::of(tags.lines());
+        let commit = format!("{}^{{commit}}", daily.commit);
+        println!("RELEASE_REVISION={}", git(&["rev-parse", "--verify", &commit])?.trim());
+        println!("IMAGE_NAMES={}", daily.image_names.join(" "));
+        return Ok(());
+    }
     let version = Version::of_workspace()?;
     if let Some(tag) = &args.tag {
         version.is_of_tag(tag)?;
     }
     if args.image_names {
-        let tags = Command::new("git")
-            .args(["tag", "--list"])
-            .current_dir(pipglr_e2e::repository())
-            .run_text()?;
-        println!("{}", version.image_names(tags.lines()).join(" "));
+        println!("{}", version.image_names(tags()?.lines()).join(" "));
         return Ok(());
     }
     let key = match &args.signing_key {
@@ -73,6 +81,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .map(|text| given(text))
         .collect::<Result<Vec<_>, _>>()?;
     make(&version, &args.out, key, &given)
+}
+
+/// All tags of the repository.
+fn tags() -> anyhow::Result<String> {
+    git(&["tag", "--list"])
+}
+
+fn git(arguments: &[&str]) -> anyhow::Result<String> {
+    let mut git = Command::new("git");
+    git.args(arguments).current_dir(pipglr_e2e::repository()).run_text()
 }
 
 /// `amd64=FILE`.

@@ -95,9 +95,59 @@ impl Version {
     }
 }
 
+/// What is built anew each day.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Daily {
+    /// As git knows it: a tag, or `HEAD` as long as nothing was released.
+    pub(crate) commit: String,
+    /// Of its image. That by the version is none of them: it stays as the release made it.
+    pub(crate) image_names: Vec<String>,
+}
+
+impl Daily {
+    /// That of the newest release among all tags of the repository.
+    pub(crate) fn of<'t>(tags: impl Iterator<Item = &'t str> + Clone) -> Self {
+        let releases = tags.clone().filter_map(|tag| {
+            let version = Version::of_tag(tag).filter(|version| version.pre.is_none())?;
+            Some((version.numbers, tag, version))
+        });
+        match releases.max_by_key(|(numbers, ..)| *numbers) {
+            Some((_, tag, version)) => Self {
+                commit: tag.to_owned(),
+                image_names: version.image_names(tags).split_off(1),
+            },
+            None => Self {
+                commit: "HEAD".to_owned(),
+                image_names: vec!["latest".to_owned()],
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Version;
+    use super::{Daily, Version};
+
+    #[test]
+    fn the_newest_release_is_built_each_day() {
+        for (tags, commit, names) in [
+            (&[][..], "HEAD", "latest"),
+            (&["v1.0.0-rc.1", "other"], "HEAD", "latest"),
+            (
+                &["v1.2.3", "v1.10.0", "v1.9.9", "v2.0.0-rc.1"],
+                "v1.10.0",
+                "1.10 1 latest",
+            ),
+            (&["0.1.0"], "0.1.0", "0.1 0 latest"),
+        ] {
+            let daily = Daily::of(tags.iter().copied());
+            assert_eq!(
+                (daily.commit.as_str(), daily.image_names.join(" ").as_str()),
+                (commit, names),
+                "{tags:?}"
+            );
+        }
+    }
 
     #[test]
     fn versions_and_tags() {
