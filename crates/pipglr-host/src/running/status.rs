@@ -17,6 +17,8 @@ pub struct Status {
     pub healthy: bool,
     /// What is wrong, if it is not healthy.
     pub problem: Option<String>,
+    /// What is not as it should be and no illness of the runner: no room for jobs, no answer of GitLab.
+    pub notes: Vec<String>,
     pub engine: Option<String>,
     /// Nothing with a runner that is not pipglr's own.
     pub survey: Option<Survey>,
@@ -84,14 +86,17 @@ impl Running {
             problem: Some(format!("the container is {}", container.state)),
             container,
             healthy: false,
+            notes: Vec::new(),
             engine: None,
             survey: None,
             volumes,
             last_errors: Vec::new(),
         };
         if runs {
-            status.problem = self.problem()?;
-            status.healthy = status.problem.is_none();
+            match self.health()? {
+                Ok(notes) => (status.problem, status.healthy, status.notes) = (None, true, notes),
+                Err(problem) => status.problem = Some(problem),
+            }
             status.engine = self.engine()?;
             status.survey = self.survey()?;
             status.last_errors = self.last_errors()?;
@@ -111,14 +116,17 @@ impl Running {
         })
     }
 
-    fn problem(&self) -> Result<Option<String>, RunningError> {
+    /// Notes, or the problem.
+    fn health(&self) -> Result<Result<Vec<String>, String>, RunningError> {
         let output = self.inside(&["pipglr", "health"])?;
         if output.status.success() {
-            return Ok(None);
+            let said = String::from_utf8_lossy(&output.stdout);
+            // The first line says that all is well.
+            return Ok(Ok(said.lines().skip(1).map(str::to_owned).collect()));
         }
         let said = String::from_utf8_lossy(&output.stderr);
         let first = said.lines().next().unwrap_or("no answer");
-        Ok(Some(first.trim_start_matches("error: ").to_owned()))
+        Ok(Err(first.trim_start_matches("error: ").to_owned()))
     }
 
     fn engine(&self) -> Result<Option<String>, RunningError> {

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod bounds;
+mod contact;
 mod health;
 mod info;
 mod poll;
@@ -15,6 +16,7 @@ pub(crate) mod slots;
 mod supervise;
 
 pub use bounds::Bounds;
+pub use contact::Contacts;
 pub use info::runner_info;
 pub use rotation::Rotation;
 pub use shutdown::{Shutdown, ShutdownLevel};
@@ -85,6 +87,8 @@ pub struct Following {
     pub hold: Option<FailureHold>,
     /// The disks, if they are looked after.
     pub disk: Option<Disk>,
+    /// Tells which coordinators do not answer.
+    pub contacts: Contacts,
 }
 
 impl Following {
@@ -99,6 +103,7 @@ impl Following {
             sessions: None,
             hold: None,
             disk: None,
+            contacts: Contacts::default(),
         }
     }
 }
@@ -124,6 +129,7 @@ pub async fn run_following(
         sessions,
         hold,
         disk,
+        contacts,
     } = following;
     let shared = Arc::new(Shared {
         engine,
@@ -134,6 +140,7 @@ pub async fn run_following(
         sessions,
         hold,
         disk,
+        contacts,
         shutdown: shutdown.clone(),
         tally: Arc::new(Tally::new(bounds, shutdown.clone())),
     });
@@ -142,9 +149,8 @@ pub async fn run_following(
         let stop = shutdown.graceful().clone();
         shared.tasks.spawn(rotation.run(configs.clone(), stop));
     }
-    shared
-        .tasks
-        .spawn(bounds::end_in_time(shared.tally.clone(), shutdown.clone()));
+    let tally = shared.tally.clone();
+    shared.tasks.spawn(bounds::end_in_time(tally, shutdown.clone()));
     let keep = adopt::keep(&left.jobs);
     adopt::adopt(left.jobs, &shared);
     adopt::report(left.stranded, &shared);
@@ -280,6 +286,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Option<SessionServer>,
     pub(crate) hold: Option<FailureHold>,
     pub(crate) disk: Option<Disk>,
+    pub(crate) contacts: Contacts,
     pub(crate) shutdown: Shutdown,
     tally: Arc<Tally>,
 }

@@ -3,6 +3,7 @@
 //! A poller never changes: when the configuration does, it is retired and another one takes its place. A request on its
 //! way is not interrupted by that, and a job it brings is run.
 
+use super::contact::Contact;
 use super::health::Health;
 use super::slots::{Answered, Slot, Want};
 use super::supervise::{Arrived, supervise, world};
@@ -35,6 +36,7 @@ pub(super) struct Poller {
     /// Raised when the configuration changed.
     retired: CancellationToken,
     state: Mutex<State>,
+    contact: Arc<Contact>,
 }
 
 /// What the loops of one runner share.
@@ -64,6 +66,7 @@ impl Poller {
                 health: Health::new(runner),
                 next: Instant::now(),
             }),
+            contact: shared.contacts.begin(runner),
             shared: shared.clone(),
             config: config.clone(),
             runner: Arc::new(runner.clone()),
@@ -171,6 +174,7 @@ impl Poller {
             .runner_fed(&self.runner, &self.shared.options.system_id);
         match self.gitlab.request_job(&request).await {
             Ok(outcome) => {
+                self.contact.good();
                 let may_be_held_now = may_be_held && request.last_update.is_none() && outcome.last_update.is_some();
                 {
                     let mut state = self.state();
@@ -204,6 +208,7 @@ impl Poller {
     }
 
     fn note_failure(&self, error: &Error) {
+        self.contact.bad(error);
         let runner = self.runner.token.short();
         let mut state = self.state();
         if error.status() == Some(403) || matches!(error, Error::Configuration { .. }) {

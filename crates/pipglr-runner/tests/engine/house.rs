@@ -4,7 +4,9 @@ use crate::support::{PATIENCE, SYSTEM_ID, requests};
 use pipglr_runner::config::{ConfigSource, TokenStore};
 use pipglr_runner::containers::{Engine, EngineSettings};
 use pipglr_runner::disk::{Disk, DiskOptions};
-use pipglr_runner::manager::{self, Bounds, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel};
+use pipglr_runner::manager::{
+    self, Bounds, Contacts, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel,
+};
 use pipglr_runner::metrics::Metrics;
 use pipglr_testkit::gitlab::{FakeGitLab, JobBuilder};
 use pipglr_testkit::podman::{FakePodman, Record};
@@ -28,6 +30,7 @@ pub(crate) struct House {
     pub(crate) shutdown: Shutdown,
     pub(crate) reload: Arc<Notify>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) contacts: Contacts,
     /// Where the storage volume is, if disks are looked after.
     pub(crate) storage: Option<PathBuf>,
 }
@@ -44,6 +47,7 @@ impl House {
             shutdown: Shutdown::default(),
             reload: Arc::default(),
             metrics: Arc::default(),
+            contacts: Contacts::default(),
             storage: None,
         }
     }
@@ -97,6 +101,7 @@ impl House {
             }),
             metrics: self.metrics.clone(),
             bounds: Bounds::default(),
+            contacts: self.contacts.clone(),
         };
         let options = ManagerOptions {
             state_dir: self.directory.path().to_owned(),

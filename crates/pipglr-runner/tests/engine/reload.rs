@@ -41,6 +41,24 @@ async fn runners_come_and_go_while_jobs_run() {
     house.stop(running).await;
 }
 
+/// A container without a network is healthy, and takes no jobs: it has to be told somewhere.
+#[tokio::test]
+async fn a_gitlab_that_does_not_answer_is_told() {
+    let house = House::new().await;
+    let gate = Gate::closed();
+    house.gitlab.answer(Endpoint::JobRequest, Answer::drop_read());
+    house.gitlab.answer(Endpoint::JobRequest, Answer::usual().held(&gate));
+    let running = house.start("", &[(RUNNER_TOKEN, "name = \"r\"")]);
+    house.asked(RUNNER_TOKEN, 1).await;
+    let told = house.contacts.troubles();
+    let beginning = format!("GitLab at {}, runner r: no answer since ", house.gitlab.url());
+    assert!(told.len() == 1 && told[0].starts_with(&beginning), "{told:?}");
+    gate.open();
+    house.asked(RUNNER_TOKEN, 2).await;
+    assert!(house.contacts.troubles().is_empty());
+    house.stop(running).await;
+}
+
 #[tokio::test]
 async fn concurrent_and_limit_change_without_a_restart() {
     let house = House::new().await;

@@ -7,6 +7,7 @@ use crate::error::CliError;
 use crate::output;
 use pipglr_runner::containers::{Engine, EngineSettings};
 use pipglr_runner::disk::Disk;
+use pipglr_runner::manager::Contacts;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{UnixListener, UnixStream};
@@ -54,12 +55,12 @@ async fn ask_once(args: &HealthArgs) -> Outcome {
         }
         Err(_) => return Err(anyhow::anyhow!("the runner did not answer within {} s", PATIENCE.as_secs()).into()),
     };
-    let (first, note) = answer.split_once('\n').unwrap_or((&answer, ""));
+    let (first, notes) = answer.split_once('\n').unwrap_or((&answer, ""));
     match first.trim() {
         "ok" => {
             output::line("runner and engine answer")?;
-            if !note.is_empty() {
-                output::line(note)?;
+            if !notes.is_empty() {
+                output::line(notes)?;
             }
             Ok(0)
         }
@@ -84,11 +85,17 @@ async fn ask_systemd() -> Outcome {
     Ok(0)
 }
 
-/// Answers each connection with `ok` or with what is wrong with the engine. A second line is a note about what is not wrong.
+/// Answers each connection with `ok` or with what is wrong with the engine. Each further line is a note about what is
+/// not as it should be and no illness.
 ///
 /// # Errors
 /// The socket cannot be made.
-pub(super) fn serve(path: &std::path::Path, engine: Engine, disk: Option<Disk>) -> std::io::Result<()> {
+pub(super) fn serve(
+    path: &std::path::Path,
+    engine: Engine,
+    disk: Option<Disk>,
+    contacts: Contacts,
+) -> std::io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -99,7 +106,7 @@ pub(super) fn serve(path: &std::path::Path, engine: Engine, disk: Option<Disk>) 
             match listener.accept().await {
                 Ok((mut stream, _)) => {
                     let answer = match engine.ping().await {
-                        Ok(()) => format!("ok{}", note(disk.as_ref())),
+                        Ok(()) => notes(disk.as_ref(), &contacts).join("\n"),
                         Err(error) => error.to_string(),
                     };
                     if let Err(error) = tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await {
@@ -116,8 +123,11 @@ pub(super) fn serve(path: &std::path::Path, engine: Engine, disk: Option<Disk>) 
     Ok(())
 }
 
-/// A runner without room for jobs is not ill: it goes on by itself.
-fn note(disk: Option<&Disk>) -> String {
+/// A runner without room for jobs, or without GitLab, is not ill: it goes on by itself.
+fn notes(disk: Option<&Disk>, contacts: &Contacts) -> Vec<String> {
+    let mut lines = vec!["ok".to_owned()];
     let room = disk.map(Disk::room).filter(|room| !room.is_enough());
-    room.map_or_else(String::new, |room| format!("\nno jobs are asked for: {room}"))
+    lines.extend(room.map(|room| format!("no jobs are asked for: {room}")));
+    lines.extend(contacts.troubles());
+    lines
 }

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use pipglr_runner::config::{self, Config, ConfigSource, Parsed, RELOAD_INTERVAL, TokenStore};
 use pipglr_runner::containers::Engine;
 use pipglr_runner::disk::{Disk, DiskOptions, control};
-use pipglr_runner::manager::{self, Bounds, Ended, Following, ManagerOptions, Rotation, Shutdown};
+use pipglr_runner::manager::{self, Bounds, Contacts, Ended, Following, ManagerOptions, Rotation, Shutdown};
 use pipglr_runner::metrics::{self, Metrics};
 use pipglr_runner::session_server::{SessionServer, Times};
 use std::os::unix::net::UnixDatagram;
@@ -69,7 +69,8 @@ async fn serve(args: &RunArgs, source: ConfigSource, config: Config, of_file: Lo
     let following = following(args, source, config, reload, metrics);
     let disk = look_after_disks(args, &engine, following.configs.clone())?;
     if let Some(path) = &args.health_socket {
-        health::serve(path, engine.clone(), disk.clone()).with_context(|| format!("listen on {}", path.display()))?;
+        health::serve(path, engine.clone(), disk.clone(), following.contacts.clone())
+            .with_context(|| format!("listen on {}", path.display()))?;
     }
     let following = Following {
         sessions,
@@ -119,6 +120,7 @@ fn following(
         sessions: None,
         hold: None,
         disk: None,
+        contacts: Contacts::default(),
     }
 }
 

@@ -70,6 +70,9 @@ fn text(status: Option<&Status>, name: &str) -> String {
             .clone()
             .unwrap_or_else(|| "runner and engine answer".to_owned()),
     );
+    for note in &status.notes {
+        row("note", note.clone());
+    }
     row(
         "engine",
         status.engine.clone().unwrap_or_else(|| "not known".to_owned()),
@@ -162,6 +165,7 @@ mod tests {
             },
             healthy: true,
             problem: None,
+            notes: vec!["GitLab at https://g.example, runner r: no answer since noon (connection refused)".into()],
             engine: Some("podman version 5.4.2".into()),
             survey: Some(Survey {
                 version: "1.0.0".into(),
@@ -190,6 +194,7 @@ mod tests {
         let expected = "\
 container  pipglr, running since noon, image image
 health     runner and engine answer
+note       GitLab at https://g.example, runner r: no answer since noon (connection refused)
 engine     podman version 5.4.2
 manager    pipglr 1.0.0, system ID r_abc
 runner     r at https://g.example, token abcdefghi…
