@@ -300,6 +300,8 @@ pub struct ServiceConfig {
 pub struct PodmanConfig {
     /// `host[:port]` of registries that are spoken to without TLS verification.
     pub insecure_registries: Vec<String>,
+    /// Processes and threads of each container at most; 0 is no limit.
+    pub pids_limit: i64,
     /// The engine's socket, as a path; wins over `docker.host`.
     pub socket: Option<PathBuf>,
 }

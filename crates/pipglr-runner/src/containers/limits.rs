@@ -1,9 +1,9 @@
 //! Limits that cannot be enforced here are left out, so that the job runs all the same, and told by name.
 
-use super::Engine;
+use super::{Engine, groups};
 use crate::job::plan::ContainerOptions;
 use anyhow::Context as _;
-use pipglr_podman::{ContainerSpec, CpuLimits, MemoryLimits};
+use pipglr_podman::{ContainerSpec, CpuLimits, MemoryLimits, ResourceLimits};
 use rustix::process::{Resource, getrlimit};
 
 impl Engine {
@@ -19,6 +19,7 @@ impl Engine {
                 &mut spec,
                 self.controllers().await.context("ask podman for its limits")?,
             );
+            groups::place(&mut spec, self.settings.limits_group.as_deref());
             self.client.create(&spec).await
         } else {
             self.client.create(spec).await
@@ -47,13 +48,13 @@ pub async fn warnings(engine: &Engine, options: &ContainerOptions) -> anyhow::Re
             _ => !there.iter().any(|c| c == controller),
         };
         for limit in options.limits.iter().filter(|limit| missing(limit.controller)) {
-            let key = limit.key;
+            let (key, table) = (limit.key, limit.table());
             let what = match limit.controller {
                 "" => "no cgroup controller is".to_owned(),
                 controller => format!("the cgroup controller {controller:?} is not"),
             };
             warnings.push(format!(
-                "{key} of [runners.docker] IS NOT ENFORCED: {what} delegated to this runner's podman"
+                "{key} of [{table}] IS NOT ENFORCED: {what} delegated to this runner's podman"
             ));
         }
     }
@@ -84,7 +85,8 @@ fn reduce(spec: &mut ContainerSpec, controllers: &[String]) {
         }
         limits.cpu = limits.cpu.take().filter(|cpu| *cpu != CpuLimits::default());
         limits.memory = limits.memory.take().filter(|memory| *memory != MemoryLimits::default());
-        if limits.memory.is_none() && limits.cpu.is_none() {
+        limits.pids = limits.pids.take().filter(|_| there("pids"));
+        if *limits == ResourceLimits::default() {
             spec.resource_limits = None;
         }
     }
@@ -124,7 +126,7 @@ fn highest(name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{highest, reduce};
-    use pipglr_podman::{ContainerSpec, CpuLimits, MemoryLimits, ResourceLimits, Rlimit};
+    use pipglr_podman::{ContainerSpec, CpuLimits, MemoryLimits, PidsLimit, ResourceLimits, Rlimit};
 
     fn limited() -> ContainerSpec {
         ContainerSpec {
@@ -139,22 +141,22 @@ mod tests {
                     cpus: Some("0".to_owned()),
                     ..CpuLimits::default()
                 }),
-                pids: None,
+                pids: Some(PidsLimit { limit: 7 }),
             }),
             cgroup_parent: Some("parent".to_owned()),
             ..ContainerSpec::default()
         }
     }
 
-    /// Controllers; which of memory, quota, cpuset and parent are left.
+    /// Controllers; which of memory, quota, cpuset, processes and parent are left.
     #[test]
     fn only_what_can_be_enforced_is_asked_for() {
         for (controllers, left) in [
-            ("memory cpu cpuset pids", (true, true, true, true)),
-            ("memory pids", (true, false, false, true)),
-            ("cpu", (false, true, false, true)),
-            ("cpuset", (false, false, true, true)),
-            ("", (false, false, false, false)),
+            ("memory cpu cpuset pids", (true, true, true, true, true)),
+            ("memory pids", (true, false, false, true, true)),
+            ("cpu", (false, true, false, false, true)),
+            ("cpuset", (false, false, true, false, true)),
+            ("", (false, false, false, false, false)),
         ] {
             let controllers: Vec<String> = controllers.split_whitespace().map(str::to_owned).collect();
             let mut spec = limited();
@@ -163,7 +165,13 @@ mod tests {
             let cpu = limits.cpu.clone().unwrap_or_default();
             let found = (limits.memory.is_some(), cpu.quota.is_some(), cpu.cpus.is_some());
             assert_eq!(
-                (found.0, found.1, found.2, spec.cgroup_parent.is_some()),
+                (
+                    found.0,
+                    found.1,
+                    found.2,
+                    limits.pids.is_some(),
+                    spec.cgroup_parent.is_some()
+                ),
                 left,
                 "{controllers:?}"
             );

@@ -1,6 +1,7 @@
 //! Carries a plan out on podman: which containers, with which settings, and what comes out of them.
 
 pub(crate) mod caches;
+mod groups;
 pub mod image;
 pub mod limits;
 pub mod objects;
@@ -40,6 +41,9 @@ pub struct EngineSettings {
     pub home: Option<PathBuf>,
     /// PEM certificates for runners without `tls-ca-file`, and for their jobs.
     pub ca_certificates: Option<PathBuf>,
+    /// The control group below which podman makes one for each container that has limits. podman without root and without
+    /// a systemd of its own makes none by itself, and limits would be without effect.
+    pub limits_group: Option<String>,
     /// How jobs reach a coordinator that listens on this machine's loopback only.
     pub relay: Option<Relay>,
 }
@@ -64,6 +68,7 @@ impl Default for EngineSettings {
             docker_auth_config: None,
             home: None,
             ca_certificates: None,
+            limits_group: None,
             relay: None,
         }
     }

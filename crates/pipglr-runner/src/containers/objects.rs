@@ -1,6 +1,6 @@
 //! What a job made on the engine, and how it goes away: at the job's end by name, after a crash by label.
 
-use super::{Engine, spec};
+use super::{Engine, groups, spec};
 use crate::job::plan::JobPlan;
 use pipglr_podman::{Filters, NetworkSpec, RemoveOptions, VolumeSpec};
 use std::collections::BTreeSet;
@@ -189,7 +189,12 @@ async fn remove(engine: &Engine, object: &Object) -> Option<Object> {
         }
     });
     match removed.await {
-        Ok(_) => None,
+        Ok(_) => {
+            if let Object::Container { name, .. } = object {
+                groups::remove(engine, name);
+            }
+            None
+        }
         Err(error) => {
             tracing::warn!(?object, %error, "it could not be removed");
             Some(object.clone())
@@ -226,6 +231,8 @@ pub async fn reap_leftovers(engine: &Engine, system_id: &str, keep: &Keep) -> Re
     for container in &left {
         if let Err(error) = engine.client.remove(&container.id, RemoveOptions::NOW).await {
             tracing::warn!(container = container.id, %error, "leftover container could not be removed");
+        } else {
+            container.names.iter().for_each(|name| groups::remove(engine, name));
         }
     }
     let mut networks = engine.client.networks(&filters).await?;

@@ -225,6 +225,33 @@ async fn limits_that_cannot_be_enforced_are_loud_and_left_out() {
 }
 
 #[tokio::test]
+async fn processes_are_limited_where_the_controller_is_delegated() {
+    for (controllers, expected) in [
+        (
+            &["pids", "memory"][..],
+            json!({"memory": {"limit": 1 << 30}, "pids": {"limit": 64}}),
+        ),
+        (&["memory"][..], json!({"memory": {"limit": 1 << 30}})),
+    ] {
+        let mut bench = Bench::start().await;
+        bench.podman.has_controllers(controllers);
+        bench.runner.docker = toml::from_str("image = 'x'\nmemory = '1g'\n").unwrap();
+        bench.runner.podman = toml::from_str("pids_limit = 64\n").unwrap();
+        let ran = bench.run(JobBuilder::new(204).without_sources().script(&["x"])).await;
+        ran.assert_ending("success", "", 0);
+        let created = bench.podman.record().created;
+        assert!(
+            created
+                .iter()
+                .all(|container| container.spec["resource_limits"] == expected),
+            "{created:?}"
+        );
+        let warning = "WARNING: pids_limit of [runners.podman] IS NOT ENFORCED: the cgroup controller \"pids\" is not";
+        assert_eq!(ran.log().matches(warning).count(), usize::from(controllers.len() == 1));
+    }
+}
+
+#[tokio::test]
 async fn a_job_without_limits_does_not_ask_podman_for_them() {
     let bench = Bench::start().await;
     bench.run(JobBuilder::new(203).without_sources().script(&["x"])).await;

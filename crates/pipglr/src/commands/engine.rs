@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 /// Written at the start of the image, if certificates are mounted.
 const CA_CERTIFICATES: &str = "/run/pipglr/ca.crt";
+/// Set by the image: what of the engine's control group may be divided.
+const LIMITS_GROUP: &str = "PIPGLR_LIMITS_GROUP";
 /// Part of the image.
 const NESTED_CONTAINERS_CONF: &str = "/usr/lib/pipglr/nested-containers.conf";
 
@@ -18,6 +20,7 @@ pub(super) fn engine(args: &EngineArgs, config: &Config) -> Engine {
         helper_root: args.helper_root.clone(),
         cache_directory: EngineSettings::default().cache_directory,
         nested_privileged: args.nested_privileged,
+        limits_group: std::env::var(LIMITS_GROUP).ok().filter(|group| !group.is_empty()),
         nested_containers_conf: Some(PathBuf::from(NESTED_CONTAINERS_CONF)).filter(|path| path.exists()),
         docker_auth_config: std::env::var("DOCKER_AUTH_CONFIG").ok().map(Secret::new),
         home: std::env::home_dir(),

@@ -3,7 +3,7 @@
 use super::{Key, Kind, differs, honoured, ignored};
 
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 28] = [
+pub(super) const KEYS: [Key; 29] = [
     honoured("concurrent", Kind::Positive, "jobs at the same time, over all runners; 1 if missing"),
     honoured("check_interval", Kind::Count, "seconds between two requests of a runner; 3 if missing or 0"),
     honoured("log_level", Kind::Word(&["debug", "info", "warn", "warning", "error", "fatal", "panic"]), "`LOG_LEVEL` and `--log-level` win"),
@@ -31,5 +31,6 @@ pub(super) const KEYS: [Key; 28] = [
     honoured("runners", Kind::Tables, "one entry for each runner"),
     honoured("runners.podman", Kind::Table, "what gitlab-runner has no key for (pipglr's own)"),
     honoured("runners.podman.insecure_registries", Kind::Texts, "`host[:port]` of registries that are spoken to without TLS (pipglr's own)"),
+    honoured("runners.podman.pids_limit", Kind::Whole, "processes and threads of each container of a job at most; 0 is no limit (pipglr's own)"),
     honoured("runners.podman.socket", Kind::Text, "podman's API socket; wins over `docker.host`; read at start only (pipglr's own)"),
 ];

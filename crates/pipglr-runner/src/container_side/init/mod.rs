@@ -4,6 +4,7 @@
 
 mod children;
 mod identity;
+mod memory;
 mod plan;
 mod shell;
 mod terminal;
@@ -211,6 +212,7 @@ async fn run_step(
         },
         &plan.nonce,
     );
+    let ended_before = memory::ended();
     let end = match start_step(plan, job, step, job_status) {
         Ok(pid) => children.wait_for(pid, limit).await?,
         Err(error) => {
@@ -220,6 +222,7 @@ async fn run_step(
     };
     // A step's process tree ends with it; after_script starts from a clean slate.
     children.end_all().await?;
+    memory::tell(ended_before);
     notice::marker(
         &Event::End {
             stage: step.stage.clone(),

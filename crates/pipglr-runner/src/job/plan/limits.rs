@@ -3,7 +3,7 @@
 use super::options::{Limit, wrong_value};
 use crate::config::DockerConfig;
 use crate::job::JobError;
-use pipglr_podman::{CpuLimits, MemoryLimits, ResourceLimits, Rlimit};
+use pipglr_podman::{CpuLimits, MemoryLimits, PidsLimit, ResourceLimits, Rlimit};
 use std::collections::BTreeMap;
 
 /// Microseconds over which processor time is counted.
@@ -15,6 +15,21 @@ pub(super) struct Limits {
     pub(super) resources: Option<ResourceLimits>,
     pub(super) parent: Option<String>,
     pub(super) keys: Vec<Limit>,
+}
+
+impl Limits {
+    /// `pids_limit` of `[runners.podman]`.
+    pub(super) fn with_processes(mut self, limit: i64) -> Self {
+        if limit > 0 {
+            let resources = self.resources.get_or_insert_default();
+            resources.pids = Some(PidsLimit { limit });
+            self.keys.push(Limit {
+                key: Limit::PROCESSES,
+                controller: "pids",
+            });
+        }
+        self
+    }
 }
 
 /// One kind's keys with their values.

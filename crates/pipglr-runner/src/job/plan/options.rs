@@ -35,6 +35,20 @@ pub struct Limit {
     pub controller: &'static str,
 }
 
+impl Limit {
+    pub(super) const PROCESSES: &str = "pids_limit";
+
+    /// The table of config.toml the key stands in.
+    #[must_use]
+    pub fn table(self) -> &'static str {
+        if self.key == Self::PROCESSES {
+            "runners.podman"
+        } else {
+            "runners.docker"
+        }
+    }
+}
+
 pub(super) fn lower(
     job: &AcceptedJob,
     variables: &Variables,
@@ -43,9 +57,17 @@ pub(super) fn lower(
     let docker = &job.runner.docker;
     without_effect(docker, warnings)?;
     let common = common(docker, warnings)?;
-    let (job_limits, service_limits) = (limits::of_jobs(docker)?, limits::of_services(docker)?);
+    let processes = job.runner.podman.pids_limit;
+    let job_limits = limits::of_jobs(docker)?.with_processes(processes);
+    let service_limits = limits::of_services(docker)?.with_processes(processes);
     let mut limits = job_limits.keys.clone();
-    limits.extend(&service_limits.keys);
+    // One key for all containers is named once.
+    limits.extend(
+        service_limits
+            .keys
+            .iter()
+            .filter(|limit| !job_limits.keys.contains(limit)),
+    );
     let labels = labels(docker, variables);
     let mut helper = for_jobs(docker, &common, job_limits, warnings)?;
     helper.labels.clone_from(&labels);
