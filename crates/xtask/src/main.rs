@@ -1,6 +1,7 @@
 //! Development commands of pipglr.
 #![expect(clippy::print_stdout, reason = "these commands talk to a person at a terminal")]
 
+mod acceptance;
 mod bench;
 mod compare;
 mod faults;
@@ -22,6 +23,8 @@ enum Xtask {
     Quickstart(quickstart::Args),
     /// Run the tests, but for a few stories that run when they are asked for; `.ci/run` is this command
     Test(test::Args),
+    /// Follow the README on a stock Debian 13 in a virtual machine, with a reboot in the middle; takes minutes
+    Acceptance(acceptance::Args),
     /// Print figures: job overhead, image size, idle memory
     Bench(bench::Args),
     /// Run the same jobs by GitLab's own runner and by ours, and show what differs
@@ -44,6 +47,7 @@ fn main() -> std::process::ExitCode {
     let outcome = match Xtask::parse() {
         Xtask::Quickstart(args) => quickstart::run(&args),
         Xtask::Test(args) => test::run(&args),
+        Xtask::Acceptance(args) => acceptance::run(&args),
         Xtask::Bench(args) => bench::run(&args),
         Xtask::Compare(args) => compare::run(&args),
         Xtask::Faults(args) => faults::run(&args),

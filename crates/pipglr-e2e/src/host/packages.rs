@@ -53,6 +53,12 @@ pub const RELEASE: [Package; 3] = [
     package("openssh-client", "ssh-keygen"),
 ];
 
+/// For a virtual machine.
+pub const MACHINE: [Package; 2] = [
+    package("qemu-system-x86", "qemu-system-x86_64"),
+    package("openssh-client", "ssh"),
+];
+
 /// What the program needs that `cargo xtask bench` measures beside ours.
 pub const PEER: [Package; 2] = [package("npm", "npm"), package("rsync", "rsync")];
 

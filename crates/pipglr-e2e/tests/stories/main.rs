@@ -21,6 +21,7 @@ mod load;
 mod local;
 mod network;
 mod options;
+mod project;
 mod readme;
 mod registries;
 mod render;

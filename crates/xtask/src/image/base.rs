@@ -81,7 +81,7 @@ fn import(tar: &Path, arch: &Arch, podman: &Podman, name: &str) -> anyhow::Resul
 }
 
 /// The Debian mirror of this machine's own apt configuration.
-fn mirror() -> anyhow::Result<String> {
+pub(crate) fn mirror() -> anyhow::Result<String> {
     let targets = output(Command::new("apt-get").args([
         "indextargets",
         "--format",
@@ -99,7 +99,7 @@ fn debian_mirror(targets: &str) -> Option<String> {
 }
 
 /// The options of apt without which this machine's mirror may be refused, inside the base too.
-fn apt_options(dump: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn apt_options(dump: &str) -> impl Iterator<Item = &str> {
     let wanted = ["Acquire::Check-", "Acquire::http::", "Acquire::https::"];
     dump.lines()
         .filter(move |line| wanted.iter().any(|prefix| line.starts_with(prefix)))

@@ -14,6 +14,7 @@ mod provide;
 mod runlabel;
 mod seccomp;
 
+pub(crate) use base::{apt_options, mirror};
 pub(crate) use program::compile;
 pub(crate) use provide::{Builder, native_target};
 

@@ -1,0 +1,46 @@
+//! Limits of config.toml hold, since systemd delegates the controllers: a job meets them, and nobody else does.
+
+use crate::Host;
+use crate::project::{contains, job, log};
+use anyhow::ensure;
+use pipglr_coordinator::JobState;
+
+/// Processes of a container.
+const PROCESSES: u32 = 200;
+/// Memory of a container.
+const MEMORY: u64 = 128 << 20;
+
+pub(crate) fn processes(host: &mut Host) -> anyhow::Result<()> {
+    host.user(
+        &format!("pipglr config set 'runners[0].podman.pids_limit' {PROCESSES}"),
+        300,
+    )?;
+    let text = fails(host, "processes", "bomb")?;
+    contains(&text, &format!("at most {PROCESSES} processes\n"))?;
+    contains(&text, "Cannot fork\n")
+}
+
+pub(crate) fn memory(host: &mut Host) -> anyhow::Result<()> {
+    host.user("pipglr config set 'runners[0].docker.memory' 128m", 300)?;
+    let text = fails(host, "memory", "memory")?;
+    contains(&text, &format!("at most {MEMORY} bytes\n"))?;
+    ensure!(!text.contains("never said\n"), "{text}");
+    contains(&text, "out of memory")?;
+    host.user("pipglr status", 120).map(drop)
+}
+
+/// The log of a job that has to fail by its own script, while the runner stays well.
+fn fails(host: &Host, part: &str, name: &str) -> anyhow::Result<String> {
+    let id = host.begin(part)?;
+    let pipeline = host.wait(id, 600)?;
+    let job = job(&pipeline, name)?;
+    let text = log(job)?;
+    let reason = job.failure_reason.as_ref().map(ToString::to_string);
+    ensure!(
+        job.state == JobState::Failed && reason.as_deref() == Some("script_failure"),
+        "{:?}, {reason:?}\n{text}",
+        job.state
+    );
+    host.user("podman exec pipglr pipglr health", 120)?;
+    Ok(text)
+}

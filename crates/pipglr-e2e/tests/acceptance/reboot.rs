@@ -1,0 +1,52 @@
+//! The runner as a service, and a reboot while a job runs.
+
+use crate::project::{all_pass, contains, job, lacks, log, wait_for};
+use crate::{ACCOUNT, Host};
+use anyhow::{Context as _, ensure};
+use pipglr_coordinator::JobState;
+use std::time::Duration;
+
+pub(crate) fn service(host: &mut Host) -> anyhow::Result<()> {
+    host.user("pipglr service install", 900)?;
+    contains(&host.user("systemctl --user is-active pipglr.service", 60)?, "active\n")?;
+    contains(&host.user("pipglr service install", 300)?, "nothing to do")?;
+    host.user("podman exec pipglr pipglr health --wait 120", 200).map(drop)
+}
+
+/// An orderly reboot by root. The job cannot outlive it: it ends with a word and a reason that say so.
+pub(crate) fn in_mid_job(host: &mut Host) -> anyhow::Result<()> {
+    let id = host.begin("reboot")?;
+    wait_for("the job to begin", Duration::from_secs(300), || {
+        let record = host.project.coordinator.pipeline(id).context("no pipeline")?;
+        let begun = record.jobs[0].trace_size > 0 && log(&record.jobs[0])?.contains("begun\n");
+        Ok(begun.then_some(()))
+    })?;
+    let boot = host.root("cat /proc/sys/kernel/random/boot_id", 60)?;
+    // It answers before it goes down.
+    host.root("systemd-run --quiet --on-active=1 systemctl reboot", 60)?;
+    wait_for("the machine to be a new one", Duration::from_secs(600), || {
+        host.machine.wait_until_up("root", Duration::from_secs(600))?;
+        let now = host.root("cat /proc/sys/kernel/random/boot_id", 60);
+        Ok(now.ok().filter(|now| *now != boot))
+    })?;
+    let pipeline = host.wait(id, 600)?;
+    let long = job(&pipeline, "long")?;
+    let text = log(long)?;
+    let reason = long.failure_reason.as_ref().map(ToString::to_string);
+    ensure!(
+        long.state == JobState::Failed && reason.as_deref() == Some("runner_system_failure"),
+        "{:?}, {reason:?}\n{text}",
+        long.state
+    );
+    Ok(())
+}
+
+/// Nobody has logged in to the account since the reboot.
+pub(crate) fn back_again(host: &mut Host) -> anyhow::Result<()> {
+    let id = host.begin("after")?;
+    all_pass(&host.wait(id, 600)?)?;
+    let sessions = host.root("loginctl --no-legend list-sessions", 60)?;
+    lacks(&sessions, &format!(" {ACCOUNT} "))?;
+    let status = host.user("pipglr status\nsystemctl --user --no-legend --failed", 120)?;
+    contains(&status, "health     runner and engine answer\n")
+}
