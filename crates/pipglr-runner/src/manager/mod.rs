@@ -32,7 +32,7 @@ use crate::metrics::{Metrics, View};
 use crate::session_server::SessionServer;
 use anyhow::Context as _;
 use bounds::Tally;
-use poll::Poller;
+use poll::{InForce, Poller};
 use slots::Slots;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -143,6 +143,7 @@ pub async fn run_following(
         contacts,
         shutdown: shutdown.clone(),
         tally: Arc::new(Tally::new(bounds, shutdown.clone())),
+        in_force: InForce::default(),
     });
     shared.metrics.watch(shared.view(&configs));
     if let Some(rotation) = rotation {
@@ -210,15 +211,12 @@ fn put_in_force(
 ) -> CancellationToken {
     let retired = CancellationToken::new();
     shared.slots.set_concurrent(config.concurrent);
-    let mut polling = 0;
+    let mut pollers = Vec::new();
     for runner in config.runners.iter().filter(|r| !r.token.is_empty()) {
         let poller = connect(connections, runner, config.connection_max_age())
             .and_then(|gitlab| Poller::new(shared, config, runner, gitlab, &retired));
         match poller {
-            Ok(poller) => {
-                shared.tasks.spawn(poller.run());
-                polling += 1;
-            }
+            Ok(poller) => pollers.push(poller),
             Err(error) => {
                 tracing::error!(runner = runner.name, error = %format!("{error:#}"), "runner is skipped: correct config.toml");
             }
@@ -226,6 +224,11 @@ fn put_in_force(
     }
     let urls: Vec<&str> = config.runners.iter().map(|r| r.url.as_str()).collect();
     connections.retain(|connection, _| urls.contains(&connection.url.as_str()));
+    let polling = pollers.len();
+    shared.in_force.replace(&pollers);
+    for poller in pollers {
+        shared.tasks.spawn(poller.run());
+    }
     tracing::info!(runners = polling, concurrent = config.concurrent, "polling for jobs");
     if polling == 0 {
         tracing::warn!("no runner is configured: register one");
@@ -289,6 +292,7 @@ pub(crate) struct Shared {
     pub(crate) contacts: Contacts,
     pub(crate) shutdown: Shutdown,
     tally: Arc<Tally>,
+    in_force: InForce,
 }
 
 impl Shared {

@@ -1,7 +1,7 @@
 //! One runner's loop: hold a slot, ask for a job, hand it over, ask again.
 //!
 //! A poller never changes: when the configuration does, it is retired and another one takes its place. A request on its
-//! way is not interrupted by that, and a job it brings is run.
+//! way is not interrupted by that, and a job it brings is run, with the configuration that is in force by then.
 
 use super::contact::Contact;
 use super::health::Health;
@@ -30,13 +30,38 @@ pub(super) struct Poller {
     runner: Arc<RunnerConfig>,
     gitlab: GitLab,
     info: Arc<Info>,
-    ca_certificates: Option<String>,
-    client_identity: Option<ClientIdentity>,
+    terms: Arc<Terms>,
     want: Want,
     /// Raised when the configuration changed.
     retired: CancellationToken,
     state: Mutex<State>,
     contact: Arc<Contact>,
+}
+
+/// What jobs of one `[[runners]]` entry are run with.
+#[derive(Debug)]
+pub(super) struct Terms {
+    runner: Arc<RunnerConfig>,
+    ca_certificates: Option<String>,
+    client_identity: Option<ClientIdentity>,
+}
+
+/// The terms of the newest configuration. GitLab may hold a request for a minute, and a job it brings would else be run with
+/// what was changed meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct InForce(Mutex<Vec<Arc<Terms>>>);
+
+impl InForce {
+    pub(super) fn replace(&self, pollers: &[Poller]) {
+        let terms = pollers.iter().map(|poller| poller.terms.clone()).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = terms;
+    }
+
+    /// `None` if the runner is not configured any more.
+    fn of(&self, token: &Secret) -> Option<Arc<Terms>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|terms| terms.runner.token == *token).cloned()
+    }
 }
 
 /// What the loops of one runner share.
@@ -56,10 +81,14 @@ impl Poller {
         gitlab: GitLab,
         retired: &CancellationToken,
     ) -> anyhow::Result<Self> {
+        let own = Arc::new(runner.clone());
         Ok(Self {
             info: Arc::new(info(runner, shared)),
-            ca_certificates: ca_certificates(runner, shared)?,
-            client_identity: read_identity(runner)?,
+            terms: Arc::new(Terms {
+                runner: own.clone(),
+                ca_certificates: ca_certificates(runner, shared)?,
+                client_identity: read_identity(runner)?,
+            }),
             want: Want::of(runner),
             state: Mutex::new(State {
                 last_update: None,
@@ -69,7 +98,7 @@ impl Poller {
             contact: shared.contacts.begin(runner),
             shared: shared.clone(),
             config: config.clone(),
-            runner: Arc::new(runner.clone()),
+            runner: own,
             gitlab: gitlab.counted(Calls {
                 metrics: shared.metrics.clone(),
                 runner: runner.token.short(),
@@ -227,15 +256,17 @@ impl Poller {
             .shared
             .slots
             .number(&self.runner.token, payload.job_info.project_id);
+        let in_force = self.shared.in_force.of(&self.runner.token);
+        let terms = in_force.as_ref().unwrap_or(&self.terms);
         let job = AcceptedJob {
             seed: Seed::now(),
             payload: Arc::new(payload),
-            runner: self.runner.clone(),
+            runner: terms.runner.clone(),
             slot: numbers,
             system_id: self.shared.options.system_id.clone(),
             nested_privileged: self.shared.engine.settings().nested_privileged,
-            ca_certificates: self.ca_certificates.clone(),
-            client_identity: self.client_identity.clone(),
+            ca_certificates: terms.ca_certificates.clone(),
+            client_identity: terms.client_identity.clone(),
             correlation_id,
             registry_auth: registry_auth::of_operator(self.shared.engine.settings()),
             secrets: Vec::new(),

@@ -265,6 +265,46 @@ async fn several_requests_may_be_on_their_way() {
     house.stop(running).await;
 }
 
+/// GitLab holds a request until there is a job, while the configuration changes.
+#[tokio::test]
+async fn a_job_of_a_request_from_before_a_change_is_run_with_what_was_changed() {
+    let house = House::new().await;
+    let gate = Gate::closed();
+    house
+        .gitlab
+        .answer_times(Endpoint::JobRequest, 1, Answer::usual().held(&gate));
+    let write = |hostname: &str| {
+        let keys = format!(
+            "request_concurrency = 2\nfeature_flags = {{ FF_USE_ADAPTIVE_REQUEST_CONCURRENCY = false }}\n\
+             [runners.docker]\nhostname = \"{hostname}\""
+        );
+        house.write("concurrent = 2", &[(RUNNER_TOKEN, &keys)]);
+        // The new configuration's own request comes once only, and brings no job.
+        let text = std::fs::read_to_string(house.file()).unwrap();
+        let text = text.replace("check_interval = 1", "check_interval = 100000");
+        std::fs::write(house.file(), text).unwrap();
+    };
+    write("before");
+    let running = house.follow(NEVER);
+    house.asked(RUNNER_TOKEN, 0).await;
+    write("after");
+    house.reload.notify_one();
+    house
+        .gitlab
+        .wait_for("the answer to the new one", |r| {
+            r.calls(Endpoint::JobRequest).any(|call| call.status.is_some())
+        })
+        .await;
+    house.gitlab.queue(job(1));
+    gate.open();
+    assert_eq!(house.gitlab.finished(1).await.ending().0, "success");
+    let created = house.podman.record().created;
+    let hostnames: Vec<_> = created.iter().map(|container| &container.spec["hostname"]).collect();
+    assert!(hostnames.contains(&&json!("after")), "{hostnames:?}");
+    assert!(!hostnames.contains(&&json!("before")), "{hostnames:?}");
+    house.stop(running).await;
+}
+
 #[tokio::test]
 async fn after_a_job_the_next_is_asked_for_at_once() {
     let house = House::new().await;
