@@ -44,9 +44,17 @@ pub(crate) fn in_mid_job(host: &mut Host) -> anyhow::Result<()> {
 /// Nobody has logged in to the account since the reboot.
 pub(crate) fn back_again(host: &mut Host) -> anyhow::Result<()> {
     let id = host.begin("after")?;
-    all_pass(&host.wait(id, 600)?)?;
+    let pipeline = host.wait(id, 600)?;
+    all_pass(&pipeline)?;
+    lacks(&log(job(&pipeline, "after")?)?, "IS NOT ENFORCED")?;
+    // The account's systemd is a session of its own, of another class.
     let sessions = host.root("loginctl --no-legend list-sessions", 60)?;
-    lacks(&sessions, &format!(" {ACCOUNT} "))?;
+    let logged_in = |line: &&str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.contains(&ACCOUNT) && words.contains(&"user")
+    };
+    let found: Vec<&str> = sessions.lines().filter(logged_in).collect();
+    ensure!(found.is_empty(), "{found:?}");
     let status = host.user("pipglr status\nsystemctl --user --no-legend --failed", 120)?;
     contains(&status, "health     runner and engine answer\n")
 }

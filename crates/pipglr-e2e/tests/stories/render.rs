@@ -2,8 +2,8 @@
 
 use crate::config::{PROGRAM, pipglr, provide_program};
 use crate::debian13::copy_image;
-use crate::stage::{Project, Stage, all_pass, contains, wait_for};
-use anyhow::ensure;
+use crate::stage::{Project, Stage, all_pass, contains, lacks, wait_for};
+use anyhow::{Context as _, ensure};
 use pipglr_e2e::command::CommandExt as _;
 use pipglr_e2e::host::{debian13, packages};
 use std::time::Duration;
@@ -65,6 +65,12 @@ fn units(stage: &mut Stage) -> anyhow::Result<()> {
     let services = stage.account.shell(GENERATOR).run_text()?;
     contains(&services, "---pipglr.service---")?;
     contains(&services, "TimeoutStopSec=7260\n")?;
+    lacks(&services, "network-online")?;
+    let waits = services.lines().find_map(|line| line.strip_prefix("ExecStartPre="));
+    stage
+        .account
+        .shell(&waits.context("no wait for the network")?.replace("$$", "$"))
+        .run_text()?;
     contains(&services, "After=pipglr-storage-volume.service")?;
     let commands: Vec<&str> = services
         .lines()

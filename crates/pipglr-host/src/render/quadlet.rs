@@ -15,6 +15,10 @@ const PATIENCE: u32 = 60;
 /// Seconds for a start, which may pull the image.
 const START: u32 = 900;
 
+/// Until there is a way out of the host, but a minute at most: what podman gives the container is what the host has then.
+const NETWORK: &str = "for i in $(seq 60); do cut -f 2 /proc/net/route | grep -qx 00000000 && exit; \
+                       grep -v ' lo$' /proc/net/ipv6_route 2>/dev/null | grep -Eq '^0{32} 00 ' && exit; sleep 1; done";
+
 /// Options that Quadlet gives by itself, or has a setting for below.
 const OTHERWISE: [&str; 7] = [
     "--detach",
@@ -52,6 +56,7 @@ pub fn quadlet(sandbox: &Sandbox) -> Quadlet {
     let unit = Section::new("Unit").with("Description", "GitLab CI jobs in rootless podman (pipglr)");
     let service = Section::new("Service")
         .with("Restart", "always")
+        .with_words("ExecStartPre", ["/bin/sh", "-c", NETWORK].map(str::to_owned).into())
         .with("TimeoutStartSec", START.to_string())
         // Jobs are waited for.
         .with("TimeoutStopSec", (sandbox.stop_timeout + PATIENCE).to_string());
@@ -59,14 +64,20 @@ pub fn quadlet(sandbox: &Sandbox) -> Quadlet {
     let mut files = vec![(
         format!("{}.container", sandbox.name),
         Unit {
-            sections: vec![unit, container, service, install],
+            sections: vec![unit, alone(), container, service, install],
         },
     )];
     for Mount { volume, .. } in &sandbox.mounts {
-        let sections = vec![Section::new("Volume").with("VolumeName", &**volume)];
+        let sections = vec![alone(), Section::new("Volume").with("VolumeName", &**volume)];
         files.push((format!("{volume}.volume"), Unit { sections }));
     }
     Quadlet { files }
+}
+
+/// Without podman's own wait, for a target of systemd's that many hosts never reach: a minute and a half of each boot. systemd
+/// ignores the section where podman is older than it (5.3) and does not take it out.
+fn alone() -> Section {
+    Section::new("Quadlet").with("DefaultDependencies", "false")
 }
 
 /// An option of the person's own is always handed on.
@@ -80,7 +91,7 @@ mod tests {
     use crate::sandbox::Sandbox;
 
     const EXPECTED: &str = "[Unit]\nDescription=GitLab CI jobs in rootless podman (pipglr)\n\n\
-        [Container]\nImage=i:1\nContainerName=ci\nAddDevice=/dev/fuse\nAddDevice=/dev/net/tun\n\
+        [Quadlet]\nDefaultDependencies=false\n\n[Container]\nImage=i:1\nContainerName=ci\nAddDevice=/dev/fuse\nAddDevice=/dev/net/tun\n\
         Secret=config.toml,uid=1001,gid=1001,mode=0400\n\
         Volume=pipglr-storage.volume:/home/podman/.local/share/containers\nVolume=pipglr-cache.volume:/cache\n\
         Volume=pipglr-state.volume:/var/lib/pipglr\nEnvironment=\"A=b c\"\nPodmanArgs=--tty\nPodmanArgs=--systemd=always\n\
@@ -88,7 +99,8 @@ mod tests {
         PodmanArgs=--security-opt=unmask=/proc/*\nPodmanArgs=--seccomp-policy=image\n\
         PodmanArgs=\"--health-cmd=pipglr health\"\nPodmanArgs=--health-interval=30s\nPodmanArgs=--health-start-period=60s\n\
         PodmanArgs=--volume=/etc/ssl/own:/etc/ssl/own\n\n\
-        [Service]\nRestart=always\nTimeoutStartSec=900\nTimeoutStopSec=7260\n\n[Install]\nWantedBy=default.target\n";
+        [Service]\nRestart=always\nExecStartPre=/bin/sh -c \"for i in $$(seq 60); do cut -f 2 /proc/net/route | grep -qx 00000000 && exit; \
+        grep -v ' lo$$' /proc/net/ipv6_route 2>/dev/null | grep -Eq '^0{32} 00 ' && exit; sleep 1; done\"\nTimeoutStartSec=900\nTimeoutStopSec=7260\n\n[Install]\nWantedBy=default.target\n";
 
     #[test]
     fn a_container_and_its_volumes() {
@@ -107,6 +119,9 @@ mod tests {
             ]
         );
         assert_eq!(files[0].1.text(), EXPECTED);
-        assert_eq!(files[2].1.text(), "[Volume]\nVolumeName=pipglr-cache\n");
+        assert_eq!(
+            files[2].1.text(),
+            "[Quadlet]\nDefaultDependencies=false\n\n[Volume]\nVolumeName=pipglr-cache\n"
+        );
     }
 }

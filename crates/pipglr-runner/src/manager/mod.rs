@@ -163,22 +163,27 @@ pub async fn run_following(
         return Err(error);
     }
     let _kept = keep_disks(&shared);
+    follow(&shared, &mut configs).await;
+    let shutdown_timeout = configs.borrow().shutdown_timeout();
+    Ok(drain(&shared.tasks, shutdown_timeout, &shutdown).await)
+}
+
+/// Puts each version of the configuration in force, until a stop is requested.
+async fn follow(shared: &Arc<Shared>, configs: &mut watch::Receiver<Arc<Config>>) {
     let mut connections = HashMap::new();
     loop {
         let config = configs.borrow_and_update().clone();
-        let retired = put_in_force(&shared, &config, &mut connections);
+        let retired = put_in_force(shared, &config, &mut connections);
         tokio::select! {
-            () = shutdown.requested() => break,
+            () = shared.shutdown.requested() => return,
             changed = configs.changed() => if changed.is_err() {
                 // Nobody is left who could change it.
-                shutdown.requested().await;
-                break;
+                shared.shutdown.requested().await;
+                return;
             }
         }
         retired.cancel();
     }
-    let shutdown_timeout = configs.borrow().shutdown_timeout();
-    Ok(drain(&shared.tasks, shutdown_timeout, &shutdown).await)
 }
 
 /// Looks after the disks, if that was asked for, until the value is dropped.
