@@ -57,10 +57,18 @@ impl InForce {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = terms;
     }
 
-    /// `None` if the runner is not configured any more.
-    fn of(&self, token: &Secret) -> Option<Arc<Terms>> {
+    /// What replaces these terms, or they themselves if nothing does. Entries may share a token; then the name tells them apart.
+    fn instead_of(&self, own: &Arc<Terms>) -> Arc<Terms> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().find(|terms| terms.runner.token == *token).cloned()
+        if all.iter().any(|terms| Arc::ptr_eq(terms, own)) {
+            return own.clone();
+        }
+        let same: Vec<_> = all.iter().filter(|t| t.runner.token == own.runner.token).collect();
+        let named = same.iter().find(|terms| terms.runner.name == own.runner.name);
+        match (named, same.as_slice()) {
+            (Some(found), _) | (None, [found]) => (*found).clone(),
+            (None, _) => own.clone(),
+        }
     }
 }
 
@@ -256,8 +264,7 @@ impl Poller {
             .shared
             .slots
             .number(&self.runner.token, payload.job_info.project_id);
-        let in_force = self.shared.in_force.of(&self.runner.token);
-        let terms = in_force.as_ref().unwrap_or(&self.terms);
+        let terms = self.shared.in_force.instead_of(&self.terms);
         let job = AcceptedJob {
             seed: Seed::now(),
             payload: Arc::new(payload),
@@ -318,4 +325,38 @@ fn read_identity(runner: &RunnerConfig) -> anyhow::Result<Option<ClientIdentity>
         certificate: read("tls-cert-file", certificate)?,
         key: Secret::new(read("tls-key-file", key)?),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InForce, Terms};
+    use crate::config::RunnerConfig;
+    use std::sync::{Arc, Mutex};
+
+    fn terms(token: &str, name: &str, limit: u32) -> Arc<Terms> {
+        let text =
+            format!("token = '{token}'\nname = '{name}'\nlimit = {limit}\nurl = 'http://g'\nexecutor = 'docker'\n");
+        let runner: RunnerConfig = toml::from_str(&text).unwrap();
+        Arc::new(Terms {
+            runner: Arc::new(runner),
+            ca_certificates: None,
+            client_identity: None,
+        })
+    }
+
+    #[test]
+    fn the_newest_terms_of_the_very_entry_count() {
+        let old = terms("t", "one", 1);
+        for (now, limit) in [
+            (vec![old.clone(), terms("t", "two", 2)], 1),
+            (vec![terms("t", "two", 2), terms("t", "one", 3)], 3),
+            (vec![terms("t", "renamed", 4), terms("u", "one", 5)], 4),
+            (vec![terms("t", "renamed", 4), terms("t", "two", 5)], 1),
+            (vec![terms("u", "one", 6)], 1),
+            (vec![], 1),
+        ] {
+            let in_force = InForce(Mutex::new(now));
+            assert_eq!(in_force.instead_of(&old).runner.limit, limit);
+        }
+    }
 }
