@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// An image: its repository and the packages in it.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +80,9 @@ pub const HOST_WITH_SYSTEMD: JobImage = JobImage {
     ],
 };
 
+/// Images are made by one thread at a time, so that none is made twice.
+static MAKING: Mutex<()> = Mutex::new(());
+
 /// The tag of all images: the release they are made of.
 pub const TAG: &str = "trixie";
 
@@ -94,10 +98,11 @@ impl JobImage {
     /// # Errors
     /// A step fails.
     pub fn provide(&self, registry: &Registry, account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if registry.has(self.repository, TAG)? {
             return Ok(());
         }
-        let tar = self.rootfs(say)?;
+        let tar = self.tar(say)?;
         let name = format!("{}/{}:{TAG}", registry.address(), self.repository);
         say(&format!("pushing {} to the registry on loopback", self.repository));
         let file = fs::File::open(&tar).with_context(|| format!("open {}", tar.display()))?;
@@ -120,6 +125,11 @@ impl JobImage {
     /// # Errors
     /// It cannot be made.
     pub fn rootfs(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
+        let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tar(say)
+    }
+
+    fn tar(&self, say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
         let directory = crate::cache().join("rootfs");
         fs::create_dir_all(&directory)?;
         let tar = directory.join(format!("{}-{TAG}.tar", self.repository.replace('/', "-")));

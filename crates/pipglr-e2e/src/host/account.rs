@@ -10,9 +10,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// Subordinate IDs an account needs, as the README says.
 const SUBORDINATE_IDS: u64 = 65539;
+
+/// The machine's files of accounts and ranges are changed by one thread at a time.
+static FILES: Mutex<()> = Mutex::new(());
 
 /// An account that podman runs under: one of our own if we are root, else ours.
 #[derive(Debug)]
@@ -47,17 +51,22 @@ impl Account {
             return Self::own();
         }
         let turn = Turn::take(name, say)?;
+        let files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
         if lookup(Path::new("/"), name)?.is_none() {
             say(&format!("creating the unprivileged account {name}"));
             Command::new("useradd")
                 .args(["--create-home", "--shell", "/bin/bash", name])
                 .run_text()?;
         }
+        for file in ["/etc/subuid", "/etc/subgid"] {
+            subordinate_ids(Path::new(file), name, ids)?;
+        }
+        drop(files);
         let needed = Keeper::is_needed()?;
         if needed {
             say("this host's cgroups or mounts are not what podman wants: using a private mount namespace");
         }
-        Self::equip(name, None, ids, needed, turn, say)
+        Self::equip(name, None, needed, turn, say)
     }
 
     /// Creates the account `name` on the host whose root directory is `root`, which goes when the account is closed.
@@ -79,14 +88,16 @@ impl Account {
             name,
         ]);
         useradd.run_text()?;
-        Self::equip(name, Some(root), SUBORDINATE_IDS, true, turn, say)
+        for file in ["etc/subuid", "etc/subgid"] {
+            subordinate_ids(&root.join(file), name, SUBORDINATE_IDS)?;
+        }
+        Self::equip(name, Some(root), true, turn, say)
     }
 
     /// All that podman needs, for an account that is there.
     fn equip(
         name: &str,
         root: Option<PathBuf>,
-        ids: u64,
         keeper: bool,
         turn: Turn,
         say: &mut dyn FnMut(&str),
@@ -95,9 +106,6 @@ impl Account {
         let (uid, home) = lookup(slash, name)?.with_context(|| format!("account {name} is not there after useradd"))?;
         if turn.is_outermost() {
             clear_leftovers(uid)?;
-        }
-        for file in ["etc/subuid", "etc/subgid"] {
-            subordinate_ids(&slash.join(file), name, ids)?;
         }
         for device in ["/dev/fuse", "/dev/net/tun"] {
             open_device(Path::new(device), say)?;
@@ -306,6 +314,7 @@ impl Account {
             return fs::remove_dir_all(&root).with_context(|| format!("remove {}", root.display()));
         }
         if purge {
+            let _files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
             Command::new("userdel")
                 .args(["--force", "--remove", &self.name])
                 .run_any()?;

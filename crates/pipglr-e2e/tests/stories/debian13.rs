@@ -38,8 +38,18 @@ pub(crate) fn labels(stage: &mut Stage) -> anyhow::Result<()> {
     })
 }
 
-/// The very same image, without a registry.
+/// The very same image, without a registry, if it is not there yet.
 pub(crate) fn copy_image(image: &str, from: &Account, to: &Account) -> anyhow::Result<()> {
+    let id = |account: &Account| {
+        account
+            .podman(["image", "inspect", "--format", "{{.Id}}", image])
+            .run_any()
+            .map(|said| said.stdout)
+    };
+    let original = id(from)?;
+    if id(to)? == original {
+        return Ok(());
+    }
     let mut save = from
         .podman(["save", "--quiet", "--format", "oci-archive", image])
         .stdout(Stdio::piped())
@@ -51,12 +61,7 @@ pub(crate) fn copy_image(image: &str, from: &Account, to: &Account) -> anyhow::R
         "podman load: {}",
         String::from_utf8_lossy(&load.stderr)
     );
-    let id = |account: &Account| {
-        account
-            .podman(["image", "inspect", "--format", "{{.Id}}", image])
-            .run_text()
-    };
-    ensure!(id(from)? == id(to)?, "the image has become another one");
+    ensure!(id(to)? == original, "the image has become another one");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use pipglr_coordinator::{Given, JobRecord, JobState, PipelineId, PipelineOptions, Selection};
 use pipglr_e2e::HOST_LOOPBACK;
 use pipglr_e2e::command::CommandExt as _;
-use pipglr_e2e::host::{Account, STAGE_ACCOUNT, packages};
+use pipglr_e2e::host::{Account, packages};
 use pipglr_testkit::s3::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) fn one_token(stage: &mut Stage) -> anyhow::Result<()> {
         println!("      not run: a second account takes root to make");
         return Ok(());
     }
-    let name = format!("{STAGE_ACCOUNT}-two");
+    let name = format!("{}-two", stage.account.name());
     let mut other = Account::provide(&name, &mut |text| println!("      {text}"))?;
     let result = copy_image(&stage.image, &stage.account, &other).and_then(|()| story(stage, &mut other));
     if result.is_err() {

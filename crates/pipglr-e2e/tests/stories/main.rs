@@ -17,6 +17,7 @@ mod hosts;
 mod image;
 mod jobs;
 mod labels;
+mod lanes;
 mod load;
 mod local;
 mod network;
@@ -38,12 +39,12 @@ mod upgrade;
 
 use stage::Stage;
 use std::process::ExitCode;
-use std::time::Instant;
 
 /// A story: its name and what happens.
 type Story = (&'static str, fn(&mut Stage) -> anyhow::Result<()>);
 
-const STORIES: &[Story] = &[
+/// Of the account in which `cargo xtask test` builds the image. The last has the toolchain's image from the one before.
+const PINNED: &[Story] = &[
     ("image: what is inside", image::inside),
     (
         "image: seccomp profile differs from podman's by sethostname alone",
@@ -58,6 +59,15 @@ const STORIES: &[Story] = &[
         "image: gitlab-runner flavour is downloaded and checked",
         image::gitlab_runner_flavour,
     ),
+    ("readme: commands for users", readme::user_commands),
+    ("readme: commands for root of a host", readme::host_commands),
+    ("readme: commands for a checkout", readme::repository_commands),
+    ("local: the project's own lint jobs", local::own_checks),
+];
+
+/// Of any account. Those that take a host for themselves stand apart from each other.
+const STORIES: &[Story] = &[
+    ("doctor: an account's conditions are broken and cured", doctor::account),
     (
         "labels: both ways of calling, from secret to configuration",
         labels::registration,
@@ -82,6 +92,7 @@ const STORIES: &[Story] = &[
         jobs::cancel_and_timeout,
     ),
     ("jobs: parallel jobs of several runners", jobs::parallel),
+    ("doctor: podman's conditions are broken and cured", doctor::engine),
     ("jobs: nothing secret in a container's configuration", jobs::secrets),
     ("jobs: container images are built inside jobs", jobs::nested_builds),
     (
@@ -107,6 +118,7 @@ const STORIES: &[Story] = &[
     ("service: stop drains, volumes can be made anew", service::drain),
     ("service: logs, log levels, environment, health", service::observability),
     ("service: the container is not privileged", service::not_privileged),
+    ("doctor: a host's conditions are broken and cured", doctor::surroundings),
     ("commands: as they are typed in the image", commands::inside),
     (
         "adoption: runner and engine are killed at known points",
@@ -156,65 +168,28 @@ const STORIES: &[Story] = &[
     ),
     ("render: a command for a shell is run", render::shell),
     ("render: units and a pod are run on Debian 13", render::units_and_pod),
-    ("readme: commands for users", readme::user_commands),
-    ("readme: commands for root of a host", readme::host_commands),
-    ("readme: commands for a checkout", readme::repository_commands),
-    // Has the toolchain's image from the one before.
-    ("local: the project's own lint jobs", local::own_checks),
-];
-
-/// Run only when they are asked for by a part of their name: they take minutes, or were not seen to pass everywhere yet.
-const ON_REQUEST: &[Story] = &[
-    ("doctor: an account's conditions are broken and cured", doctor::account),
-    ("doctor: podman's conditions are broken and cured", doctor::engine),
-    ("doctor: a host's conditions are broken and cured", doctor::surroundings),
 ];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let is_wanted = |(name, _): &&Story| wanted.iter().any(|w| name.contains(w.as_str()));
-    let mut selected: Vec<&Story> = STORIES
-        .iter()
-        .filter(|story| wanted.is_empty() || is_wanted(story))
-        .collect();
-    selected.extend(ON_REQUEST.iter().filter(is_wanted));
-    if selected.is_empty() {
+    let select = |stories: &'static [Story]| -> Vec<&'static Story> {
+        let is_wanted = |(name, _): &&Story| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()));
+        stories.iter().filter(is_wanted).collect()
+    };
+    let (pinned, free) = (select(PINNED), select(STORIES));
+    let selected = pinned.len() + free.len();
+    if selected == 0 {
         println!("there is no story of this name: {}", wanted.join(", "));
         return ExitCode::FAILURE;
     }
-    if wanted.is_empty() {
-        let left: Vec<&str> = ON_REQUEST.iter().map(|(name, _)| *name).collect();
-        println!("not run unless asked for by a part of the name: {}", left.join("; "));
-    }
-    let mut stage = match Stage::set() {
-        Ok(stage) => stage,
+    let failed = match lanes::tell(pinned, free) {
+        Ok(failed) => failed,
         Err(error) => {
             println!("the stage cannot be set: {error:#}");
             return ExitCode::FAILURE;
         }
     };
-    let mut failed = 0;
-    for (name, story) in &selected {
-        let began = Instant::now();
-        let result = story(&mut stage).and_then(|()| stage.clear());
-        let seconds = began.elapsed().as_secs_f64();
-        match result {
-            Ok(()) => println!("ok    {seconds:>6.1}s  {name}"),
-            Err(error) => {
-                failed += 1;
-                println!("FAIL  {seconds:>6.1}s  {name}\n      {error:#}");
-                stage.show_runner_log();
-                if let Err(error) = stage.clear() {
-                    println!("      clearing the stage: {error:#}");
-                }
-            }
-        }
-    }
-    if let Err(error) = stage.strike() {
-        failed += 1;
-        println!("FAIL  something is left behind: {error:#}");
-    }
-    println!("{} passed, {failed} failed", selected.len().saturating_sub(failed));
+    println!("{} passed, {failed} failed", selected.saturating_sub(failed));
     if failed == 0 {
         ExitCode::SUCCESS
     } else {

@@ -3,12 +3,13 @@
 use anyhow::{Context as _, bail, ensure};
 use pipglr_coordinator::{PipelineId, PipelineRecord, Revision, ServeOptions};
 use pipglr_e2e::command::CommandExt as _;
-use pipglr_e2e::host::{Account, STAGE_ACCOUNT};
+use pipglr_e2e::host::Account;
 use pipglr_e2e::job_images::{JobImage, SMALL};
 use pipglr_e2e::registry::Registry;
-use pipglr_e2e::{cache, sample};
+use pipglr_e2e::sample;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -16,19 +17,18 @@ pub(crate) use crate::project::{Project, all_pass, contains, job, lacks, log, wa
 
 pub(crate) struct Stage {
     pub account: Account,
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     pub runtime: Runtime,
     /// The image under test.
     pub image: String,
 }
 
 impl Stage {
-    /// Sets the stage: everything stories need but a runner.
-    pub(crate) fn set() -> anyhow::Result<Self> {
+    /// Sets the stage on this account: everything stories need but a runner.
+    pub(crate) fn set(account: &str, registry: Arc<Registry>) -> anyhow::Result<Self> {
         let image =
             std::env::var("PIPGLR_STORY_IMAGE").context("PIPGLR_STORY_IMAGE is not set: run `cargo xtask test`")?;
-        let account = Account::provide(STAGE_ACCOUNT, &mut |_| {})?;
-        let registry = Registry::start(&cache().join("registry"))?;
+        let account = Account::provide(account, &mut |_| {})?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
