@@ -77,7 +77,7 @@ pub(crate) fn troubles(stage: &mut Stage) -> anyhow::Result<()> {
 /// What a person sees of a runner at work, and how it is taken down without losing the job.
 pub(crate) fn looked_at(stage: &mut Stage) -> anyhow::Result<()> {
     let project = stage.coordinator(
-        "long: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['echo begun', 'sleep 20', 'echo done'] }\n",
+        "long: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['echo begun', 'sleep 45', 'echo done'] }\n",
     )?;
     let host = Host::set(stage, &project)?;
     contains(&host.run("status", 3)?, "there is no container pipglr")?;
@@ -244,7 +244,13 @@ impl<'s> Host<'s> {
                 .is_some_and(|total| total > 0),
             "{report}"
         );
-        contains(&report["images"].to_string(), small)?;
+        let images = report["images"].as_array().context("a list")?;
+        ensure!(
+            images
+                .iter()
+                .any(|image| image["name"] == small.as_str() && image["idle"].is_null()),
+            "{report}"
+        );
         let kept = self.run("prune --dry-run --all", 0)?;
         lacks(&kept, small)?;
         let list: serde_json::Value = serde_json::from_str(&self.run("prune --dry-run --all --json", 0)?)?;
