@@ -4,10 +4,12 @@
 mod ci;
 mod config;
 mod documents;
+mod health;
 mod includes;
 mod local;
 mod own_pipeline;
 mod runners;
+mod running;
 mod serve;
 mod signals;
 mod support;

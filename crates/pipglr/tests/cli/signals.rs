@@ -1,82 +1,15 @@
 //! `pipglr runner run` and the signals it is sent.
 
-use crate::support::pipglr;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::net::UnixListener;
-use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
-use std::thread;
+use crate::running::Running;
 
-/// A podman that has nothing: every list is empty.
-fn empty_podman(socket: &Path) {
-    let listener = UnixListener::bind(socket).unwrap();
-    thread::spawn(move || {
-        for connection in listener.incoming() {
-            thread::spawn(move || {
-                let mut connection = connection.unwrap();
-                let mut bytes = Vec::new();
-                let mut byte = [0];
-                while connection.read(&mut byte).is_ok_and(|n| n == 1) {
-                    bytes.push(byte[0]);
-                    if bytes.ends_with(b"\r\n\r\n") {
-                        bytes.clear();
-                        let answer =
-                            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]";
-                        connection.write_all(answer).unwrap();
-                    }
-                }
-            });
-        }
-    });
-}
-
-/// A runner without jobs.
-struct Running {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    _directory: tempfile::TempDir,
-}
-
-impl Running {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("podman.sock");
-        empty_podman(&socket);
-        std::fs::write(directory.path().join("config.toml"), "concurrent = 1\n").unwrap();
-        let mut child = pipglr(directory.path(), &["runner", "run", "--config", "config.toml"])
-            .env("PIPGLR_PODMAN_SOCKET", &socket)
-            .env("PIPGLR_STATE_DIR", directory.path().join("state"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut running = Self {
-            child,
-            log,
-            _directory: directory,
-        };
-        running.read_until("no runner is configured");
-        running
-    }
-
-    fn read_until(&mut self, words: &str) {
-        let mut all = String::new();
-        while !all.contains(words) {
-            let read = self.log.read_line(&mut all).unwrap();
-            assert!(read > 0, "{words:?} does not come: {all}");
-        }
-    }
-
-    fn send(&self, signal: &str) {
-        let kill = format!("kill -{signal} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-    }
+fn idle() -> Running {
+    Running::start("concurrent = 1\n", "no runner is configured")
 }
 
 #[test]
 fn signals_end_an_idle_runner_well() {
     for signal in ["QUIT", "TERM", "INT"] {
-        let mut running = Running::start();
+        let mut running = idle();
         running.send(signal);
         running.read_until("stop requested");
         assert_eq!(running.child.wait().unwrap().code(), Some(0), "{signal}");
@@ -85,7 +18,7 @@ fn signals_end_an_idle_runner_well() {
 
 #[test]
 fn sighup_reads_the_configuration_again() {
-    let mut running = Running::start();
+    let mut running = idle();
     running.send("HUP");
     running.read_until("SIGHUP: the configuration is read again");
     running.send("TERM");
