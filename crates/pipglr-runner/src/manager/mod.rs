@@ -8,6 +8,7 @@ mod bounds;
 mod contact;
 mod health;
 mod info;
+mod last_answer;
 mod poll;
 mod registry_auth;
 pub mod rotation;
@@ -18,6 +19,7 @@ mod supervise;
 pub use bounds::Bounds;
 pub use contact::Contacts;
 pub use info::runner_info;
+pub use last_answer::LastAnswer;
 pub use rotation::Rotation;
 pub use shutdown::{Shutdown, ShutdownLevel};
 
@@ -89,6 +91,8 @@ pub struct Following {
     pub disk: Option<Disk>,
     /// Tells which coordinators do not answer.
     pub contacts: Contacts,
+    /// How long a stop waits for requests for jobs.
+    pub last_answer: LastAnswer,
 }
 
 impl Following {
@@ -104,6 +108,7 @@ impl Following {
             hold: None,
             disk: None,
             contacts: Contacts::default(),
+            last_answer: LastAnswer::default(),
         }
     }
 }
@@ -130,6 +135,7 @@ pub async fn run_following(
         hold,
         disk,
         contacts,
+        last_answer,
     } = following;
     let shared = Arc::new(Shared {
         engine,
@@ -141,14 +147,15 @@ pub async fn run_following(
         hold,
         disk,
         contacts,
+        last_answer,
         shutdown: shutdown.clone(),
         tally: Arc::new(Tally::new(bounds, shutdown.clone())),
         in_force: InForce::default(),
     });
     shared.metrics.watch(shared.view(&configs));
     if let Some(rotation) = rotation {
-        let stop = shutdown.graceful().clone();
-        shared.tasks.spawn(rotation.run(configs.clone(), stop));
+        let running = rotation.run(configs.clone(), shutdown.graceful().clone());
+        shared.tasks.spawn(running);
     }
     let tally = shared.tally.clone();
     shared.tasks.spawn(bounds::end_in_time(tally, shutdown.clone()));
@@ -157,15 +164,13 @@ pub async fn run_following(
     adopt::report(left.stranded, &shared);
     if let Err(error) = reap(&shared, &keep).await {
         // What can be said about adopted jobs is said, even if podman does not come back.
-        let shutdown_timeout = configs.borrow().shutdown_timeout();
         shutdown.request(ShutdownLevel::Graceful);
-        drain(&shared.tasks, shutdown_timeout, &shutdown).await;
+        drain(&shared.tasks, &configs, &shutdown).await;
         return Err(error);
     }
     let _kept = keep_disks(&shared);
     follow(&shared, &mut configs).await;
-    let shutdown_timeout = configs.borrow().shutdown_timeout();
-    Ok(drain(&shared.tasks, shutdown_timeout, &shutdown).await)
+    Ok(drain(&shared.tasks, &configs, &shutdown).await)
 }
 
 /// Puts each version of the configuration in force, until a stop is requested.
@@ -269,7 +274,8 @@ fn connect(
 }
 
 /// Waits for jobs and requests; bounded once the stop is forceful.
-async fn drain(tasks: &TaskTracker, shutdown_timeout: Duration, shutdown: &Shutdown) -> Ended {
+async fn drain(tasks: &TaskTracker, configs: &watch::Receiver<Arc<Config>>, shutdown: &Shutdown) -> Ended {
+    let shutdown_timeout = configs.borrow().shutdown_timeout();
     tasks.close();
     let time_is_up = async {
         shutdown.forceful().cancelled().await;
@@ -295,6 +301,7 @@ pub(crate) struct Shared {
     pub(crate) hold: Option<FailureHold>,
     pub(crate) disk: Option<Disk>,
     pub(crate) contacts: Contacts,
+    last_answer: LastAnswer,
     pub(crate) shutdown: Shutdown,
     tally: Arc<Tally>,
     in_force: InForce,

@@ -2,6 +2,7 @@
 //!
 //! A poller never changes: when the configuration does, it is retired and another one takes its place. A request on its
 //! way is not interrupted by that, and a job it brings is run, with the configuration that is in force by then.
+//! Nor does a graceful stop interrupt a request that may bring one (`last_answer`).
 
 use super::contact::Contact;
 use super::health::Health;
@@ -153,9 +154,14 @@ impl Poller {
                 () = self.retired.cancelled() => return,
                 slot = self.turn(at_once) => slot,
             };
+            let (asking, asked) = (self.ask(slot), Instant::now());
+            tokio::pin!(asking);
             at_once = tokio::select! {
-                () = stop.cancelled() => return,
-                soon = self.ask(slot) => soon && !self.runner.strict_check_interval,
+                soon = &mut asking => soon && !self.runner.strict_check_interval,
+                () = stop.cancelled() => {
+                    let shutdown = &self.shared.shutdown;
+                    return self.shared.last_answer.wait(asking, asked, shutdown.forceful()).await;
+                }
             };
         }
     }

@@ -5,7 +5,7 @@ use pipglr_runner::config::{ConfigSource, TokenStore};
 use pipglr_runner::containers::{Engine, EngineSettings};
 use pipglr_runner::disk::{Disk, DiskOptions};
 use pipglr_runner::manager::{
-    self, Bounds, Contacts, Ended, Following, ManagerOptions, Rotation, Shutdown, ShutdownLevel,
+    self, Bounds, Contacts, Ended, Following, LastAnswer, ManagerOptions, Rotation, Shutdown, ShutdownLevel,
 };
 use pipglr_runner::metrics::Metrics;
 use pipglr_testkit::gitlab::{FakeGitLab, JobBuilder};
@@ -33,6 +33,8 @@ pub(crate) struct House {
     pub(crate) contacts: Contacts,
     /// Where the storage volume is, if disks are looked after.
     pub(crate) storage: Option<PathBuf>,
+    /// Held requests are given up at once, unless a test says otherwise.
+    pub(crate) last_answer: LastAnswer,
 }
 
 impl House {
@@ -49,6 +51,7 @@ impl House {
             metrics: Arc::default(),
             contacts: Contacts::default(),
             storage: None,
+            last_answer: LastAnswer::NONE,
         }
     }
 
@@ -102,6 +105,7 @@ impl House {
             metrics: self.metrics.clone(),
             bounds: Bounds::default(),
             contacts: self.contacts.clone(),
+            last_answer: self.last_answer,
         };
         let options = ManagerOptions {
             state_dir: self.directory.path().to_owned(),

@@ -26,6 +26,7 @@ mod reload;
 mod secrets;
 mod sender;
 mod services;
+mod stop;
 mod support;
 mod terminal;
 mod volumes;

@@ -237,20 +237,6 @@ async fn a_held_request_does_not_starve_another_runner() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_a_held_request_at_once() {
-    let house = House::new().await;
-    house.gitlab.set_last_update("2f3a");
-    let running = house.start("", &[(RUNNER_TOKEN, "")]);
-    house
-        .gitlab
-        .wait_for("the held request", |r| r.count(Endpoint::JobRequest) == 2)
-        .await;
-    let began = std::time::Instant::now();
-    house.stop(running).await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-}
-
-#[tokio::test]
 async fn no_answer_keeps_the_manager_from_asking_again() {
     let answers = [
         Answer::status(204),

@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use pipglr_runner::config::{self, Config, ConfigSource, Parsed, RELOAD_INTERVAL, TokenStore};
 use pipglr_runner::containers::Engine;
 use pipglr_runner::disk::{Disk, DiskOptions, control};
-use pipglr_runner::manager::{self, Bounds, Contacts, Ended, Following, ManagerOptions, Rotation, Shutdown};
+use pipglr_runner::manager::{
+    self, Bounds, Contacts, Ended, Following, LastAnswer, ManagerOptions, Rotation, Shutdown,
+};
 use pipglr_runner::metrics::{self, Metrics};
 use pipglr_runner::session_server::{SessionServer, Times};
 use std::os::unix::net::UnixDatagram;
@@ -121,6 +123,7 @@ fn following(
         hold: None,
         disk: None,
         contacts: Contacts::default(),
+        last_answer: LastAnswer::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use pipglr_runner::config::{self, Config, DockerConfig, RunnerConfig};
 use pipglr_runner::containers::objects::{self, Keep};
 use pipglr_runner::containers::{Engine, EngineSettings, Relay};
 use pipglr_runner::job::{FailedJob, FailureHold};
-use pipglr_runner::manager::{self, Following, ManagerOptions, Shutdown};
+use pipglr_runner::manager::{self, Following, LastAnswer, ManagerOptions, Shutdown};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,6 +73,8 @@ impl Machine {
         let (_sender, configs) = watch::channel(Arc::new(self.config.clone()));
         let following = Following {
             hold: self.hold.clone(),
+            // The pipeline has ended when a stop comes, or is to end.
+            last_answer: LastAnswer::NONE,
             ..Following::only(configs)
         };
         let (engine, options) = (self.engine.clone(), self.options.clone());
