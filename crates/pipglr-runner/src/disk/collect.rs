@@ -2,7 +2,8 @@
 
 use super::facts::{Facts, ImageFact, gather};
 use super::leases::Item;
-use super::plan::{Removal, Scope, plan};
+use super::plan::{Removal, Scope, Why, plan};
+use super::room::is_at_ease;
 use super::{Collected, Disk, Space, uses};
 use crate::containers::Engine;
 use anyhow::Context as _;
@@ -37,6 +38,10 @@ impl Disk {
         let facts = self.facts(engine).await?;
         let mut collected = Collected::default();
         for removal in plan(&facts, &self.rules(), scope) {
+            if matches!(removal.why, Why::Pressure(_)) && self.is_at_ease(&removal.item) {
+                // What went already made more room than could be known.
+                continue;
+            }
             match self.remove(engine, &removal).await {
                 Ok(()) => {
                     shared.removed.count(&removal.item);
@@ -59,6 +64,15 @@ impl Disk {
         collected.freed = after.free.saturating_sub(facts.storage.free);
         self.tell(&collected, began);
         Ok(collected)
+    }
+
+    /// Whether the disk a thing is on needs no more room.
+    fn is_at_ease(&self, item: &Item) -> bool {
+        let space = match item {
+            Item::Cache(_) => self.cache(),
+            Item::Image(_) | Item::Volume(_) | Item::Container(_) => self.storage(),
+        };
+        space.is_ok_and(|space| is_at_ease(&space, &self.rules()))
     }
 
     async fn remove(&self, engine: &Engine, removal: &Removal) -> anyhow::Result<()> {

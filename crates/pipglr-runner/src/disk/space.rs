@@ -37,7 +37,13 @@ impl Space {
     /// How full it is, in percent rounded up: of bytes or of files, whichever is the worse.
     #[must_use]
     pub fn percent_used(&self) -> u64 {
-        percent(self.total, self.free).max(percent(self.inodes, self.free_inodes))
+        percent(self.total, self.free).max(self.percent_of_files())
+    }
+
+    /// How many of its files there are, in percent rounded up.
+    #[must_use]
+    pub fn percent_of_files(&self) -> u64 {
+        percent(self.inodes, self.free_inodes)
     }
 
     /// Bytes to be freed until it is at most `percent` full.

@@ -182,7 +182,9 @@ impl Plan<'_> {
         }
         if !one_disk && cache.percent_used() > self.rules.high_water() {
             let candidates = self.caches_by_use();
-            self.take(candidates, cache.bytes_over(self.rules.low_water()));
+            let files_are_short = cache.percent_of_files() > self.rules.high_water();
+            let over = cache.bytes_over(self.rules.low_water());
+            self.take(candidates, if files_are_short { u64::MAX } else { over });
         }
     }
 
@@ -200,14 +202,13 @@ impl Plan<'_> {
         candidates.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
         let mut freed: u64 = self.removals.iter().filter_map(|r| r.bytes).sum();
         for (_, removal) in candidates {
-            // If files have run out and not bytes, there is always one more to try.
-            if bytes > 0 && freed >= bytes {
+            if freed >= bytes {
                 return;
             }
             if self.removals.iter().any(|r| r.item == removal.item) {
                 continue;
             }
-            freed += removal.bytes.unwrap_or(0);
+            freed = freed.saturating_add(removal.bytes.unwrap_or(0));
             self.removals.push(removal);
         }
     }

@@ -164,6 +164,36 @@ fn under_pressure_the_least_recently_used_goes_until_there_is_room() {
     check("stale, and enough", &facts(900), "", Scope::Rules, &STALE);
 }
 
+/// Nobody knows how many files a thing has: all that is unused is planned, and carrying it out ends when it is enough.
+#[test]
+fn files_that_run_out_are_a_reason_too() {
+    let all = [
+        "older: space is short; not used for 40 days",
+        "v-old: space is short; not used for 35 days",
+        "old: space is short; not used for 30 days",
+        "v-new: space is short; not used for 2 days",
+        "new: space is short; not used for 24 hours",
+        "a@sha256:1: space is short; not used for 0 seconds",
+        "dangling: space is short; not used for 0 seconds",
+    ];
+    let files = |used, free_inodes| {
+        let mut facts = facts(used);
+        (facts.storage.inodes, facts.storage.free_inodes) = (1000, free_inodes);
+        facts
+    };
+    check("enough", &files(500, 150), "", Scope::Pressure, &[]);
+    check("above the mark", &files(500, 149), "", Scope::Pressure, &all);
+    check("none at all", &files(500, 0), "", Scope::Pressure, &all);
+    check("and bytes are short", &files(870, 0), "", Scope::Pressure, &all);
+    let keys = "high_water = 99";
+    check("too few for jobs", &files(500, 49), keys, Scope::Pressure, &all);
+    let mut caches = facts(100);
+    (caches.cache.inodes, caches.cache.free_inodes) = (1000, 0);
+    let unused = ["r/p2/a", "r/p1/a", "r/p1/c"].map(|path| path.to_owned());
+    let planned = plan(&caches, &rules(""), Scope::Pressure);
+    assert_eq!(planned.into_iter().map(|r| r.name).collect::<Vec<_>>(), unused);
+}
+
 #[test]
 fn caches_go_where_they_are_what_fills_the_disk() {
     let mut full = facts(100);
