@@ -58,10 +58,13 @@ pub(crate) fn under_a_running_job(stage: &mut Stage) -> anyhow::Result<()> {
         &pipglr(stage, "pipglr config set concurrent 7", 0)?,
         "without a restart",
     )?;
-    wait_for("the runner to read it", Duration::from_secs(10), || {
-        let said = stage.account.podman(["logs", "pipglr"]).run_text()?;
-        Ok(said.contains("concurrent=7").then_some(()))
-    })?;
+    logged(stage, "concurrent=7")?;
+    // Nothing in the image may win over it.
+    contains(
+        &pipglr(stage, "pipglr config set log_level debug", 0)?,
+        "without a restart",
+    )?;
+    logged(stage, "DEBUG")?;
     contains(
         &pipglr(stage, "pipglr config set concurrent 0", 1)?,
         "nothing is changed",
@@ -93,6 +96,14 @@ pub(crate) fn under_a_running_job(stage: &mut Stage) -> anyhow::Result<()> {
         "concurrent = 8\n",
     )?;
     stage.account.shell(&format!("rm {PROGRAM}")).run_text().map(drop)
+}
+
+/// The runner says this before long.
+fn logged(stage: &Stage, words: &str) -> anyhow::Result<()> {
+    wait_for(&format!("the runner to say {words}"), Duration::from_secs(10), || {
+        let said = stage.account.podman(["logs", "pipglr"]).run_text()?;
+        Ok(said.contains(words).then_some(()))
+    })
 }
 
 /// A change that was killed when the old secret was gone and the new one not there yet.
