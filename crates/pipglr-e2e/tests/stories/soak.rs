@@ -87,7 +87,7 @@ fn counts(stage: &Stage) -> anyhow::Result<BTreeMap<String, u64>> {
         say secrets "$(podman --remote secret ls -q | wc -l)"
         say layers "$(ls -d $store/overlay/*/diff | wc -l)"
         free=$(podman --remote info --format '{{.Host.FreeLocks}}')
-        say locks "$((2048 - free))"
+        say locks "$((16384 - free))"
         say keys "$(awk '{ split($4, n, "/"); sum += n[1] } END { print sum + 0 }' /proc/key-users)"
         say journals "$(ls /var/lib/pipglr/jobs | wc -l)"
         say 'runner fds' "$(ls /proc/$pid/fd | wc -l)"
