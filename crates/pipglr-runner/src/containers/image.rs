@@ -6,7 +6,7 @@ use super::Engine;
 use super::outage::Outage as _;
 use crate::gitlab::jitter;
 use crate::job::plan::{ImagePlan, PullPolicy};
-use crate::job::{JobError, classify_pull};
+use crate::job::{JobError, classify_pull, is_rate_limit};
 use crate::trace::turns::Turn;
 use anyhow::Context as _;
 use pipglr_podman::{Image, Platform, PullRequest, RegistryAuth};
@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Tries of a pull that fails for a reason that may pass.
 const TRIES: u32 = 3;
+/// The same if the registry asks for patience: 30 seconds in all, beside what podman tries by itself.
+const PATIENT_TRIES: u32 = 5;
 /// Pause after the first of them.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -132,17 +134,32 @@ async fn pull(engine: &Engine, plan: &ImagePlan, log: &Turn) -> Result<(), JobEr
             Err(error) => error.to_string(),
         };
         let reason = classify_pull(&message);
-        if reason != FailureReason::RunnerExternalDependencyFailure || attempt >= TRIES {
+        if attempt >= tries(&message, &reason) {
             return Err(pull_error(plan, message, reason));
         }
         log.warning(&format!(
             "Failed to pull image {:?} (attempt #{attempt}), retrying: {message}",
             plan.name
         ));
-        // 2 s, 4 s, and up to a second more, so that jobs that failed together do not come back together.
-        tokio::time::sleep(FIRST_PAUSE * attempt + Duration::from_secs_f64(jitter())).await;
+        // Up to a second more, so that jobs that failed together do not come back together.
+        tokio::time::sleep(pause(attempt) + Duration::from_secs_f64(jitter())).await;
         attempt += 1;
     }
+}
+
+fn tries(message: &str, reason: &FailureReason) -> u32 {
+    if is_rate_limit(message) {
+        PATIENT_TRIES
+    } else if *reason == FailureReason::RunnerExternalDependencyFailure {
+        TRIES
+    } else {
+        1
+    }
+}
+
+/// 2 s, 4 s, 8 s, 16 s.
+fn pause(attempt: u32) -> Duration {
+    FIRST_PAUSE * 2u32.saturating_pow(attempt.saturating_sub(1))
 }
 
 fn announce(plan: &ImagePlan, image: &Image, log: &Turn) {
@@ -164,5 +181,28 @@ fn pull_error(plan: &ImagePlan, message: String, reason: FailureReason) -> JobEr
         policies: plan.policy_list(),
         message,
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{pause, tries};
+    use crate::job::classify_pull;
+
+    #[test]
+    fn what_may_pass_is_tried_again_after_growing_pauses() {
+        for (message, expected) in [
+            ("manifest unknown", 1),
+            ("something else", 1),
+            ("dial tcp: connection refused", 3),
+            ("toomanyrequests: You have reached your pull rate limit", 5),
+            (
+                "reading manifest: received unexpected HTTP status: 429 Too Many Requests",
+                5,
+            ),
+        ] {
+            assert_eq!(tries(message, &classify_pull(message)), expected, "{message}");
+        }
+        assert_eq!([1, 2, 3, 4].map(|n| pause(n).as_secs()), [2, 4, 8, 16]);
     }
 }

@@ -191,6 +191,16 @@ pub fn classify_pull(message: &str) -> FailureReason {
         .map_or(FailureReason::ImagePullFailure, |(_, reason)| reason)
 }
 
+/// What registries say to whoever pulls too often, in lower case.
+const RATE_LIMITS: [&str; 4] = ["toomanyrequests", "too many requests", "status: 429", "pull rate limit"];
+
+/// Whether a pull failed only because there were too many: later it may go.
+#[must_use]
+pub fn is_rate_limit(message: &str) -> bool {
+    let message = message.to_lowercase();
+    RATE_LIMITS.iter().any(|words| message.contains(words))
+}
+
 /// `1h0m0s`, as Go prints durations of whole seconds.
 #[must_use]
 pub fn go_duration(duration: Duration) -> String {
@@ -205,7 +215,7 @@ pub fn go_duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{FailureReason as R, JobError, classify_pull, final_state, go_duration};
+    use super::{FailureReason as R, JobError, classify_pull, final_state, go_duration, is_rate_limit};
     use pipglr_protocol::update::UpdateState;
     use std::time::Duration;
 
@@ -462,6 +472,22 @@ mod tests {
             ("", &other),
         ] {
             assert_eq!(&classify_pull(message), reason, "{message}");
+        }
+    }
+
+    #[test]
+    fn rate_limits_are_known_by_their_words() {
+        for (message, limited) in [
+            (
+                "reading manifest latest in docker.io/library/alpine: toomanyrequests: You have reached your pull rate limit.",
+                true,
+            ),
+            ("received unexpected HTTP status: 429 Too Many Requests", true),
+            ("unexpected status: 429", true),
+            ("reading blob sha256:4290: manifest unknown", false),
+            ("", false),
+        ] {
+            assert_eq!(is_rate_limit(message), limited, "{message}");
         }
     }
 

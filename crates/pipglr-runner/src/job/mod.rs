@@ -16,7 +16,7 @@ mod terminal;
 mod uses;
 mod variables;
 
-pub use failure::{JobError, classify_pull, final_state, go_duration};
+pub use failure::{JobError, classify_pull, final_state, go_duration, is_rate_limit};
 pub use hold::{FailedJob, FailureHold, JobHold};
 use plan::settings;
 pub use plan::{AcceptedJob, JobPlan, Seed, SlotNumbers};
