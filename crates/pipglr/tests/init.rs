@@ -77,6 +77,8 @@ impl Job {
             client_identity: None,
             correlation_id: String::new(),
             registry_auth: Vec::new(),
+            operator_certificates: None,
+            registries: Vec::new(),
             secrets: Vec::new(),
         };
         plan::lower(&job).unwrap().build

@@ -4,12 +4,14 @@ use crate::stage::{Stage, contains, job, log};
 use anyhow::{Context as _, ensure};
 use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
+use pipglr_e2e::job_images::NESTED;
 use pipglr_e2e::registry::Registry;
 use pipglr_e2e::{HOST_LOOPBACK, cache};
 use std::path::Path;
 use std::process::Command;
 
-/// Certificates and registries.conf are mounted into the outer container; jobs pull by them without a word of their own.
+/// Certificates and registries.conf are mounted into the outer container; jobs pull by them without a word of their own, and so
+/// does podman inside of jobs.
 pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let (certificate, key) = (directory.path().join("own.crt"), directory.path().join("own.key"));
@@ -21,6 +23,7 @@ pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> 
     make_certificate(&of_gitlab, &its_key)?;
     let second = Registry::start_with_tls(&cache().join("registry"), &of_gitlab, &its_key)?;
     let named = second.address_inside();
+    stage.provide(&NESTED)?;
     let image = stage.small();
     let path = image.split_once('/').context("a registry and a path")?.1;
 
@@ -35,13 +38,7 @@ pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> 
     );
     stage.account.write("own.conf", &rules)?;
 
-    let project = stage.coordinator(&format!(
-        "variables: {{ GIT_STRATEGY: none }}\n\
-         tls: {{ image: '{tls}/{path}', script: ['cat \"$CI_SERVER_TLS_CA_FILE\"'] }}\n\
-         named: {{ image: '{named}/{path}', script: ['echo fine'] }}\n\
-         mirror: {{ image: 'mirrored.example/{path}', script: ['echo fine'] }}\n\
-         blocked: {{ image: 'blocked.example/{path}', script: ['echo never'], allow_failure: true }}\n",
-    ))?;
+    let project = stage.coordinator(&jobs(&tls, &named, path))?;
     stage.register(&project, &[("CI_SERVER_TLS_CA_FILE", "/etc/gitlab.crt")])?;
     for name in ["setupconfig", "setupstorage", "setupcache"] {
         stage.label(name, &[])?;
@@ -52,7 +49,7 @@ pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> 
     stage.wait_until_healthy()?;
 
     let pipeline = stage.run_pipeline(&project)?;
-    for name in ["tls", "named", "mirror"] {
+    for name in ["tls", "named", "mirror", "nested", "nested-named"] {
         let record = job(&pipeline, name)?;
         ensure!(record.state == JobState::Success, "{name}:\n{}", log(record)?);
     }
@@ -65,8 +62,28 @@ pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> 
         log(blocked)?
     );
     contains(&log(blocked)?, "is blocked in /etc/containers/registries.conf")?;
+    contains(
+        &log(job(&pipeline, "nested")?)?,
+        "is blocked in /etc/containers/registries.conf",
+    )?;
     stage.account.shell("rm -rf certs own.conf gitlab.crt").run_any()?;
     Ok(())
+}
+
+/// Jobs with images of all those registries, and jobs that pull them with a podman of their own.
+fn jobs(tls: &str, named: &str, path: &str) -> String {
+    format!(
+        "variables: {{ GIT_STRATEGY: none }}\n\
+         tls: {{ image: '{tls}/{path}', script: ['cat \"$CI_SERVER_TLS_CA_FILE\"'] }}\n\
+         named: {{ image: '{named}/{path}', script: ['echo fine'] }}\n\
+         mirror: {{ image: 'mirrored.example/{path}', script: ['echo fine'] }}\n\
+         blocked: {{ image: 'blocked.example/{path}', script: ['echo never'], allow_failure: true }}\n\
+         nested: {{ image: '{tls}/ci/podman:trixie', script: ['cat /etc/containers/registries.conf.d/10-own.conf', \
+         'podman --storage-driver=overlay pull --quiet {tls}/{path}', \
+         'podman --storage-driver=overlay pull --quiet mirrored.example/{path}', \
+         '! podman --storage-driver=overlay pull blocked.example/{path}'] }}\n\
+         nested-named: {{ image: '{tls}/ci/podman:trixie', script: ['podman --storage-driver=overlay pull --quiet {named}/{path}'] }}\n",
+    )
 }
 
 /// A certificate that vouches for itself, for the address containers know this machine by.

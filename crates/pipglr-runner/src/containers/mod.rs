@@ -35,6 +35,8 @@ pub struct EngineSettings {
     pub nested_privileged: bool,
     /// Settings for podman inside such jobs.
     pub nested_containers_conf: Option<PathBuf>,
+    /// The operator's rules about registries (`registries.conf.d`), which hold in such jobs, too.
+    pub registries_directory: Option<PathBuf>,
     /// A docker config.json for pulls, as text: `DOCKER_AUTH_CONFIG` of this process.
     pub docker_auth_config: Option<Secret>,
     /// Where `.docker/config.json` or `.dockercfg` are looked for, for pulls.
@@ -65,6 +67,7 @@ impl Default for EngineSettings {
             cache_directory: "/cache".into(),
             nested_privileged: true,
             nested_containers_conf: None,
+            registries_directory: None,
             docker_auth_config: None,
             home: None,
             ca_certificates: None,

@@ -10,6 +10,7 @@ mod health;
 mod info;
 mod last_answer;
 mod poll;
+mod registries;
 mod registry_auth;
 pub mod rotation;
 mod shutdown;

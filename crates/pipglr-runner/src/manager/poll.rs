@@ -8,7 +8,7 @@ use super::contact::Contact;
 use super::health::Health;
 use super::slots::{Answered, Slot, Want};
 use super::supervise::{Arrived, supervise, world};
-use super::{Shared, registry_auth, runner_info};
+use super::{Shared, registries, registry_auth, runner_info};
 use crate::config::{Config, RunnerConfig};
 use crate::gitlab::{Error, GitLab};
 use crate::job::plan::{AcceptedJob, ClientIdentity, Seed};
@@ -280,8 +280,10 @@ impl Poller {
             nested_privileged: self.shared.engine.settings().nested_privileged,
             ca_certificates: terms.ca_certificates.clone(),
             client_identity: terms.client_identity.clone(),
+            operator_certificates: registries::certificates(self.shared.engine.settings()),
             correlation_id,
             registry_auth: registry_auth::of_operator(self.shared.engine.settings()),
+            registries: registries::of_operator(self.shared.engine.settings()),
             secrets: Vec::new(),
         };
         let mut world = world(&job, self.gitlab.clone(), self.info.clone(), &self.shared);

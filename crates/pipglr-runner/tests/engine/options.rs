@@ -2,6 +2,8 @@
 
 use crate::support::{Bench, Ran};
 use pipglr_runner::config::DockerConfig;
+use pipglr_runner::job::plan::RegistriesFile;
+use pipglr_runner::job::run_job;
 use pipglr_testkit::gitlab::JobBuilder;
 use pipglr_testkit::podman::Image;
 use serde_json::{Value, json};
@@ -297,5 +299,43 @@ async fn privileged_images_can_be_listed() {
         ran.assert_ending("success", "", 0);
         let has = field(&bench, "/cap_add")[0].to_string().contains("CAP_SYS_ADMIN");
         assert_eq!(has, privileged, "{list}");
+    }
+}
+
+/// Of the runner's certificates, drop-ins and insecure registries, only jobs that may build images hear.
+#[tokio::test]
+async fn podman_inside_a_job_goes_by_the_runners_rules() {
+    for privileged in [true, false] {
+        let mut bench = Bench::start().await;
+        bench.runner.docker.privileged = privileged;
+        bench.runner.podman.insecure_registries = vec!["10.0.2.2:5000".to_owned()];
+        let payload = bench
+            .gitlab
+            .assign(JobBuilder::new(48).without_sources().script(&["x"]));
+        let mut accepted = bench.accepted(payload);
+        accepted.ca_certificates = Some("PEM".to_owned());
+        accepted.operator_certificates = Some("PEM of all".to_owned());
+        accepted.registries = vec![RegistriesFile {
+            name: "10-own.conf".to_owned(),
+            content: "[[registry]]\nlocation = \"a.example\"\n".to_owned(),
+        }];
+        run_job(accepted, bench.world(48)).await;
+        let told = json!([
+            {
+                "path": "/etc/containers/registries.conf.d/00-pipglr-insecure.conf",
+                "content": "[[registry]]\nlocation = \"10.0.2.2:5000\"\ninsecure = true\n",
+            },
+            {
+                "path": "/etc/containers/registries.conf.d/10-own.conf",
+                "content": "[[registry]]\nlocation = \"a.example\"\n",
+            },
+            { "path": "/.pipglr/certs/operator.crt", "content": "PEM of all" },
+            { "path": "/.pipglr/certs/runner.crt", "content": "PEM" },
+        ]);
+        let expected = if privileged { told } else { json!([]) };
+        let plan = bench.podman.plan("-build");
+        assert_eq!(plan["settings"], expected);
+        let trusted = json!(["SSL_CERT_DIR", "/etc/ssl/certs:/etc/pki/tls/certs:/.pipglr/certs"]);
+        assert_eq!(plan["environment"][0] == trusted, privileged);
     }
 }

@@ -32,6 +32,8 @@ pub(crate) fn job(variables: &[(&str, &str)], change: impl FnOnce(&mut AcceptedJ
         nested_privileged: true,
         ca_certificates: None,
         registry_auth: Vec::new(),
+        operator_certificates: None,
+        registries: Vec::new(),
         secrets: Vec::new(),
         client_identity: None,
         correlation_id: "01CORRELATION".to_owned(),

@@ -124,6 +124,8 @@ impl Bench {
             nested_privileged: true,
             ca_certificates: None,
             registry_auth: Vec::new(),
+            operator_certificates: None,
+            registries: Vec::new(),
             secrets: Vec::new(),
             client_identity: None,
             correlation_id: String::new(),

@@ -12,6 +12,8 @@ const CA_CERTIFICATES: &str = "/run/pipglr/ca.crt";
 const LIMITS_GROUP: &str = "PIPGLR_LIMITS_GROUP";
 /// Part of the image.
 const NESTED_CONTAINERS_CONF: &str = "/usr/lib/pipglr/nested-containers.conf";
+/// Where the image's podman has them.
+const REGISTRIES: &str = "/etc/containers/registries.conf.d";
 
 pub(super) fn engine(args: &EngineArgs, config: &Config) -> Engine {
     Engine::new(EngineSettings {
@@ -22,6 +24,7 @@ pub(super) fn engine(args: &EngineArgs, config: &Config) -> Engine {
         nested_privileged: args.nested_privileged,
         limits_group: std::env::var(LIMITS_GROUP).ok().filter(|group| !group.is_empty()),
         nested_containers_conf: Some(PathBuf::from(NESTED_CONTAINERS_CONF)).filter(|path| path.exists()),
+        registries_directory: Some(PathBuf::from(REGISTRIES)).filter(|path| path.exists()),
         docker_auth_config: std::env::var("DOCKER_AUTH_CONFIG").ok().map(Secret::new),
         home: std::env::home_dir(),
         ca_certificates: Some(PathBuf::from(CA_CERTIFICATES)).filter(|path| path.exists()),

@@ -6,6 +6,7 @@ mod children;
 mod identity;
 mod memory;
 mod plan;
+mod settings;
 mod shell;
 mod terminal;
 mod visitors;
@@ -144,6 +145,7 @@ fn prepare(plan: &InitPlan) -> io::Result<Job> {
             Ok(()) | Err(_) => {}
         }
     }
+    settings::write(&plan.settings);
     let beside_gitlab_env = Path::new(&plan.gitlab_env).parent();
     for dir in [
         Some(Path::new(&plan.builds_dir)),

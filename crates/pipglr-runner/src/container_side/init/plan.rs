@@ -29,6 +29,9 @@ pub struct InitPlan {
     pub environment: Vec<(String, Secret)>,
     /// Files written before the first step and again before each later one.
     pub files: Vec<FileVariable>,
+    /// Files written before the first step where there is none, for everybody to read.
+    #[serde(default)]
+    pub settings: Vec<FileVariable>,
     /// Lines `KEY=value` written there by a step are environment of later steps.
     pub gitlab_env: String,
     /// They are environment of the helper container that ends the job, too: the file stays for it.

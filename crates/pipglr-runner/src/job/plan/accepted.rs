@@ -23,6 +23,12 @@ pub struct AcceptedJob {
     pub ca_certificates: Option<String>,
     /// Credentials of registries the operator wrote down, in the order they count.
     pub registry_auth: Vec<RegistryAuth>,
+    /// PEM the operator gave to the whole container, for podman inside the job.
+    #[serde(default)]
+    pub operator_certificates: Option<String>,
+    /// What the operator wrote down about registries, for podman inside the job.
+    #[serde(default)]
+    pub registries: Vec<RegistriesFile>,
     /// What `secrets:` of the payload came to; empty until they are resolved.
     pub secrets: Vec<payload::Variable>,
     /// `tls-cert-file` and `tls-key-file`, for what speaks to the instance from inside containers.
@@ -31,6 +37,15 @@ pub struct AcceptedJob {
     /// What the coordinator calls the request that handed out the job; may be empty.
     #[serde(default)]
     pub correlation_id: String,
+}
+
+/// A file of `registries.conf.d`: mirrors, blocked and insecure registries, no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistriesFile {
+    /// Of the file; their order counts.
+    pub name: String,
+    /// TOML, containers-registries.conf(5).
+    pub content: String,
 }
 
 /// A client certificate.

@@ -10,6 +10,7 @@ mod git_urls;
 mod image;
 mod limits;
 mod names;
+mod nested;
 mod network;
 mod options;
 mod platform;
@@ -22,7 +23,7 @@ mod timeouts;
 mod variables;
 mod volumes;
 
-pub use accepted::{AcceptedJob, ClientIdentity, Seed, SlotNumbers};
+pub use accepted::{AcceptedJob, ClientIdentity, RegistriesFile, Seed, SlotNumbers};
 pub use cache_place::{CACHE_INSIDE, CacheMount};
 pub use image::{ImagePlan, PullPolicy};
 pub use names::{Labels, Names, label};
@@ -209,7 +210,6 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
     let options = options::lower(job, &all.variables, &mut warnings)?;
     let privileged = is_privileged(job, &image)?;
     let strategy = sources::strategy(&job.payload, &all.variables, &mut warnings);
-    let environment: Vec<_> = all.variables.environment().collect();
     let sources = sources::lower(job, &all, strategy, &mut warnings)?;
     let files = files(&all, &sources);
     all.flags.warn_of_ignored(&mut warnings);
@@ -222,8 +222,9 @@ pub fn lower(job: &AcceptedJob) -> Result<JobPlan, JobError> {
         place: &CachePlace::new(job, &all.directories, &volumes.further, strategy),
     };
     let (uploads_on_success, uploads_on_failure) = (finish_phases(&caches, true)?, finish_phases(&caches, false)?);
-    let mut build = steps::lower(job, &all, &image, environment, files, &timeouts, &mut warnings)?;
+    let mut build = steps::lower(job, &all, &image, files, &timeouts, &mut warnings)?;
     build.groups.clone_from(&options.groups);
+    nested::tell(job, privileged, &mut build);
     build.open_directories = volumes.open;
     build.hand_on_gitlab_env = !uploads_on_success.is_empty() || !uploads_on_failure.is_empty();
     let prepare_phases = prepare_phases(&caches, sources, &mut warnings)?;

@@ -8,14 +8,12 @@ use crate::container_side::init::{FileVariable, InitPlan, InitStep};
 use crate::job::JobError;
 use crate::job::script::{ScriptParts, render_script};
 use pipglr_podman::ImageConfig;
-use pipglr_protocol::Secret;
 use pipglr_protocol::payload::Step;
 
 pub(super) fn lower(
     job: &AcceptedJob,
     all: &AllVariables,
     image: &ImagePlan,
-    environment: Vec<(String, Secret)>,
     files: Vec<FileVariable>,
     timeouts: &Timeouts,
     warnings: &mut Vec<String>,
@@ -49,8 +47,9 @@ pub(super) fn lower(
         groups: Vec::new(),
         keep_home: false,
         entrypoint: image.entrypoint.clone(),
-        environment,
+        environment: all.variables.environment().collect(),
         files,
+        settings: Vec::new(),
         gitlab_env: format!("{}/gitlab_runner_env", all.directories.temp),
         hand_on_gitlab_env: false,
         steps,
