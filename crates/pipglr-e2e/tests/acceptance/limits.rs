@@ -17,7 +17,8 @@ pub(crate) fn processes(host: &mut Host) -> anyhow::Result<()> {
     )?;
     let text = fails(host, "processes", "bomb")?;
     contains(&text, &format!("at most {PROCESSES} processes\n"))?;
-    contains(&text, "Cannot fork\n")
+    contains(&text, "Cannot fork\n")?;
+    contains(&text, &format!("it may have {PROCESSES} (`pids_limit`"))
 }
 
 pub(crate) fn memory(host: &mut Host) -> anyhow::Result<()> {

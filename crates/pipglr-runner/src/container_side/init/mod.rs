@@ -5,6 +5,7 @@
 mod children;
 mod identity;
 mod memory;
+mod pids;
 mod plan;
 mod settings;
 mod shell;
@@ -214,7 +215,7 @@ async fn run_step(
         },
         &plan.nonce,
     );
-    let ended_before = memory::ended();
+    let (ended_before, refused_before) = (memory::ended(), pids::refused());
     let end = match start_step(plan, job, step, job_status) {
         Ok(pid) => children.wait_for(pid, limit).await?,
         Err(error) => {
@@ -225,6 +226,7 @@ async fn run_step(
     // A step's process tree ends with it; after_script starts from a clean slate.
     children.end_all().await?;
     memory::tell(ended_before);
+    pids::tell(refused_before);
     notice::marker(
         &Event::End {
             stage: step.stage.clone(),
