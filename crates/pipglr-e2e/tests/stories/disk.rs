@@ -144,6 +144,49 @@ fn fill(stage: &Stage, project: &Project, small: &SmallDisk) -> anyhow::Result<(
     Ok(())
 }
 
+/// After a clean end nobody looks for damage. After a container that was killed, a layer that is gone takes its image with it, so
+/// that it is pulled again, and a layer nobody knows is removed.
+pub(crate) fn damaged(stage: &mut Stage) -> anyhow::Result<()> {
+    let project =
+        stage.coordinator("a: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['echo fine'] }\n")?;
+    stage.start_runner(&project, |text| text)?;
+    all_pass(&stage.run_pipeline(&project)?)?;
+    for command in ["stop", "start"] {
+        stage.account.podman([command, "pipglr"]).run_text()?;
+    }
+    stage.wait_until_healthy()?;
+    all_pass(&stage.run_pipeline(&project)?)?;
+    let journal = || stage.account.podman(["logs", "pipglr"]).run_text();
+    lacks(&journal()?, "looking for damage")?;
+    let image = stage.small();
+    let orphan = format!(
+        "/home/podman/.local/share/containers/storage/overlay/{}",
+        "f".repeat(64)
+    );
+    stage
+        .inside(&format!(
+            "diff=$(podman --remote image inspect --format '{{{{.GraphDriver.Data.UpperDir}}}}' {image}) && \
+             rm -r ${{diff%/diff}} && install -d -o podman {orphan} {orphan}/diff && sync"
+        ))
+        .run_text()?;
+    stage.account.podman(["kill", "pipglr"]).run_text()?;
+    // Its restart policy may be faster.
+    stage.account.podman(["start", "pipglr"]).run_any()?;
+    stage.wait_until_healthy()?;
+    all_pass(&stage.run_pipeline(&project)?)?;
+    let said = journal()?;
+    let words: Vec<&str> = said.lines().filter(|line| line.contains("amage")).collect();
+    println!("{}", indented(&words.join("\n")));
+    for part in ["looking for damage", "there is no damage, or no more"] {
+        contains(&said, part)?;
+    }
+    ensure!(
+        stage.inside(&format!("test -e {orphan}")).run_any()?.status.code() == Some(1),
+        "the layer nobody knows is gone"
+    );
+    Ok(())
+}
+
 /// Until all pieces of the reserve are there, again if need be.
 fn reserve_is_whole(stage: &Stage) -> anyhow::Result<()> {
     let pieces = "ls /home/podman/.local/share/containers/pipglr-ballast | wc -l";

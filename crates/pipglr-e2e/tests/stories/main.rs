@@ -160,6 +160,7 @@ const STORIES: &[Story] = &[
     ("hosts: a runner is killed with all it has", hosts::killed),
     ("disk: what a job uses is not removed, the rest is", disk::prune),
     ("disk: filled to the last byte by a job", disk::full),
+    ("disk: damage after a hard end is put right", disk::damaged),
     ("upgrade: a job that does not end in time is told", upgrade::out_of_time),
     ("upgrade: under load, there and back again", upgrade::under_load),
     (
