@@ -1,5 +1,6 @@
 //! The account without root that owns the runner.
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +11,16 @@ pub(crate) const LINGER: &str = "/var/lib/systemd/linger";
 /// Whether the account's systemd answers, by what `systemctl --user is-system-running` says.
 pub(crate) fn systemd_answers(state: &str) -> bool {
     !matches!(state, "" | "offline" | "unknown")
+}
+
+/// Of the caller's environment, what another account's commands see.
+const PASSED_ON: [&str; 4] = ["PATH", "TERM", "LANG", "NO_COLOR"];
+
+/// Whether a variable names a proxy, or hosts that are reached without one.
+pub(crate) fn is_of_a_proxy(name: &str) -> bool {
+    ["http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"]
+        .iter()
+        .any(|known| name == *known || name == known.to_ascii_uppercase())
 }
 
 /// An account of this host.
@@ -115,11 +126,7 @@ impl Account {
             .args(["--", program])
             .current_dir(if self.home.is_dir() { &self.home } else { Path::new("/") })
             .env_clear()
-            .envs(
-                ["PATH", "TERM", "LANG", "NO_COLOR"]
-                    .into_iter()
-                    .filter_map(|name| std::env::var_os(name).map(|value| (name, value))),
-            )
+            .envs(std::env::vars_os().filter(|(name, _)| is_passed_on(name)))
             .env("HOME", &self.home)
             .env("USER", &self.name)
             .env("LOGNAME", &self.name)
@@ -134,9 +141,31 @@ impl Account {
     }
 }
 
+fn is_passed_on(name: &OsStr) -> bool {
+    name.to_str()
+        .is_some_and(|name| PASSED_ON.contains(&name) || is_of_a_proxy(name))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Account;
+    use super::{Account, is_passed_on};
+
+    #[test]
+    fn another_account_gets_the_proxies_and_nothing_secret() {
+        for (name, passed_on) in [
+            ("PATH", true),
+            ("https_proxy", true),
+            ("HTTPS_PROXY", true),
+            ("no_proxy", true),
+            ("ALL_PROXY", true),
+            ("Http_Proxy", false),
+            ("SSH_AUTH_SOCK", false),
+            ("CI_JOB_TOKEN", false),
+            ("HOME", false),
+        ] {
+            assert_eq!(is_passed_on(name.as_ref()), passed_on, "{name}");
+        }
+    }
 
     #[test]
     fn entries_of_passwd() {

@@ -12,3 +12,4 @@ pub mod render;
 pub mod running;
 pub mod sandbox;
 pub mod service;
+pub mod tenancy;

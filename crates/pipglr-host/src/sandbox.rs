@@ -40,6 +40,24 @@ const NOT_FOR_TRIALS: [&str; 20] = [
     "--hostname",
 ];
 
+/// Options of `podman run` that a command about the runner needs as the runner itself does: certificates, settings, the way to
+/// GitLab.
+const FOR_COMMANDS: [&str; 13] = [
+    "--volume",
+    "-v",
+    "--mount",
+    "--secret",
+    "--env",
+    "-e",
+    "--env-file",
+    "--add-host",
+    "--dns",
+    "--dns-option",
+    "--dns-search",
+    "--network",
+    "--net",
+];
+
 /// A volume and where it is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -166,15 +184,27 @@ impl Sandbox {
         for mount in &mut trial.mounts {
             mount.volume = format!("{}-trial-{}", self.name, mount.volume.trim_start_matches("pipglr-"));
         }
-        let name_of = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
-        trial
-            .extra
-            .retain(|option| !NOT_FOR_TRIALS.contains(&name_of(option).as_str()));
+        trial.extra.retain(|option| !NOT_FOR_TRIALS.contains(&name_of(option)));
         trial
             .extra
             .extend(["--network=none", "--restart=no"].map(str::to_owned));
         trial.health_checks = false;
         trial
+    }
+
+    /// What a person added, as far as a short-lived container beside this one needs it, too, which has files of its own at
+    /// `occupied`.
+    #[must_use]
+    pub fn options_for_commands(&self, occupied: &[&str]) -> Vec<&str> {
+        let free = |option: &str| {
+            let target = option
+                .strip_prefix("--volume=")
+                .or_else(|| option.strip_prefix("-v="))
+                .and_then(|value| value.split(':').nth(1));
+            target.is_none_or(|target| !occupied.contains(&target.trim_end_matches('/')))
+        };
+        let wanted = |option: &&str| FOR_COMMANDS.contains(&name_of(option)) && free(option);
+        self.extra.iter().map(String::as_str).filter(wanted).collect()
     }
 
     /// The name a container of this name has while another takes its place.
@@ -215,9 +245,41 @@ impl Sandbox {
     }
 }
 
+/// `--env` of `--env=NAME=value`.
+fn name_of(option: &str) -> &str {
+    option.split_once('=').map_or(option, |(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Sandbox;
+
+    #[test]
+    fn commands_see_certificates_and_the_network_as_the_runner_does() {
+        let mut sandbox = Sandbox::new("pipglr", "i:1");
+        sandbox.extra = [
+            "--publish=8093:8093",
+            "--env=CA_CERTIFICATES_PATH=/etc/own.crt",
+            "--volume=./certs:/etc/gitlab-runner/certs:ro",
+            "--volume=./all:/etc/gitlab-runner:ro",
+            "--add-host=gitlab.example:192.0.2.1",
+            "--memory=4g",
+            "--network=host",
+            "--secret=own.crt,target=/etc/own.crt",
+        ]
+        .map(str::to_owned)
+        .into();
+        assert_eq!(
+            sandbox.options_for_commands(&["/etc/gitlab-runner"]),
+            [
+                "--env=CA_CERTIFICATES_PATH=/etc/own.crt",
+                "--volume=./certs:/etc/gitlab-runner/certs:ro",
+                "--add-host=gitlab.example:192.0.2.1",
+                "--network=host",
+                "--secret=own.crt,target=/etc/own.crt",
+            ]
+        );
+    }
 
     #[test]
     fn a_trial_shares_nothing_with_the_container_in_service() {

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod artifacts;
+mod authority;
 mod browser;
 mod caches;
 mod commands;
@@ -156,6 +157,7 @@ const STORIES: &[Story] = &[
     ("up: from nothing to a finished job, and no further", up::from_nothing),
     ("up: a runner at work is looked at, and taken down", up::looked_at),
     ("up: what stands in the way, and going on after it", up::troubles),
+    ("up: a GitLab with an authority of its own", up::own_authority),
     ("hosts: two with one token, one of them dies", hosts::one_token),
     ("hosts: a runner is killed with all it has", hosts::killed),
     ("disk: what a job uses is not removed, the rest is", disk::prune),

@@ -87,7 +87,7 @@ fn jobs(tls: &str, named: &str, path: &str) -> String {
 }
 
 /// A certificate that vouches for itself, for the address containers know this machine by.
-fn make_certificate(certificate: &Path, key: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_certificate(certificate: &Path, key: &Path) -> anyhow::Result<()> {
     Command::new("openssl")
         .args([
             "req",

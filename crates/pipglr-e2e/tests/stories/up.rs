@@ -1,5 +1,7 @@
 //! A runner set up by one command, on an account that has nothing but podman and the image.
 
+use crate::authority::Front;
+use crate::registries::make_certificate;
 use crate::stage::{Project, Stage, all_pass, contains, job, lacks, log, wait_for};
 use anyhow::{Context as _, ensure};
 use pipglr_coordinator::JobState;
@@ -70,8 +72,38 @@ pub(crate) fn troubles(stage: &mut Stage) -> anyhow::Result<()> {
     let only_the_rest = host.run("up", 0)?;
     lacks(&only_the_rest, "register")?;
     contains(&only_the_rest, "start the container pipglr of")?;
+    let shared = host.run("up --container second", 1)?;
+    contains(&shared, "the container pipglr has the volume pipglr-storage")?;
+    contains(&shared, "hint: --container pipglr is the runner that is there")?;
     stage.account.podman(["stop", "pipglr"]).run_text()?;
     contains(&host.run("up", 0)?, "start the container pipglr again\n")
+}
+
+/// The certificate is mounted, and trusted from the registration on.
+pub(crate) fn own_authority(stage: &mut Stage) -> anyhow::Result<()> {
+    let project =
+        stage.coordinator("a: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['true'] }\n")?;
+    let directory = tempfile::tempdir()?;
+    let (certificate, key) = (directory.path().join("own.crt"), directory.path().join("own.key"));
+    make_certificate(&certificate, &key)?;
+    let front = Front::before(&project.url, &certificate, &key)?;
+    let host = Host::set(stage, &project)?;
+    stage
+        .account
+        .write("up-story/certs/gitlab.crt", &std::fs::read_to_string(&certificate)?)?;
+    let up = host.up().replace(&project.url, &front.url());
+    contains(
+        &host.run(&up, 1)?,
+        "--run-option=--volume=DIRECTORY:/etc/gitlab-runner/certs:ro",
+    )?;
+    let certs = stage.account.home().join("up-story/certs");
+    let trusted = format!(
+        "{up} --run-option=--volume={}:/etc/gitlab-runner/certs:ro",
+        certs.display()
+    );
+    contains(&host.run(&trusted, 0)?, "pipglr is up and healthy\n")?;
+    contains(&host.inside("cat /run/secrets/config.toml")?, &front.url())?;
+    all_pass(&stage.run_pipeline(&project)?)
 }
 
 /// What a person sees of a runner at work, and how it is taken down without losing the job.

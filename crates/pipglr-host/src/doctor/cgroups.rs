@@ -6,8 +6,10 @@ use super::remedy::Remedy;
 use std::path::Path;
 
 const ROOT: &str = "/sys/fs/cgroup";
-/// What limits of jobs need.
-const CONTROLLERS: [&str; 4] = ["cpu", "io", "memory", "pids"];
+/// What limits of jobs need; systemd delegates them by itself.
+const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+/// What one key alone needs.
+const CPUSET: (&str, &str) = ("cpuset", "cpuset_cpus");
 const DROP_IN: &str = "/etc/systemd/system/user@.service.d";
 
 #[derive(Debug, Clone)]
@@ -116,7 +118,13 @@ fn controllers_of(facts: &Facts, delegated: &[String]) -> Finding {
     let missing = lacks(delegated);
     let not_offered = lacks(&facts.offered);
     if missing.is_empty() {
-        return Finding::ok(CHECK, delegated.join(" "));
+        let (name, key) = CPUSET;
+        let without = if delegated.iter().any(|have| have == name) {
+            String::new()
+        } else {
+            format!("; no {name}: {key} of config.toml has no effect")
+        };
+        return Finding::ok(CHECK, format!("{}{without}", delegated.join(" ")));
     }
     if missing.iter().all(|name| not_offered.contains(name)) {
         return Finding::warning(
@@ -142,7 +150,7 @@ fn controllers_of(facts: &Facts, delegated: &[String]) -> Finding {
     let uid = facts.uid;
     let remedy = Remedy::root([
         format!("mkdir -p {DROP_IN}"),
-        format!("printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' > {DROP_IN}/pipglr.conf"),
+        format!("printf '[Service]\\nDelegate=cpu cpuset memory pids\\n' > {DROP_IN}/pipglr.conf"),
         "systemctl daemon-reload".to_owned(),
         format!("systemctl restart user@{uid}.service"),
     ]);
@@ -176,6 +184,20 @@ mod tests {
 
     const CASES: &[Case<Facts>] = &[
         (
+            "cgroup-controllers",
+            |_| {},
+            Verdict::Ok,
+            "cpu memory pids; no cpuset: cpuset_cpus of config.toml has no effect",
+            "",
+        ),
+        (
+            "cgroup-controllers",
+            |f| f.delegated = Some(["cpuset", "cpu", "io", "memory", "pids"].map(str::to_owned).into()),
+            Verdict::Ok,
+            "cpuset cpu io memory pids",
+            "",
+        ),
+        (
             "cgroups",
             |f| {
                 f.kind = Some("tmpfs".into());
@@ -203,8 +225,8 @@ mod tests {
             "cgroup-controllers",
             |f| f.delegated = Some(vec!["memory".into(), "pids".into()]),
             Verdict::Warning,
-            "may not use cpu, io",
-            "as root: printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' > /etc/systemd/system/user@.service.d/pipglr.conf",
+            "may not use cpu:",
+            "as root: printf '[Service]\\nDelegate=cpu cpuset memory pids\\n' > /etc/systemd/system/user@.service.d/pipglr.conf",
         ),
         (
             "cgroup-controllers",
@@ -213,14 +235,14 @@ mod tests {
                 f.running = true;
             },
             Verdict::Warning,
-            "may not use cpu, io, memory, pids",
+            "may not use cpu, memory, pids",
             "by hand: the last line ends",
         ),
         (
             "cgroup-controllers",
             |f| {
-                f.delegated = Some(vec!["cpu".into(), "io".into(), "pids".into()]);
-                f.offered = vec!["cpu".into(), "io".into(), "pids".into()];
+                f.delegated = Some(vec!["cpu".into(), "pids".into()]);
+                f.offered = vec!["cpu".into(), "pids".into()];
             },
             Verdict::Warning,
             "the kernel has no memory here",
@@ -228,7 +250,7 @@ mod tests {
         ),
         (
             "cgroup-pids",
-            |f| f.delegated = Some(vec!["cpu".into(), "io".into(), "memory".into()]),
+            |f| f.delegated = Some(vec!["cpu".into(), "memory".into()]),
             Verdict::Failure,
             "no controller pids",
             "as the account: printf '[containers]\\npids_limit = 0\\n' > ~/.config/containers/containers.conf.d/pipglr-pids-limit.conf",

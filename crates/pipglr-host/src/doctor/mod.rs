@@ -8,6 +8,7 @@ mod clock;
 mod devices;
 mod disk;
 mod engine;
+mod foreign;
 mod id_map_programs;
 mod keyring;
 mod labels;
@@ -117,6 +118,7 @@ pub fn examine(host: &Host, peers: Option<&Peers>) -> Vec<Finding> {
     findings.extend(cgroups::judge(&cgroups::look(host)));
     findings.extend(keyring::judge(&keyring::look(host)));
     findings.extend(devices::judge(&devices::look(host)));
+    findings.extend(foreign::judge(&foreign::look(host)));
     findings.extend(labels::judge(&labels::look(host)));
     findings.extend(disk::judge(&disk::look(host)));
     if let Some(peers) = peers {

@@ -127,26 +127,31 @@ pub struct CarriedOut {
 }
 
 impl Plan {
+    /// What can be carried out now: all of it by root, else what of the account's needs nothing of root before.
+    pub fn open_to(&self, root: bool) -> impl Iterator<Item = &Step> {
+        let own = |step: &Step| step.who == Who::Account && !self.after_root.contains(step);
+        self.steps.iter().filter(move |step| root || own(step))
+    }
+
     /// Runs the lines in order: all of them as root, else those of the account that need nothing of root before.
     ///
     /// # Errors
     /// A shell cannot be started.
     pub fn carry_out(&self, account: &Account) -> io::Result<Vec<CarriedOut>> {
         let root = rustix::process::geteuid().is_root();
-        let own = |step: &&Step| step.who == Who::Account && !self.after_root.contains(*step);
-        let mine = self.steps.iter().filter(|step| root || own(step));
-        mine.map(|step| {
-            let mut command = match step.who {
-                Who::Root => Command::new("sh"),
-                Who::Account => account.command("sh"),
-            };
-            let output = command.args(["-ec", &step.command]).output()?;
-            Ok(CarriedOut {
-                step: step.clone(),
-                failure: failure(&output),
+        self.open_to(root)
+            .map(|step| {
+                let mut command = match step.who {
+                    Who::Root => Command::new("sh"),
+                    Who::Account => account.command("sh"),
+                };
+                let output = command.args(["-ec", &step.command]).output()?;
+                Ok(CarriedOut {
+                    step: step.clone(),
+                    failure: failure(&output),
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 }
 

@@ -148,11 +148,19 @@ fn start(facts: &Facts) -> Remedy {
 fn linger(facts: &Facts) -> Finding {
     let name = &facts.name;
     if facts.linger {
-        return Finding::ok("linger", format!("the services of {name} run without a session"));
+        return Finding::ok(
+            "linger",
+            format!(
+                "{name} stays without a session; a unit of it (podman-restart.service, or that of pipglr service install) \
+                 starts the runner with the machine"
+            ),
+        );
     }
     Finding::warning(
         "linger",
-        format!("{name} does not linger: its containers end when it logs out, and do not start with the machine"),
+        format!(
+            "{name} does not linger: its containers end when it logs out, and nothing of it starts with the machine"
+        ),
         Remedy::root([format!("loginctl enable-linger {name}")]),
     )
 }

@@ -9,40 +9,85 @@ use serde_json::Value;
 /// Two or three numbers.
 type Version = [u32; 3];
 
-/// A version that is known to be bad.
+/// Versions that are known to be bad: all from one on, below another.
 struct Bad {
     component: &'static str,
+    from: Version,
     below: Version,
     verdict: Verdict,
     why: &'static str,
 }
 
+impl Bad {
+    const fn below(component: &'static str, below: Version, why: &'static str) -> Self {
+        Self::between(component, ALL, below, why)
+    }
+
+    const fn between(component: &'static str, from: Version, below: Version, why: &'static str) -> Self {
+        Self {
+            component,
+            from,
+            below,
+            verdict: Verdict::Warning,
+            why,
+        }
+    }
+}
+
+/// Every version is from this on.
+const ALL: Version = [0, 0, 0];
+
 const BAD: &[Bad] = &[
     Bad {
-        component: "podman",
-        below: [4, 2, 0],
         verdict: Verdict::Failure,
-        why: "options of the sandbox are not known to it",
+        ..Bad::below("podman", [4, 2, 0], "options of the sandbox are not known to it")
     },
-    Bad {
-        component: "aardvark-dns",
-        below: [1, 10, 1],
-        verdict: Verdict::Warning,
-        why: "names of services get lost when many jobs look them up",
-    },
-    Bad {
-        component: "runc",
-        below: [1, 1, 12],
-        verdict: Verdict::Warning,
-        why: "a job's image can leave its container (CVE-2024-21626)",
-    },
-    Bad {
-        component: "kernel",
-        below: [5, 12, 0],
-        verdict: Verdict::Warning,
-        why: "an account without root has no overlay of the kernel's, and storage is slow",
-    },
+    Bad::between(
+        "podman",
+        [5, 0, 0],
+        [5, 0, 1],
+        "a build can mount the account's files (CVE-2024-1753)",
+    ),
+    // https://github.com/containers/netavark/issues/426
+    Bad::below(
+        "netavark",
+        [1, 1, 0],
+        "since Linux 5.19 it cannot take containers off their networks",
+    ),
+    // https://github.com/containers/netavark/issues/911
+    Bad::between(
+        "netavark",
+        [1, 10, 0],
+        [1, 10, 1],
+        "without root, names of containers are not found once a network has changed",
+    ),
+    Bad::below(
+        "aardvark-dns",
+        [1, 10, 1],
+        "names of services get lost when many jobs look them up",
+    ),
+    // https://github.com/containers/crun/issues/1338, /1346, /1355
+    Bad::between(
+        "crun",
+        [1, 11, 0],
+        [1, 12, 0],
+        "where this host is a container itself, no container starts (cannot open sd-bus)",
+    ),
+    Bad::below(
+        "runc",
+        [1, 1, 12],
+        "a job's image can leave its container (CVE-2024-21626)",
+    ),
+    Bad::between("runc", [1, 2, 0], [1, 2, 8], MASKED_PATHS),
+    Bad::between("runc", [1, 3, 0], [1, 3, 3], MASKED_PATHS),
+    Bad::below(
+        "kernel",
+        [5, 12, 0],
+        "an account without root has no overlay of the kernel's, and storage is slow",
+    ),
 ];
+
+const MASKED_PATHS: &str = "a container can write to files of /proc that are masked (CVE-2025-31133)";
 
 /// What there is of each component, as it says itself.
 #[derive(Debug, Clone)]
@@ -95,12 +140,18 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 fn of_bad(facts: &Facts, bad: &Bad) -> Option<Finding> {
     let (_, said) = facts.0.iter().find(|(name, _)| *name == bad.component)?;
     let have = parse(said)?;
-    if have >= bad.below {
+    if have < bad.from || have >= bad.below {
         return None;
     }
-    let wanted = bad.below.map(|number| number.to_string()).join(".");
+    let shown = |version: Version| version.map(|number| number.to_string()).join(".");
+    let wanted = shown(bad.below);
     let name = bad.component;
-    let text = format!("{name} is {said}, below {wanted}: {}", bad.why);
+    let range = if bad.from == ALL {
+        format!("below {wanted}")
+    } else {
+        format!("between {} and {wanted}", shown(bad.from))
+    };
+    let text = format!("{name} is {said}, {range}: {}", bad.why);
     let remedy = Remedy::advice(format!("upgrade {name} to {wanted} or later, or the distribution"));
     Some(if bad.verdict == Verdict::Failure {
         Finding::failure("versions", text, remedy)
@@ -170,6 +221,51 @@ mod tests {
             Verdict::Warning,
             "CVE-2024-21626",
             "by hand: upgrade runc to 1.1.12",
+        ),
+        (
+            "versions",
+            |f| f.0[4].1 = "crun version 1.11.2".into(),
+            Verdict::Warning,
+            "crun is crun version 1.11.2, between 1.11.0 and 1.12.0",
+            "by hand: upgrade crun to 1.12.0",
+        ),
+        (
+            "versions",
+            |f| f.0[4].1 = "crun version 1.12".into(),
+            Verdict::Ok,
+            "crun version 1.12",
+            "",
+        ),
+        (
+            "versions",
+            |f| f.0[4].1 = "crun version 1.10.1".into(),
+            Verdict::Ok,
+            "crun version 1.10.1",
+            "",
+        ),
+        (
+            "versions",
+            |f| f.0[4] = ("runc", "runc version 1.3.2".into()),
+            Verdict::Warning,
+            "CVE-2025-31133",
+            "by hand: upgrade runc to 1.3.3",
+        ),
+        (
+            "versions",
+            |f| f.0[1].1 = "podman version 5.0.0".into(),
+            Verdict::Warning,
+            "CVE-2024-1753",
+            "by hand: upgrade podman to 5.0.1",
+        ),
+        (
+            "versions",
+            |f| {
+                f.0[2].1 = "netavark 1.0.3".into();
+                f.0[3].1 = "aardvark-dns 1.0.3".into();
+            },
+            Verdict::Warning,
+            "cannot take containers off their networks",
+            "by hand: upgrade netavark to 1.1.0",
         ),
         (
             "versions",

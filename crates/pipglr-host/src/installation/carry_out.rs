@@ -1,21 +1,25 @@
 //! Doing what a plan says. Every step can be done again, so a plan that broke off is made anew and goes on.
 
 use super::configuration::{Configuration, ConfigurationError};
-use super::look::{Config, Facts};
+use super::look::{Config, Facts, RESTART_UNIT};
 use super::plan::{Plan, Step};
 use super::trial::{TrialError, try_out};
 use super::wish::{Registration, Wish};
 use crate::account::Account;
 use crate::config::{ConfigSecret, SecretError};
 use crate::podman::{Podman, PodmanError};
-use crate::running::{drain_and_stop, remove_stopped};
+use crate::running::{drain, drain_and_stop, remove_stopped};
 use crate::sandbox::{STATE_VOLUME, Sandbox};
+use crate::service::{self, ServiceError};
 
 /// In a container of the image: the token and the configuration so far come in, the new configuration goes out. Nothing of
 /// it is an argument or on a disk.
 const REGISTER: &str = "IFS= read -r REGISTRATION_TOKEN && export REGISTRATION_TOKEN && \
     cat >/etc/gitlab-runner/config.toml && /usr/lib/pipglr/register \"$@\" </dev/null >&2 && \
     cat /etc/gitlab-runner/config.toml";
+
+/// Where the runner keeps its identity.
+const STATE_DIRECTORY: &str = "/var/lib/pipglr";
 
 /// A step failed. What was done before stays done.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +38,10 @@ pub enum CarryOutError {
     Unhealthy { name: String, limit: u32, said: String },
     #[error("the image {image} cannot be removed: {said}")]
     Image { image: String, said: String },
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error("systemctl --user {command}: {said}")]
+    Systemctl { command: String, said: String },
     #[error("a plan without a token has a step that registers")]
     NoToken,
 }
@@ -43,6 +51,10 @@ impl CarryOutError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Register { said } if said.to_ascii_lowercase().contains("certificate") => {
+                "the runner's container trusts the *.crt of a directory that is mounted: \
+                 --run-option=--volume=DIRECTORY:/etc/gitlab-runner/certs:ro, with the same command again"
+            }
             Self::Register { .. } => {
                 "correct --url, the token or the options after --, and give the same command again"
             }
@@ -50,7 +62,9 @@ impl CarryOutError {
             Self::Trial(_) => "nothing was changed: the container in service goes on",
             Self::Image { .. } => "the runner needs it no more; podman image prune removes what has no name",
             Self::Configuration(_) => "podman container runlabel dumpconfig IMAGE shows it; correct and store it again",
-            Self::Podman(_) | Self::Secret(_) | Self::NoToken => "the same command again goes on from here",
+            Self::Podman(_) | Self::Secret(_) | Self::Service(_) | Self::Systemctl { .. } | Self::NoToken => {
+                "the same command again goes on from here"
+            }
         }
     }
 }
@@ -58,6 +72,7 @@ impl CarryOutError {
 /// Carries out one plan.
 #[derive(Debug)]
 pub struct Worker {
+    account: Account,
     podman: Podman,
     secret: ConfigSecret,
     sandbox: Sandbox,
@@ -73,6 +88,7 @@ impl Worker {
             Config::Missing | Config::Unread => Configuration::empty(),
         };
         Self {
+            account: account.clone(),
             podman: Podman::of(account),
             secret: ConfigSecret::of(account),
             sandbox: plan.sandbox.clone(),
@@ -110,6 +126,21 @@ impl Worker {
             Step::RemoveContainer { name } => Ok(remove_stopped(&self.podman, name)?),
             Step::RunContainer { .. } => self.podman(&words(&self.sandbox.run_arguments())),
             Step::RemoveImage { image } => self.remove_image(image),
+            Step::WriteUnit { file, text } => self.of_service(service::Step::Write {
+                file: file.clone(),
+                text: text.clone(),
+            }),
+            Step::ReloadUnits => self.of_service(service::Step::Reload),
+            Step::StartUnit { unit } => self.of_service(service::Step::Start { unit: unit.clone() }),
+            Step::RestartUnit { unit, name, limit, .. } => {
+                drain(&self.podman, name, *limit)?;
+                self.of_service(service::Step::Restart {
+                    unit: unit.clone(),
+                    limit: *limit,
+                })
+            }
+            Step::TagImage { id, name } => self.podman(&["tag", id, name]),
+            Step::EnableRestart => self.systemctl(&["enable", "--quiet", RESTART_UNIT]),
             Step::StartContainer { name } => self.podman(&["start", name]),
             Step::WaitForHealth { name, limit } => self.wait_for_health(name, *limit),
         }
@@ -120,35 +151,29 @@ impl Worker {
         Ok(())
     }
 
+    fn of_service(&self, step: service::Step) -> Result<(), CarryOutError> {
+        Ok(step.take(&self.account)?)
+    }
+
+    fn systemctl(&self, arguments: &[&str]) -> Result<(), CarryOutError> {
+        let outcome = self.account.command("systemctl").arg("--user").args(arguments).output();
+        let said = match outcome {
+            Ok(output) if output.status.success() => return Ok(()),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(CarryOutError::Systemctl {
+            command: arguments.join(" "),
+            said,
+        })
+    }
+
     fn register(&mut self) -> Result<(), CarryOutError> {
         let wanted = self.registration.as_ref().ok_or(CarryOutError::NoToken)?;
         let token = wanted.token.expose();
-        let state = format!("--volume={STATE_VOLUME}:/var/lib/pipglr");
-        let mut arguments = vec![
-            "run",
-            "--rm",
-            "--interactive",
-            "--uts=host",
-            "--log-driver=none",
-            &state,
-        ];
-        arguments.extend([
-            "--env=PIPGLR_STATE_DIR=/var/lib/pipglr",
-            "--tmpfs=/etc/gitlab-runner",
-            "--tmpfs=/tmp",
-        ]);
-        arguments.extend([
-            "--security-opt=label=disable",
-            &self.sandbox.image,
-            "sh",
-            "-c",
-            REGISTER,
-            "register",
-        ]);
-        arguments.extend(["--non-interactive", "--url", &wanted.url, "--name", &wanted.name]);
-        arguments.extend(wanted.options.iter().map(String::as_str));
+        let arguments = register_arguments(&self.sandbox, wanted);
         let input = format!("{token}\n{}", self.configuration.expose());
-        let output = self.podman.output(&arguments, Some(input.as_bytes()))?;
+        let output = self.podman.output(&words(&arguments), Some(input.as_bytes()))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).replace(token, "[MASKED]");
             return Err(CarryOutError::Register {
@@ -193,6 +218,68 @@ impl Worker {
     }
 }
 
+/// The container that registers: its state and what it trusts are the runner's, its configuration is in memory.
+fn register_arguments(sandbox: &Sandbox, wanted: &Registration) -> Vec<String> {
+    let state = format!("--volume={STATE_VOLUME}:{STATE_DIRECTORY}");
+    let state_directory = format!("--env=PIPGLR_STATE_DIR={STATE_DIRECTORY}");
+    let mut all = vec![
+        "run",
+        "--rm",
+        "--interactive",
+        "--uts=host",
+        "--log-driver=none",
+        &state,
+        "--tmpfs=/etc/gitlab-runner",
+        "--tmpfs=/tmp",
+        "--security-opt=label=disable",
+    ];
+    all.extend(sandbox.options_for_commands(&["/etc/gitlab-runner", "/tmp", STATE_DIRECTORY]));
+    all.extend([&*state_directory, &*sandbox.image, "sh", "-c", REGISTER, "register"]);
+    all.extend(["--non-interactive", "--url", &wanted.url, "--name", &wanted.name]);
+    all.extend(wanted.options.iter().map(String::as_str));
+    all.into_iter().map(str::to_owned).collect()
+}
+
 pub(super) fn words(owned: &[String]) -> Vec<&str> {
     owned.iter().map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CarryOutError, Registration, register_arguments};
+    use crate::installation::Token;
+    use crate::sandbox::Sandbox;
+
+    #[test]
+    fn who_registers_trusts_what_the_runner_trusts() {
+        let mut sandbox = Sandbox::new("pipglr", "i:1");
+        let certificates = "--volume=/home/ci/certs:/etc/gitlab-runner/certs:ro";
+        sandbox.extra = vec![certificates.into(), "--publish=8093:8093".into()];
+        let wanted = Registration {
+            url: "https://g.example".into(),
+            token: Token::new("glrt-secret"),
+            name: "r".into(),
+            options: vec!["--tls-ca-file=/etc/gitlab-runner/certs/g.crt".into()],
+        };
+        let arguments = register_arguments(&sandbox, &wanted);
+        let at = |word: &str| arguments.iter().position(|there| there == word);
+        assert!(
+            at(certificates) < at("i:1") && at(certificates).is_some(),
+            "{arguments:?}"
+        );
+        assert_eq!(at("--publish=8093:8093"), None);
+        assert_eq!(arguments.last(), wanted.options.first());
+        assert!(!arguments.concat().contains("glrt-"), "{arguments:?}");
+    }
+
+    #[test]
+    fn an_unknown_authority_has_its_hint() {
+        for (said, hint) in [
+            ("invalid peer certificate: UnknownIssuer", "/etc/gitlab-runner/certs"),
+            ("403 Forbidden", "correct --url"),
+        ] {
+            let error = CarryOutError::Register { said: said.into() };
+            assert!(error.hint().contains(hint), "{said}");
+        }
+    }
 }

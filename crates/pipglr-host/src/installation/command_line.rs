@@ -22,7 +22,7 @@ const LISTS: [&str; 10] = [
 ];
 
 /// The options of a `podman run` command line up to the image, each as `--name=value` or `--name`.
-pub(super) fn options(command: &[String], image: &str) -> Vec<String> {
+pub(crate) fn options(command: &[String], image: &str) -> Vec<String> {
     let words = command.iter().skip_while(|word| *word != "run").skip(1);
     let mut words = words.map(String::as_str);
     let mut all = Vec::new();
@@ -61,6 +61,15 @@ fn name(option: &str) -> &str {
     option.split_once('=').map_or(option, |(name, _)| name)
 }
 
+/// What of a list has one value: a variable, a label.
+fn variable(option: &str) -> Option<&str> {
+    let (name, value) = option.split_once('=')?;
+    let named = matches!(name, "--env" | "--label");
+    named
+        .then(|| option.get(..name.len() + 1 + value.find('=').unwrap_or(value.len())))
+        .flatten()
+}
+
 fn is_list(option: &str) -> bool {
     name(option)
         .strip_prefix("--")
@@ -73,12 +82,14 @@ fn target(option: &str) -> Option<&str> {
 }
 
 /// Options of `there` that `wanted` says nothing about: a person gave them, and keeps them.
-pub(super) fn own(there: &[String], wanted: &[String]) -> Vec<String> {
+pub(crate) fn own(there: &[String], wanted: &[String]) -> Vec<String> {
     let spoken: BTreeSet<&str> = wanted.iter().filter(|o| !is_list(o)).map(|o| name(o)).collect();
     // A volume at a place of ours would be in the way.
     let targets: BTreeSet<&str> = wanted.iter().filter_map(|o| target(o)).collect();
+    let variables: BTreeSet<&str> = wanted.iter().filter_map(|o| variable(o)).collect();
     let is_own = |option: &&String| {
         !wanted.contains(*option)
+            && variable(option).is_none_or(|variable| !variables.contains(variable))
             && !spoken.contains(name(option))
             && target(option).is_none_or(|target| !targets.contains(target))
     };
@@ -86,7 +97,7 @@ pub(super) fn own(there: &[String], wanted: &[String]) -> Vec<String> {
 }
 
 /// The options that are not as wanted.
-pub(super) fn missing(there: &[String], wanted: &[String]) -> Vec<String> {
+pub(crate) fn missing(there: &[String], wanted: &[String]) -> Vec<String> {
     wanted
         .iter()
         .filter(|option| !there.contains(option))
@@ -125,11 +136,12 @@ mod tests {
 
     #[test]
     fn another_value_is_a_difference_and_nothing_to_keep() {
-        let there = words("--name=pipglr --stop-timeout=60 --volume=other:/cache --volume=certs:/certs");
-        let wanted = words("--name=pipglr --stop-timeout=7200 --volume=pipglr-cache:/cache");
+        let there =
+            words("--name=pipglr --stop-timeout=60 --volume=other:/cache --volume=certs:/certs --env=A=1 --env=A");
+        let wanted = words("--name=pipglr --stop-timeout=7200 --volume=pipglr-cache:/cache --env=A=2");
         assert_eq!(
             missing(&there, &wanted),
-            ["--stop-timeout=7200", "--volume=pipglr-cache:/cache"]
+            ["--stop-timeout=7200", "--volume=pipglr-cache:/cache", "--env=A=2"]
         );
         assert_eq!(own(&there, &wanted), ["--volume=certs:/certs"]);
     }

@@ -2,10 +2,12 @@
 
 use super::configuration::{Configuration, ConfigurationError};
 use super::wish::Wish;
-use crate::account::Account;
+use crate::account::{Account, systemd_answers};
 use crate::config::{ConfigSecret, SecretError};
 use crate::podman::{Podman, PodmanError};
 use crate::sandbox::{CONFIG_SECRET, IMAGE, Sandbox};
+use crate::service::{Kept, unit_file};
+use crate::tenancy::{Tenant, tenant};
 use serde::Deserialize;
 
 /// Everything a plan depends on.
@@ -21,12 +23,31 @@ pub struct Facts {
     pub nameless: Vec<String>,
     pub config: Config,
     pub volumes: Vec<VolumeFact>,
+    /// Another container that has them.
+    pub tenant: Option<Tenant>,
     pub container: Option<Container>,
     /// The container that was to be replaced, if that was broken off.
     pub aside: Option<Container>,
+    /// The file of a unit that keeps a container of this name.
+    pub unit_file: Option<String>,
     /// Whether the session has a systemd, which podman's own health checks need.
     pub session_systemd: bool,
+    pub boot: Boot,
 }
+
+/// What starts containers again with the machine. podman does not: their restart policy is for while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boot {
+    /// podman-restart.service of the account is enabled.
+    Enabled,
+    /// It is there.
+    Disabled,
+    /// It is not, or the account's systemd does not answer.
+    Nothing,
+}
+
+/// podman's own unit that starts containers with `--restart=always`.
+pub(super) const RESTART_UNIT: &str = "podman-restart.service";
 
 /// The secret `config.toml`.
 #[derive(Debug, Clone)]
@@ -87,7 +108,10 @@ pub fn look(account: &Account, wish: &Wish) -> Result<Facts, LookError> {
         .as_ref()
         .or(aside.as_ref())
         .map(|there| there.image_name.clone());
-    let image = wish.image.clone().or(of_container).unwrap_or_else(|| IMAGE.to_owned());
+    let unit_file = unit_file(account, &wish.container);
+    let of_unit = || unit_file.as_deref().and_then(Kept::of_file).and_then(|kept| kept.image);
+    let image = wish.image.clone().or(of_container).or_else(of_unit);
+    let image = image.unwrap_or_else(|| IMAGE.to_owned());
     let image_id = if podman.says_yes(&["image", "exists", &image])? {
         Some(podman.text(&["image", "inspect", "--format={{.Id}}", &image])?)
     } else {
@@ -98,6 +122,7 @@ pub fn look(account: &Account, wish: &Wish) -> Result<Facts, LookError> {
     let volumes = sandbox.mounts.iter().map(|mount| volume(&podman, &mount.volume));
     Ok(Facts {
         volumes: volumes.collect::<Result<_, _>>()?,
+        tenant: tenant(&podman, &wish.container)?,
         container: container
             .map(|there| there.known(&podman, &wish.container, &stored))
             .transpose()?,
@@ -110,7 +135,27 @@ pub fn look(account: &Account, wish: &Wish) -> Result<Facts, LookError> {
         superseded: None,
         nameless: nameless(&podman)?,
         session_systemd: account.runtime_dir.join("systemd/private").exists(),
+        boot: boot(account),
+        unit_file,
     })
+}
+
+fn boot(account: &Account) -> Boot {
+    let says = |arguments: &[&str]| {
+        let output = account.command("systemctl").arg("--user").args(arguments).output();
+        output.map_or_else(
+            |_| String::new(),
+            |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        )
+    };
+    if !systemd_answers(&says(&["is-system-running"])) {
+        return Boot::Nothing;
+    }
+    match says(&["is-enabled", RESTART_UNIT]).as_str() {
+        "enabled" => Boot::Enabled,
+        "disabled" => Boot::Disabled,
+        _ => Boot::Nothing,
+    }
 }
 
 /// The secret `config.toml` as it is stored.

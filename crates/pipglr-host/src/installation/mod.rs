@@ -2,7 +2,7 @@
 //! steps ([`plan`]), which is shown or carried out (`carry_out`). What is as wished makes no step.
 
 mod carry_out;
-mod command_line;
+pub(crate) mod command_line;
 mod configuration;
 mod look;
 mod plan;
@@ -11,7 +11,7 @@ mod wish;
 
 pub use carry_out::{CarryOutError, Worker};
 pub use configuration::{Configuration, ConfigurationError};
-pub use look::{Config, Container, Facts, LookError, VolumeFact, look};
+pub use look::{Boot, Config, Container, Facts, LookError, VolumeFact, look};
 pub use plan::{Obstacle, Plan, Step, plan};
 pub use trial::TrialError;
 pub use wish::{Pull, Registration, Token, Wish};

@@ -10,4 +10,5 @@ pub use kube::{CONFIG_NAME, SECCOMP_PROFILE, pod, secret};
 pub use quadlet::{Quadlet, quadlet};
 pub use shell::shell;
 pub use unit::{Section, Unit};
+pub(crate) use unit::{plain, settings, unquoted};
 pub use yaml::{documents, yaml};

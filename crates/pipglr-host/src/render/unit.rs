@@ -91,9 +91,72 @@ fn quoted(word: &str) -> String {
     format!("\"{escaped}\"")
 }
 
+/// The settings of a section, in order, of a text that [`Unit::text`] wrote: names, and values as they are written.
+pub(crate) fn settings<'t>(text: &'t str, section: &str) -> Vec<(&'t str, &'t str)> {
+    let header = format!("[{section}]");
+    let lines = text.lines().map(str::trim).skip_while(|line| *line != header).skip(1);
+    lines
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once('='))
+        .collect()
+}
+
+/// What a [`Setting::Plain`] was written of.
+pub(crate) fn plain(value: &str) -> String {
+    value.replace("%%", "%")
+}
+
+/// What a word of [`Setting::Words`] was written of.
+pub(crate) fn unquoted(word: &str) -> String {
+    let inner = word.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let Some(inner) = inner else { return specifiers(word) };
+    let mut text = String::new();
+    let mut letters = inner.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, letter == '\\') {
+            (_, true) => match letters.next() {
+                Some('n') => text.push('\n'),
+                Some('t') => text.push('\t'),
+                other => text.extend(other),
+            },
+            (letter, false) => text.push(letter),
+        }
+    }
+    specifiers(&text)
+}
+
+fn specifiers(word: &str) -> String {
+    word.replace("$$", "$").replace("%%", "%")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Section, Unit};
+    use super::{Section, Unit, plain, quoted, settings, unquoted};
+
+    #[test]
+    fn what_was_written_is_read() {
+        for word in [
+            "a",
+            "b c",
+            "50%",
+            "$X",
+            "q\"",
+            "*",
+            "",
+            "back\\slash",
+            "two\nlines\t",
+            "$$%%",
+        ] {
+            assert_eq!(unquoted(&quoted(word)), word);
+        }
+        let text =
+            "# one\n[Unit]\nA=1\n\n[Container]\nImage=50%%\nPodmanArgs=--a=b\nPodmanArgs=\"x y\"\n\n[Service]\nA=2\n";
+        assert_eq!(
+            settings(text, "Container"),
+            [("Image", "50%%"), ("PodmanArgs", "--a=b"), ("PodmanArgs", "\"x y\"")]
+        );
+        assert_eq!(plain("50%%"), "50%");
+    }
 
     #[test]
     fn values_mean_themselves() {

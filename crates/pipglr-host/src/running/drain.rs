@@ -22,13 +22,23 @@ pub(crate) fn drain_and_stop(podman: &Podman, name: &str, limit: u32) -> Result<
         return Ok(());
     };
     if running {
-        let limit = limit.to_string();
-        // Where there is no systemd or no runner inside, there is nothing to wait for.
-        podman.output(&["exec", name, "sh", "-c", DRAIN, "drain", &limit], None)?;
+        drain(podman, name, limit)?;
     }
     // Also where it has stopped meanwhile: podman then knows that it is to stay so.
     podman.text(&["stop", SYSTEMD, name])?;
     Ok(())
+}
+
+/// The runner inside takes no more jobs, and has ended those that ran; the container goes on. It may not run.
+///
+/// # Errors
+/// podman cannot be started.
+pub(crate) fn drain(podman: &Podman, name: &str, limit: u32) -> Result<(), PodmanError> {
+    let limit = limit.to_string();
+    // Where there is no systemd or no runner inside, there is nothing to wait for.
+    podman
+        .output(&["exec", name, "sh", "-c", DRAIN, "drain", &limit], None)
+        .map(drop)
 }
 
 /// Removes a container that was stopped. One that was down just then is started again by its restart policy all the same.

@@ -5,7 +5,7 @@ pub mod logs;
 pub mod status;
 pub mod usage;
 
-pub(crate) use drain::{drain_and_stop, remove_stopped};
+pub(crate) use drain::{drain, drain_and_stop, remove_stopped};
 
 use crate::account::Account;
 use crate::podman::{Podman, PodmanError};
@@ -100,7 +100,7 @@ impl Running {
     /// [`RunningError`].
     pub fn down(&self, limit: Option<u32>) -> Result<(), RunningError> {
         if let Some(unit) = self.unit()? {
-            return self.systemctl("stop", unit);
+            return self.through_the_unit("stop", unit, limit);
         }
         self.stop(limit)?;
         Ok(remove_stopped(&self.podman, &self.name)?)
@@ -112,11 +112,19 @@ impl Running {
     /// [`RunningError`].
     pub fn restart(&self, limit: Option<u32>) -> Result<(), RunningError> {
         if let Some(unit) = self.unit()? {
-            return self.systemctl("restart", unit);
+            return self.through_the_unit("restart", unit, limit);
         }
         self.stop(limit)?;
         self.podman.text(&["start", &self.name])?;
         Ok(())
+    }
+
+    /// systemd waits for jobs as long as the unit says: who wants it otherwise has the runner inside drained first.
+    fn through_the_unit(&self, verb: &'static str, unit: String, limit: Option<u32>) -> Result<(), RunningError> {
+        if let Some(limit) = limit {
+            drain(&self.podman, &self.name, limit)?;
+        }
+        self.systemctl(verb, unit)
     }
 
     fn stop(&self, limit: Option<u32>) -> Result<(), RunningError> {

@@ -5,6 +5,7 @@ use crate::account::{Account, LINGER, systemd_answers};
 use crate::podman::{Podman, PodmanError};
 use crate::render::Quadlet;
 use crate::sandbox::{CONFIG_SECRET, Sandbox};
+use crate::tenancy::{Tenant, tenant};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -30,6 +31,8 @@ pub struct Facts {
     /// The unit is active; one that starts again and again is not.
     pub active: bool,
     pub container: Container,
+    /// Another container that has the volumes.
+    pub tenant: Option<Tenant>,
 }
 
 /// The container of the unit's name.
@@ -50,15 +53,10 @@ pub enum Container {
 pub fn look(account: &Account, sandbox: &Sandbox, quadlet: &Quadlet) -> Result<Facts, PodmanError> {
     let podman = Podman::of(account);
     let secrets = podman.text(&["secret", "ls", "--noheading", "--format={{.Name}}"])?;
-    let directory = account.home.join(DIRECTORY);
-    let files = quadlet.files.iter().filter_map(|(file, _)| {
-        // As the account: a link in its home is its own affair.
-        let output = account.command("cat").arg(directory.join(file)).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| (file.clone(), String::from_utf8_lossy(&output.stdout).into_owned()))
-    });
+    let files = quadlet
+        .files
+        .iter()
+        .filter_map(|(file, _)| Some((file.clone(), text_of(account, file)?)));
     let says = |arguments: &[&str]| {
         let output = account.command("systemctl").arg("--user").args(arguments).output();
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -74,7 +72,23 @@ pub fn look(account: &Account, sandbox: &Sandbox, quadlet: &Quadlet) -> Result<F
         systemd,
         active: active.is_ok_and(|state| matches!(state.as_str(), "active" | "reloading")),
         container: container(&podman, &sandbox.name)?,
+        tenant: tenant(&podman, &sandbox.name)?,
     })
+}
+
+/// The file of the unit that keeps the container of this name, if it is there.
+pub(crate) fn unit_file(account: &Account, container: &str) -> Option<String> {
+    text_of(account, &format!("{container}.container"))
+}
+
+fn text_of(account: &Account, file: &str) -> Option<String> {
+    // As the account: a link in its home is its own affair.
+    let path = account.home.join(DIRECTORY).join(file);
+    let output = account.command("cat").arg(path).output().ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn container(podman: &Podman, name: &str) -> Result<Container, PodmanError> {

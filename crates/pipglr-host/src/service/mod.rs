@@ -2,12 +2,17 @@
 //! plan of steps, which is shown or carried out ([`Step::take`]).
 
 mod carry_out;
+mod kept;
 mod look;
 mod plan;
+mod wish;
 
 pub use carry_out::ServiceError;
+pub use kept::Kept;
+pub(crate) use look::unit_file;
 pub use look::{Facts, look};
 pub use plan::{Obstacle, Step, install, uninstall};
+pub use wish::Wish;
 
 use crate::render::Unit;
 

@@ -4,6 +4,7 @@ use super::look::{Container, Facts};
 use super::{DIRECTORY, MARK, content};
 use crate::render::Quadlet;
 use crate::sandbox::{CONFIG_SECRET, Sandbox};
+use crate::tenancy::Tenant;
 use std::fmt;
 
 /// One step.
@@ -62,18 +63,22 @@ pub enum Obstacle {
     NoConfiguration,
     #[error("~/{DIRECTORY}/{0} is there and was not written by pipglr")]
     NotOurs(String),
+    #[error("{0}")]
+    Taken(Tenant),
 }
 
 impl Obstacle {
     /// What to do about it.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> String {
+        let hint = match self {
+            Self::Taken(tenant) => return tenant.hint(),
             Self::NoSystemd => "as root: loginctl enable-linger ACCOUNT, then give the command again",
             Self::NoGenerator => "a newer podman, or pipglr up, which needs no units",
             Self::NoConfiguration => "pipglr config apply FILE stores a configuration, pipglr up registers a runner",
             Self::NotOurs(_) => "move it away, or keep it and leave the service as it is",
-        }
+        };
+        hint.to_owned()
     }
 }
 
@@ -87,6 +92,9 @@ pub fn install(facts: &Facts, sandbox: &Sandbox, quadlet: &Quadlet) -> Result<Ve
     }
     if !facts.configuration {
         return Err(Obstacle::NoConfiguration);
+    }
+    if let Some(tenant) = &facts.tenant {
+        return Err(Obstacle::Taken(tenant.clone()));
     }
     let mut steps = Vec::new();
     for (file, unit) in &quadlet.files {
@@ -163,7 +171,7 @@ fn unit_of(sandbox: &Sandbox) -> String {
 mod tests {
     use super::super::look::{Container, Facts};
     use super::super::{MARK, content};
-    use super::{Obstacle, Step, install, uninstall};
+    use super::{Obstacle, Step, Tenant, install, uninstall};
     use crate::render::{Quadlet, quadlet};
     use crate::sandbox::Sandbox;
 
@@ -179,6 +187,7 @@ mod tests {
             systemd: true,
             active: false,
             container: Container::Missing,
+            tenant: None,
         };
         (sandbox, quadlet, facts)
     }
@@ -229,6 +238,10 @@ mod tests {
         changed
             .files
             .insert("pipglr.container".to_owned(), format!("{MARK}[Container]\n"));
+        let other = Tenant {
+            volume: "pipglr-state",
+            container: "old".to_owned(),
+        };
         let mut foreign = there.clone();
         foreign
             .files
@@ -267,6 +280,13 @@ mod tests {
                     "reload".to_owned(),
                     "restart pipglr.service".to_owned(),
                 ]),
+            ),
+            (
+                Facts {
+                    tenant: Some(other.clone()),
+                    ..facts.clone()
+                },
+                Err(Obstacle::Taken(other)),
             ),
             (foreign, Err(Obstacle::NotOurs("pipglr-cache.volume".to_owned()))),
             (

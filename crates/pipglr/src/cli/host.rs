@@ -66,6 +66,9 @@ pub(crate) struct UpArgs {
     /// One more option of `podman run`, as `--name=value` (may be given several times)
     #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
     pub(crate) run_option: Vec<String>,
+    /// Leave the host as it is: only say what of it keeps a runner from working
+    #[arg(long)]
+    pub(crate) no_fix: bool,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -9,9 +9,9 @@ pub(crate) struct SandboxArgs {
     /// Name of the runner's container
     #[arg(long, value_name = "NAME", default_value = "pipglr")]
     pub(crate) container: String,
-    /// The image of the runner
-    #[arg(long, default_value = pipglr_host::sandbox::IMAGE)]
-    pub(crate) image: String,
+    /// The image of the runner [default: the released one; for service install, that of the runner that is there]
+    #[arg(long)]
+    pub(crate) image: Option<String>,
     /// A variable for the runner, as NAME=VALUE (may be given several times); it can be seen by everybody who may see the
     /// container
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]

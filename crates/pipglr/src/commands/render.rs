@@ -8,7 +8,7 @@ use crate::output;
 use anyhow::{Context as _, anyhow};
 use pipglr_host::podman::Podman;
 use pipglr_host::render::{documents, pod, quadlet, secret, shell};
-use pipglr_host::sandbox::Sandbox;
+use pipglr_host::sandbox::{IMAGE, Sandbox};
 
 /// Where an image carries its profile.
 const PROFILE: &str = "--format={{index .Labels \"io.containers.seccomp.profile\"}}";
@@ -28,8 +28,9 @@ pub(super) fn run(command: RenderCommand) -> Outcome {
 }
 
 /// The one value that all words are of.
-pub(super) fn sandbox(args: &SandboxArgs, options: &[String]) -> Sandbox {
-    let mut sandbox = Sandbox::new(&args.container, &args.image);
+fn sandbox(args: &SandboxArgs, options: &[String]) -> Sandbox {
+    let image = args.image.as_deref().unwrap_or(IMAGE);
+    let mut sandbox = Sandbox::new(&args.container, image);
     sandbox.environment.clone_from(&args.env);
     sandbox.extra = options.to_vec();
     sandbox

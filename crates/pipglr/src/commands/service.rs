@@ -1,12 +1,12 @@
 //! `pipglr service …`: the runner as a service of the account's systemd.
 
-use super::{Outcome, host, render};
-use crate::cli::{ServiceArgs, ServiceCommand};
+use super::{Outcome, host};
+use crate::cli::{SandboxArgs, ServiceArgs, ServiceCommand};
 use crate::error::CliError;
 use crate::output;
 use pipglr_host::account::Account;
 use pipglr_host::render::quadlet;
-use pipglr_host::service::{Step, install, look, uninstall};
+use pipglr_host::service::{Step, Wish, install, look, uninstall};
 
 pub(super) fn run(command: &ServiceCommand) -> Outcome {
     match command {
@@ -35,7 +35,14 @@ pub(super) fn run(command: &ServiceCommand) -> Outcome {
 
 fn planned(args: &ServiceArgs, wanted: bool) -> Result<(Account, Vec<Step>), CliError> {
     let account = host::account_named(args.user.as_deref())?;
-    let sandbox = render::sandbox(&args.sandbox, &args.run_option);
+    let SandboxArgs { container, image, env } = &args.sandbox;
+    let wish = Wish {
+        container: container.clone(),
+        image: image.clone(),
+        environment: env.clone(),
+        options: args.run_option.clone(),
+    };
+    let sandbox = wish.sandbox(&account)?;
     let quadlet = quadlet(&sandbox);
     let facts = look(&account, &sandbox, &quadlet)?;
     let steps = if wanted {

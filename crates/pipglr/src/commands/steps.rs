@@ -5,18 +5,23 @@ use crate::error::CliError;
 use crate::output;
 use anyhow::Context as _;
 use pipglr_host::account::Account;
-use pipglr_host::installation::{CarryOutError, Facts, Plan, Pull, Step, Wish, Worker, look, plan};
+use pipglr_host::doctor::CarriedOut;
+use pipglr_host::installation::{Boot, CarryOutError, Facts, Plan, Pull, Step, Wish, Worker, look, plan};
 use serde_json::json;
 
 /// How it is told, and whether it is done.
 pub(super) struct Manner {
     pub(super) dry_run: bool,
     pub(super) json: bool,
+    /// What was done to the host before, or would be.
+    pub(super) host: Vec<CarriedOut>,
 }
 
 /// Plans, carries out and tells.
 pub(super) fn lead(account: &Account, mut wish: Wish, facts: Facts, manner: &Manner) -> Outcome {
     let first = planned(&facts, &wish)?;
+    let has_unit = facts.unit_file.is_some() || facts.container.as_ref().is_some_and(|there| there.unit.is_some());
+    let alone = facts.boot == Boot::Nothing && !has_unit;
     let steps = if manner.dry_run {
         first.steps
     } else {
@@ -30,11 +35,17 @@ pub(super) fn lead(account: &Account, mut wish: Wish, facts: Facts, manner: &Man
             Step::PullImage { .. } | Step::LookAgain | Step::RemoveImage { .. }
         )
     };
-    let changed = !manner.dry_run && !steps.iter().all(is_asking);
+    let did_something = !manner.host.is_empty() || !steps.iter().all(is_asking);
+    let changed = did_something && !manner.dry_run;
     if manner.json {
-        output::line(json!({ "container": container, "dry_run": manner.dry_run, "changed": changed, "steps": steps }))?;
+        output::line(json(container, manner, changed, &steps))?;
     } else if changed {
         output::line(format_args!("{container} is up and healthy"))?;
+        if alone {
+            output::line(
+                "nothing starts it again with the machine: pipglr service install does, where the account has a systemd",
+            )?;
+        }
     } else if manner.dry_run && !steps.is_empty() {
         for step in &steps {
             output::line(format_args!("would {step}"))?;
@@ -43,6 +54,21 @@ pub(super) fn lead(account: &Account, mut wish: Wish, facts: Facts, manner: &Man
         output::line(format_args!("nothing to do: {container} is healthy and as wished"))?;
     }
     Ok(0)
+}
+
+/// What is to be done on a host on which nothing can be looked at yet.
+pub(super) fn unseen(wish: &Wish, manner: &Manner) -> Outcome {
+    if manner.json {
+        output::line(json(&wish.container, manner, false, &[Step::LookAgain]))?;
+    } else {
+        output::line(format_args!("would {}", Step::LookAgain))?;
+    }
+    Ok(0)
+}
+
+fn json(container: &str, manner: &Manner, changed: bool, steps: &[Step]) -> serde_json::Value {
+    let Manner { dry_run, host, .. } = manner;
+    json!({ "container": container, "dry_run": dry_run, "changed": changed, "host": host, "steps": steps })
 }
 
 fn planned(facts: &Facts, wish: &Wish) -> Result<Plan, CliError> {

@@ -1,7 +1,8 @@
 //! `pipglr up`.
 
+use super::doctor::{Leave, before_up};
 use super::steps::{self, Manner};
-use super::{Outcome, doctor, host};
+use super::{Outcome, host};
 use crate::cli::{DEFAULT_URL, UpArgs};
 use crate::error::CliError;
 use anyhow::Context as _;
@@ -10,11 +11,21 @@ use std::io::Read as _;
 
 pub(super) fn run(args: UpArgs) -> Outcome {
     let account = host::account(&args.account)?;
-    let (json, dry_run) = (args.json, args.dry_run);
+    let (json, dry_run, fix) = (args.json, args.dry_run, !args.no_fix);
     let wish = wish(args)?;
-    doctor::stop_on_failures(&account)?;
-    let facts = look(&account, &wish)?;
-    steps::lead(&account, wish, facts, &Manner { dry_run, json })
+    let leave = Leave {
+        fix,
+        dry_run,
+        quiet: json,
+    };
+    let host = before_up(&account, &leave)?;
+    let manner = Manner { dry_run, json, host };
+    match look(&account, &wish) {
+        Ok(facts) => steps::lead(&account, wish, facts, &manner),
+        // Before the host is in order, podman need not answer.
+        Err(_) if dry_run && !manner.host.is_empty() => steps::unseen(&wish, &manner),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn wish(args: UpArgs) -> Result<Wish, CliError> {

@@ -28,6 +28,7 @@ pub(super) fn run(args: UpgradeArgs) -> Outcome {
     let manner = Manner {
         dry_run: args.dry_run,
         json: args.json,
+        host: Vec::new(),
     };
     steps::lead(&account, wish, facts, &manner)
 }

@@ -46,11 +46,40 @@ fn from_nothing(host: &Host) -> anyhow::Result<()> {
     let printed = host.root(&format!("as-ci {}", doctor("--fix")))?;
     let printed = String::from_utf8_lossy(&printed.stdout).into_owned();
     contains(&printed, "sudo sh -ec '")?;
+    by_up(host)?;
     host.succeed(&doctor("--fix --user ci"))?;
     let again = host.succeed(&doctor("--fix --user ci"))?;
     contains(&again, "plan:\n  nothing\n")?;
     lacks(&again, "done ")?;
     host.provide_proof()
+}
+
+/// `pipglr up` makes such an account fit by itself; here it goes no further, as the registry has no image.
+fn by_up(host: &Host) -> anyhow::Result<()> {
+    let up = "echo glrt-story | pipglr up --url http://gitlab.story/ --token-stdin --image registry.story/q/pipglr";
+    let said = |line: &str| -> anyhow::Result<String> {
+        let output = host.root(&format!("{line} 2>&1"))?;
+        ensure!(output.status.code() == Some(1), "{line}: {output:?}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let by_account = said(&up.replace("pipglr up", "as-ci pipglr up"))?;
+    contains(&by_account, "error: a runner would not work on this host\n")?;
+    contains(&by_account, "sudo sh -ec '")?;
+    contains(&said(&format!("{up} --user ci --no-fix"))?, "without --no-fix")?;
+    let dry = host.succeed(&format!("{up} --user ci --dry-run"))?;
+    contains(&dry, "would run as root: ")?;
+    ensure!(
+        findings(host, "as-ci", "")?.verdict("subuid") == Some("failure"),
+        "--dry-run changes nothing"
+    );
+    let by_root = said(&format!("{up} --user ci"))?;
+    contains(&by_root, "done    ")?;
+    contains(&by_root, "error: cannot pull the image registry.story/q/pipglr")?;
+    let after = findings(host, "", "--user ci")?;
+    for check in ["subuid", "subgid", "runtime-directory", "linger"] {
+        ensure!(after.verdict(check) == Some("ok"), "{check}: {after:?}");
+    }
+    Ok(())
 }
 
 /// Each is broken, found, cured; all that fail are told.

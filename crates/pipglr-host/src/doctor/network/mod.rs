@@ -4,7 +4,8 @@ use super::Finding;
 use super::clock::{difference, judge_clock};
 use super::looking::{Answer, Host};
 use super::packages::{Manager, Package, install};
-use super::remedy::Remedy;
+use super::remedy::{Remedy, Who};
+use std::path::PathBuf;
 
 /// Where distributions keep the certificates they trust.
 const BUNDLES: [&str; 4] = [
@@ -27,6 +28,8 @@ pub struct Peers {
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) manager: Option<Manager>,
+    /// The account's.
+    pub(super) home: PathBuf,
     /// Variables for proxies, as the account's commands see them.
     pub(super) proxies: Vec<(String, String)>,
     pub(super) bundle: bool,
@@ -58,6 +61,7 @@ pub(super) fn look(host: &Host, peers: &Peers) -> Facts {
     let image_there = host.ask(&["podman", "image", "exists", &peers.image]).success();
     Facts {
         manager: host.manager(),
+        home: host.account.home.clone(),
         proxies: proxies
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
@@ -225,13 +229,7 @@ fn of_peer(facts: &Facts, check: &'static str, asked: &Asked) -> Finding {
         6 => Remedy::advice(format!(
             "`getent hosts {host}` has to find it: correct the name, or the name servers in {RESOLVER}"
         )),
-        60 | 35 | 51 | 77 | 83 => Remedy::root([
-            format!("cp AUTHORITY.crt /usr/local/share/ca-certificates/{host}.crt"),
-            "update-ca-certificates".to_owned(),
-        ])
-        .by_hand(format!(
-            "get the certificate of {host}'s authority from who runs it, and see that it is the true one"
-        )),
+        60 | 35 | 51 | 77 | 83 => trust(facts, check, host),
         7 | 28 => {
             let proxy = if facts.proxies.is_empty() {
                 "; behind a proxy, set https_proxy"
@@ -245,6 +243,35 @@ fn of_peer(facts: &Facts, check: &'static str, asked: &Asked) -> Finding {
         _ => Remedy::advice(format!("`curl -v {url}` shows more")),
     };
     Finding::failure(check, text, remedy)
+}
+
+/// Where a distribution takes certificates from that are to be trusted, and the command that does.
+const fn anchors(manager: Option<Manager>) -> (&'static str, &'static str) {
+    match manager {
+        Some(Manager::Dnf) => ("/etc/pki/ca-trust/source/anchors", "update-ca-trust"),
+        Some(Manager::Pacman) => ("/etc/ca-certificates/trust-source/anchors", "update-ca-trust"),
+        Some(Manager::Zypper) => ("/etc/pki/trust/anchors", "update-ca-certificates"),
+        Some(Manager::Apt | Manager::Apk) | None => ("/usr/local/share/ca-certificates", "update-ca-certificates"),
+    }
+}
+
+/// The host's programs trust the authority, and for GitLab the runner's container and its jobs, too, which have certificates
+/// of their own.
+fn trust(facts: &Facts, check: &'static str, host: &str) -> Remedy {
+    let (directory, update) = anchors(facts.manager);
+    // A port has no place in the name of a mounted file.
+    let file = format!("{}.crt", host.replace(':', "-"));
+    let remedy = Remedy::root([format!("cp AUTHORITY.crt {directory}/{file}"), update.to_owned()]);
+    let found = format!("get the certificate of {host}'s authority from who runs it, and see that it is the true one");
+    if check != "gitlab" {
+        return remedy.by_hand(found);
+    }
+    let own = format!("{}/.config/pipglr/certs", facts.home.display());
+    remedy
+        .and(Who::Account, [format!("mkdir -p {own}"), format!("cp {directory}/{file} {own}/")])
+        .by_hand(format!(
+            "{found}; the runner and its jobs trust it by `pipglr up --run-option=--volume={own}:/etc/gitlab-runner/certs:ro`"
+        ))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ fn answered(url: &str) -> Asked {
 fn good() -> Facts {
     Facts {
         manager: Some(Manager::Apt),
+        home: "/home/ci".into(),
         proxies: vec![("https_proxy".into(), "http://proxy.example:3128".into())],
         bundle: true,
         name_servers: Some(vec!["192.0.2.1".into()]),
@@ -83,6 +84,23 @@ const CASES: &[Case<Facts>] = &[
         Verdict::Failure,
         "SSL certificate problem",
         "as root: cp AUTHORITY.crt /usr/local/share/ca-certificates/gitlab.example.crt",
+    ),
+    (
+        "gitlab",
+        |f| fail(&mut f.gitlab, 60, "(60) SSL certificate problem"),
+        Verdict::Failure,
+        "SSL certificate problem",
+        "--run-option=--volume=/home/ci/.config/pipglr/certs:/etc/gitlab-runner/certs:ro",
+    ),
+    (
+        "gitlab",
+        |f| {
+            fail(&mut f.gitlab, 60, "(60) SSL certificate problem");
+            f.manager = Some(Manager::Dnf);
+        },
+        Verdict::Failure,
+        "SSL certificate problem",
+        "as root: cp AUTHORITY.crt /etc/pki/ca-trust/source/anchors/gitlab.example.crt\nas root: update-ca-trust",
     ),
     (
         "gitlab",

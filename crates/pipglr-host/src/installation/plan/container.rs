@@ -7,9 +7,9 @@ use crate::installation::wish::Wish;
 use crate::sandbox::Sandbox;
 
 /// Longest time a new container has until runner and engine answer, in seconds.
-const HEALTH_LIMIT: u32 = 120;
+pub(super) const HEALTH_LIMIT: u32 = 120;
 /// Longest time the jobs of a container have that is replaced because it is ill, in seconds.
-const ILL_LIMIT: u32 = 60;
+pub(super) const ILL_LIMIT: u32 = 60;
 
 /// Steps, and those that bring the replaced container back.
 pub(super) struct Replacing {
@@ -33,12 +33,16 @@ pub(super) fn steps(facts: &Facts, wish: &Wish, sandbox: &Sandbox, stored_anew: 
         steps.extend([run, wait]);
         return Ok(names.with_way_back(steps, facts.aside.is_some()));
     };
-    let because = differences(facts, there, sandbox, stored_anew);
+    let mut because = differences(facts, there, sandbox, stored_anew);
+    if there.unit.is_some() {
+        because.extend(lacks(facts, there, &wish.run_options));
+    }
     if let (Some(unit), false) = (&there.unit, because.is_empty()) {
         return Err(Obstacle::Unit {
             container: sandbox.name.clone(),
             unit: unit.clone(),
             differences: because.join(", "),
+            is_old: there.image == facts.image && lacks(facts, there, &wish.run_options).is_empty(),
         });
     }
     if because.is_empty() {
@@ -176,13 +180,17 @@ fn differences(facts: &Facts, there: &Container, sandbox: &Sandbox, stored_anew:
     }
     // What a unit's container was made by is the unit's matter.
     if there.unit.is_none() {
-        let wanted = options(&sandbox.run_arguments(), &sandbox.image);
-        let have = options(&there.command, &there.image);
-        all.extend(
-            missing(&have, &wanted)
-                .into_iter()
-                .map(|option| format!("it lacks {option}")),
-        );
+        all.extend(lacks(facts, there, &sandbox.run_arguments()));
     }
     all
+}
+
+/// Options the container was not made with.
+fn lacks(facts: &Facts, there: &Container, arguments: &[String]) -> Vec<String> {
+    let mut command = vec!["run".to_owned()];
+    command.extend(arguments.iter().filter(|word| *word != "run").cloned());
+    let wanted = options(&command, &facts.image);
+    let have = options(&there.command, &there.image);
+    let missing = missing(&have, &wanted).into_iter();
+    missing.map(|option| format!("it lacks {option}")).collect()
 }

@@ -2,13 +2,16 @@
 
 mod container;
 mod step;
+mod unit;
 
 pub use step::Step;
 
 use super::command_line::{options, own};
-use super::look::{Config, Container, Facts};
+use super::look::{Boot, Config, Container, Facts};
 use super::wish::{Pull, Wish};
 use crate::sandbox::Sandbox;
+use crate::service::Kept;
+use crate::tenancy::Tenant;
 
 /// Steps in order, and the container they lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,16 +26,16 @@ impl Plan {
     /// What to do when the step at this place has failed.
     #[must_use]
     pub fn way_back_from(&self, failed: usize) -> &[Step] {
-        let needs_it = |step: &Step| {
-            matches!(
-                step,
-                Step::RunContainer { .. } | Step::StartContainer { .. } | Step::WaitForHealth { .. }
-            )
-        };
-        if self.steps.get(failed).is_some_and(needs_it) {
-            &self.way_back
-        } else {
-            &[]
+        match self.steps.get(failed) {
+            Some(
+                Step::RunContainer { .. }
+                | Step::StartContainer { .. }
+                | Step::RestartUnit { .. }
+                | Step::WaitForHealth { .. },
+            ) => &self.way_back,
+            // The container is the one that was there: only the unit's file is brought back.
+            Some(Step::WriteUnit { .. } | Step::ReloadUnits) => self.way_back.get(..2).unwrap_or_default(),
+            _ => &[],
         }
     }
 }
@@ -44,11 +47,18 @@ pub enum Obstacle {
     NoRunner,
     #[error("the image {image} is not on this host")]
     NoImage { image: String },
-    #[error("{container} is kept by the unit {unit} of systemd, and differs from what is wished: {differences}")]
+    #[error("{0}")]
+    Taken(Tenant),
+    #[error(
+        "{container} is kept by the unit {unit} of systemd, which pipglr did not write, and differs from what is wished: \
+         {differences}"
+    )]
     Unit {
         container: String,
         unit: String,
         differences: String,
+        /// The unit says what is wished already; its container was made before that.
+        is_old: bool,
     },
 }
 
@@ -69,7 +79,14 @@ impl Obstacle {
                     "without --no-pull it is pulled; podman pull {image} does it by hand, podman images shows what is here"
                 )
             }
-            Self::Unit { unit, .. } => format!("change the unit's file, then: systemctl --user restart {unit}"),
+            Self::Taken(tenant) => tenant.hint(),
+            Self::Unit { unit, is_old: true, .. } => {
+                format!("systemctl --user restart {unit} makes the container anew; it waits for jobs first")
+            }
+            Self::Unit { unit, .. } => format!(
+                "change the unit's file, then: systemctl --user daemon-reload; systemctl --user restart {unit}. Or move it \
+                 away, and pipglr service install writes one that pipglr up and pipglr upgrade keep up to date"
+            ),
         }
     }
 }
@@ -79,6 +96,9 @@ impl Obstacle {
 /// # Errors
 /// [`Obstacle`].
 pub fn plan(facts: &Facts, wish: &Wish) -> Result<Plan, Obstacle> {
+    if let Some(tenant) = &facts.tenant {
+        return Err(Obstacle::Taken(tenant.clone()));
+    }
     let sandbox = sandbox(facts, wish);
     let mut steps = Vec::new();
     let may_pull = wish.pull != Pull::Never && !is_of_this_host(&facts.image);
@@ -106,10 +126,14 @@ pub fn plan(facts: &Facts, wish: &Wish) -> Result<Plan, Obstacle> {
     let configured = configuration(facts, wish)?;
     let stored_anew = !configured.is_empty();
     steps.extend(configured);
-    let container::Replacing { steps: last, way_back } = container::steps(facts, wish, &sandbox, stored_anew)?;
+    let container::Replacing { steps: last, way_back } = match kept(facts) {
+        Some((file, _)) => unit::steps(facts, wish, &sandbox, file, stored_anew),
+        None => container::steps(facts, wish, &sandbox, stored_anew)?,
+    };
     let left_over = left_over(facts, &last);
     steps.extend(last);
     steps.extend(left_over);
+    steps.extend(with_the_machine(facts));
     Ok(Plan {
         steps,
         sandbox,
@@ -126,7 +150,9 @@ fn superseded(facts: &Facts) -> Option<Step> {
 
 /// Images of the containers that are gone when these steps are taken. What has a name stays for who wants to go back.
 fn left_over(facts: &Facts, steps: &[Step]) -> Vec<Step> {
-    let is_new = steps.iter().any(|step| matches!(step, Step::RunContainer { .. }));
+    let is_new = steps
+        .iter()
+        .any(|step| matches!(step, Step::RunContainer { .. } | Step::RestartUnit { .. } | Step::StartUnit { .. }));
     let in_service = if is_new {
         facts.image_id.as_ref()
     } else {
@@ -151,11 +177,23 @@ fn is_of_this_host(image: &str) -> bool {
     image.starts_with("localhost/")
 }
 
+/// The file of the unit that keeps the container, and what it says of it, if `pipglr service install` wrote it.
+fn kept(facts: &Facts) -> Option<(&str, Kept)> {
+    let file = facts.unit_file.as_deref()?;
+    let by_it = |there: &Container| there.unit.is_some();
+    facts.container.as_ref().is_none_or(by_it).then_some(())?;
+    Some((file, Kept::of_file(file)?))
+}
+
 /// The container as it is wanted, with what a person added to the one that is there.
 fn sandbox(facts: &Facts, wish: &Wish) -> Sandbox {
     let mut sandbox = Sandbox::new(&wish.container, &facts.image);
-    sandbox.health_checks = facts.session_systemd;
     sandbox.extra.clone_from(&wish.run_options);
+    if let Some((_, kept)) = kept(facts) {
+        kept.add_to(&mut sandbox);
+        return sandbox;
+    }
+    sandbox.health_checks = facts.session_systemd;
     if let Some(there) = facts.container.as_ref().or(facts.aside.as_ref()) {
         let wanted = options(&sandbox.run_arguments(), &sandbox.image);
         let kept = own(&options(&there.command, &there.image), &wanted);
@@ -174,6 +212,13 @@ fn volumes(facts: &Facts, sandbox: &Sandbox) -> Vec<Step> {
         owner: volume.owner,
     };
     owned.map(step).collect()
+}
+
+/// A unit of its own starts its container with the machine, too.
+fn with_the_machine(facts: &Facts) -> Option<Step> {
+    let unit = facts.container.as_ref().and_then(|there| there.unit.as_ref());
+    let has_unit = unit.is_some() || kept(facts).is_some();
+    (facts.boot == Boot::Disabled && !has_unit).then_some(Step::EnableRestart)
 }
 
 fn configuration(facts: &Facts, wish: &Wish) -> Result<Vec<Step>, Obstacle> {
@@ -200,5 +245,7 @@ fn configuration(facts: &Facts, wish: &Wish) -> Result<Vec<Step>, Obstacle> {
     Ok(steps)
 }
 
+#[cfg(test)]
+mod host_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! The words plans are made of.
 
+use crate::installation::look::RESTART_UNIT;
+use crate::service::DIRECTORY;
 use serde::Serialize;
 use std::fmt;
 
@@ -57,6 +59,31 @@ pub enum Step {
         name: String,
         limit: u32,
     },
+    /// The file of the unit that keeps the container.
+    WriteUnit {
+        file: String,
+        /// It may have a proxy's password.
+        #[serde(skip)]
+        text: String,
+    },
+    ReloadUnits,
+    StartUnit {
+        unit: String,
+    },
+    /// The runner is drained first.
+    RestartUnit {
+        unit: String,
+        name: String,
+        because: Vec<String>,
+        limit: u32,
+    },
+    /// An image that has lost its name to another one gets it back.
+    TagImage {
+        id: String,
+        name: String,
+    },
+    /// podman's own unit starts the account's containers with the machine.
+    EnableRestart,
 }
 
 impl fmt::Display for Step {
@@ -87,6 +114,25 @@ impl fmt::Display for Step {
                 image.get(..12).unwrap_or(image)
             ),
             Self::StartContainer { name } => write!(f, "start the container {name} again"),
+            Self::WriteUnit { file, .. } => write!(f, "write ~/{DIRECTORY}/{file}"),
+            Self::ReloadUnits => f.write_str("let systemd read its units again"),
+            Self::StartUnit { unit } => write!(f, "start {unit}"),
+            Self::RestartUnit {
+                unit, because, limit, ..
+            } => write!(
+                f,
+                "restart {unit} ({}): it takes no more jobs and waits up to {limit} s for those that run",
+                because.join(", ")
+            ),
+            Self::TagImage { id, name } => write!(
+                f,
+                "give the name {name} back to the image {}",
+                id.get(..12).unwrap_or(id)
+            ),
+            Self::EnableRestart => write!(
+                f,
+                "enable {RESTART_UNIT} of the account: it starts the container with the machine"
+            ),
             Self::WaitForHealth { name, limit } => write!(f, "wait up to {limit} s for {name} to be healthy"),
         }
     }

@@ -1,10 +1,10 @@
-use super::{Config, Facts, Obstacle, Pull, Step, Wish, plan};
+use super::{Boot, Config, Facts, Obstacle, Pull, Step, Wish, plan};
 use crate::installation::{Configuration, Container, Registration, Token, VolumeFact};
 use crate::sandbox::Sandbox;
 
 const STORED: &str = "concurrent = 1\n[[runners]]\nname = \"r\"\nurl = \"https://g.example\"\ntoken = \"glrt-a\"\n";
 
-fn wish() -> Wish {
+pub(super) fn wish() -> Wish {
     Wish {
         container: "pipglr".into(),
         image: Some("image".into()),
@@ -22,7 +22,7 @@ fn wish() -> Wish {
 }
 
 /// Nothing is there.
-fn bare() -> Facts {
+pub(super) fn bare() -> Facts {
     let volume = |name: &str| VolumeFact {
         name: name.into(),
         owner: None,
@@ -34,14 +34,17 @@ fn bare() -> Facts {
         nameless: Vec::new(),
         config: Config::Missing,
         volumes: ["pipglr-storage", "pipglr-cache", "pipglr-state"].map(volume).into(),
+        tenant: None,
         container: None,
         aside: None,
         session_systemd: true,
+        boot: Boot::Enabled,
+        unit_file: None,
     }
 }
 
 /// All is as wished.
-fn set_up() -> Facts {
+pub(super) fn set_up() -> Facts {
     let mut facts = bare();
     facts.image_id = Some("i1".into());
     facts.config = stored();
@@ -73,8 +76,8 @@ fn stored() -> Config {
 
 const STOPPED: &str =
     "stop the container pipglr (BECAUSE): it takes no more jobs and waits up to 7200 s for those that run";
-const WAITED: &str = "wait up to 120 s for pipglr to be healthy";
-const TRIED: &str = "try out image beside it: the stored configuration, health, a container in it";
+pub(super) const WAITED: &str = "wait up to 120 s for pipglr to be healthy";
+pub(super) const TRIED: &str = "try out image beside it: the stored configuration, health, a container in it";
 const TAKEN_OVER: [&str; 4] = [
     "rename the container pipglr to pipglr-before",
     "start the container pipglr of image",
@@ -93,7 +96,7 @@ fn upgraded(because: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn check(facts: &Facts, wish: &Wish, expected: &[impl AsRef<str>]) {
+pub(super) fn check(facts: &Facts, wish: &Wish, expected: &[impl AsRef<str>]) {
     let steps: Vec<String> = plan(facts, wish)
         .unwrap()
         .steps
@@ -157,7 +160,7 @@ fn differences_make_the_container_anew() {
     check(&set_up(), &option, &replaced("it lacks --env=LOG_LEVEL=debug"));
 }
 
-fn names(steps: &[Step]) -> Vec<String> {
+pub(super) fn names(steps: &[Step]) -> Vec<String> {
     steps.iter().map(ToString::to_string).collect()
 }
 

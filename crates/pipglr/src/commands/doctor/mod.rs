@@ -1,5 +1,9 @@
 //! `pipglr doctor`.
 
+mod before_up;
+
+pub(super) use before_up::{Leave, before_up};
+
 use super::{Outcome, host};
 use crate::cli::DoctorArgs;
 use crate::error::CliError;
@@ -35,30 +39,6 @@ pub(super) fn run(args: &DoctorArgs) -> Outcome {
         output::raw(&text(after, Style::of_stdout()))?;
     }
     Ok(u8::from(report.worst() == Verdict::Failure))
-}
-
-/// The first step of `pipglr up`: a host on which it comes to nothing. Servers are asked by its later steps.
-///
-/// # Errors
-/// There are failures; all of them are told, with what cures them.
-pub(super) fn stop_on_failures(account: &Account) -> Result<(), CliError> {
-    let findings = examine(&Host::this(account), None);
-    let failures: Vec<&Finding> = findings.iter().filter(|f| f.verdict == Verdict::Failure).collect();
-    if failures.is_empty() {
-        return Ok(());
-    }
-    let evidence = failures.iter().map(|f| format!("{}: {}", f.check, f.evidence));
-    let evidence = evidence.collect::<Vec<_>>().join("\n       ");
-    let mut hints: Vec<String> = failures
-        .iter()
-        .filter_map(|f| f.remedy.as_ref())
-        .flat_map(remedy_lines)
-        .collect();
-    hints.push("pipglr doctor shows all that was found, --fix cures what does no harm".to_owned());
-    Err(CliError {
-        hints,
-        ..anyhow::anyhow!("a runner would not work on this host\n       {evidence}").into()
-    })
 }
 
 /// What was found, and what became of it.
@@ -160,7 +140,7 @@ const fn colour(verdict: Verdict) -> &'static str {
 }
 
 /// The lines of a remedy, each with who has to give it.
-pub(super) fn remedy_lines(remedy: &Remedy) -> Vec<String> {
+fn remedy_lines(remedy: &Remedy) -> Vec<String> {
     let steps = remedy.steps.iter().map(|step| match step.who {
         Who::Root => format!("as root: {}", step.command),
         Who::Account => format!("as the account: {}", step.command),
