@@ -171,6 +171,7 @@ const STORIES: &[Story] = &[
     ),
     ("render: a command for a shell is run", render::shell),
     ("render: units and a pod are run on Debian 13", render::units_and_pod),
+    ("service: a unit's runner is upgraded and brought back", doctor::unit),
 ];
 
 fn main() -> ExitCode {

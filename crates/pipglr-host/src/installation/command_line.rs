@@ -96,6 +96,20 @@ pub(crate) fn own(there: &[String], wanted: &[String]) -> Vec<String> {
     there.iter().filter(is_own).cloned().collect()
 }
 
+/// What was added to `base`, which begins `there`, by this version or an earlier one: of an option that has one value, the first
+/// is the base's.
+pub(crate) fn added(there: &[String], base: &[String]) -> Vec<String> {
+    let mut of_base: BTreeSet<&str> = base.iter().filter(|o| !is_list(o)).map(|o| name(o)).collect();
+    let is_added = |option: &&String| {
+        if is_list(option) {
+            !base.contains(*option)
+        } else {
+            !of_base.remove(name(option))
+        }
+    };
+    there.iter().filter(is_added).cloned().collect()
+}
+
 /// The options that are not as wanted.
 pub(crate) fn missing(there: &[String], wanted: &[String]) -> Vec<String> {
     wanted
@@ -107,7 +121,7 @@ pub(crate) fn missing(there: &[String], wanted: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{missing, options, own};
+    use super::{added, missing, options, own};
     use crate::sandbox::Sandbox;
 
     fn words(line: &str) -> Vec<String> {
@@ -132,6 +146,17 @@ mod tests {
         let wanted = options(&Sandbox::new("pipglr", "image").run_arguments(), "image");
         assert_eq!(missing(&there, &wanted), Vec::<String>::new());
         assert_eq!(own(&there, &wanted), ["--env=LOG_LEVEL=debug", "--publish=8093:8093"]);
+    }
+
+    #[test]
+    fn what_a_person_sets_anew_is_told_from_what_was_set_first() {
+        let base = words("--tty --stop-timeout=7200 --volume=a:/a");
+        let there = words("--tty --stop-timeout=3600 --volume=a:/a --stop-timeout=60 --volume=b:/b --memory=4g");
+        assert_eq!(
+            added(&there, &base),
+            words("--stop-timeout=60 --volume=b:/b --memory=4g")
+        );
+        assert_eq!(added(&base, &base), Vec::<String>::new());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A container as the file of its unit describes it: what a person asked for when systemd was to keep it.
 
 use super::MARK;
-use crate::installation::command_line::{options, own};
+use crate::installation::command_line::{added, options, own};
 use crate::render::{plain, settings, unquoted};
 use crate::sandbox::Sandbox;
 
@@ -33,8 +33,11 @@ impl Kept {
 
     /// Adds to `sandbox` what it says nothing else about.
     pub fn add_to(&self, sandbox: &mut Sandbox) {
-        let wanted = options(&sandbox.run_arguments(), &sandbox.image);
-        sandbox.extra.extend(own(&self.options, &wanted));
+        let bare = Sandbox::new(&sandbox.name, &sandbox.image);
+        let base = options(&bare.run_arguments(), &bare.image);
+        let volumes = base.iter().filter(|option| option.starts_with("--volume="));
+        let spoken: Vec<String> = volumes.chain(&sandbox.extra).cloned().collect();
+        sandbox.extra.extend(own(&added(&self.options, &base), &spoken));
         for (name, value) in &self.environment {
             if !sets(sandbox, name) {
                 sandbox.environment.push((name.clone(), value.clone()));
@@ -74,6 +77,7 @@ mod tests {
             .environment
             .push(("https_proxy".to_owned(), "http://u:p%40@p:1 $x".to_owned()));
         sandbox.extra = [
+            "--stop-timeout=60",
             "--memory=4g",
             "--env=A=b c",
             "--volume=/certs:/etc/gitlab-runner/certs:ro",
@@ -96,6 +100,7 @@ mod tests {
             [
                 "--memory=8g",
                 "--env=A=d",
+                "--stop-timeout=60",
                 "--volume=/certs:/etc/gitlab-runner/certs:ro"
             ]
         );

@@ -3,6 +3,7 @@
 
 mod condition;
 mod host;
+mod unit;
 
 use crate::stage::{Stage, contains, lacks};
 use anyhow::{Context as _, ensure};
@@ -25,14 +26,23 @@ pub(crate) fn surroundings(_: &mut Stage) -> anyhow::Result<()> {
     story(include_str!("surroundings.toml"))
 }
 
+/// The runner as a unit of the account's systemd, which the stage's host has not.
+pub(crate) fn unit(_: &mut Stage) -> anyhow::Result<()> {
+    on_a_host(unit::story)
+}
+
 fn story(conditions: &str) -> anyhow::Result<()> {
+    let conditions = condition::all(conditions)?;
+    on_a_host(|host| from_nothing(host).and_then(|()| all(host, &conditions)))
+}
+
+fn on_a_host(play: impl FnOnce(&Host) -> anyhow::Result<()>) -> anyhow::Result<()> {
     if !packages::is_root() {
         println!("      not run: the account of a throw-away host takes root to make");
         return Ok(());
     }
-    let conditions = condition::all(conditions)?;
     let host = Host::boot(&mut |text| println!("      {text}"))?;
-    let result = from_nothing(&host).and_then(|()| all(&host, &conditions));
+    let result = play(&host);
     let ended = host.end();
     result.and(ended)
 }

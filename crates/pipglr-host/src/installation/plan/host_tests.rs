@@ -147,3 +147,10 @@ fn a_restart_of_the_machine_is_survived_where_systemd_is() {
     facts.boot = Boot::Nothing;
     check(&facts, &wish(), &nothing);
 }
+
+#[test]
+fn no_token_in_a_plan() {
+    let plan = plan(&bare(), &wish()).unwrap();
+    let shown = format!("{plan:?}{}{:?}", serde_json::to_string(&plan.steps).unwrap(), wish());
+    assert!(!shown.contains("glrt-"), "{shown}");
+}

@@ -150,9 +150,12 @@ fn superseded(facts: &Facts) -> Option<Step> {
 
 /// Images of the containers that are gone when these steps are taken. What has a name stays for who wants to go back.
 fn left_over(facts: &Facts, steps: &[Step]) -> Vec<Step> {
-    let is_new = steps
-        .iter()
-        .any(|step| matches!(step, Step::RunContainer { .. } | Step::RestartUnit { .. } | Step::StartUnit { .. }));
+    let is_new = steps.iter().any(|step| {
+        matches!(
+            step,
+            Step::RunContainer { .. } | Step::RestartUnit { .. } | Step::StartUnit { .. }
+        )
+    });
     let in_service = if is_new {
         facts.image_id.as_ref()
     } else {

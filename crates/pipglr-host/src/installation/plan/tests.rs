@@ -393,10 +393,3 @@ fn an_image_that_may_not_be_pulled_has_to_be_there() {
     offline.pull = Pull::Never;
     check(&set_up(), &offline, &nothing);
 }
-
-#[test]
-fn no_token_in_a_plan() {
-    let plan = plan(&bare(), &wish()).unwrap();
-    let shown = format!("{plan:?}{}{:?}", serde_json::to_string(&plan.steps).unwrap(), wish());
-    assert!(!shown.contains("glrt-"), "{shown}");
-}
