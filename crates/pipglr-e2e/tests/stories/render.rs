@@ -66,12 +66,14 @@ fn units(stage: &mut Stage) -> anyhow::Result<()> {
     contains(&services, "---pipglr.service---")?;
     contains(&services, "TimeoutStopSec=7260\n")?;
     lacks(&services, "network-online")?;
-    let waits = services.lines().find_map(|line| line.strip_prefix("ExecStartPre="));
-    stage
-        .account
-        .shell(&waits.context("no wait for the network")?.replace("$$", "$"))
-        .run_text()?;
-    contains(&services, "After=pipglr-storage-volume.service")?;
+    let waits = services
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStartPre=/bin/sh -c "));
+    let script = waits
+        .context("no wait for the network")?
+        .trim_matches('"')
+        .replace("$$", "$");
+    stage.account.command("sh").args(["-c", &script]).run_text()?;
     let commands: Vec<&str> = services
         .lines()
         .filter_map(|line| line.strip_prefix("ExecStart="))

@@ -152,7 +152,7 @@ pub(crate) fn cleaning(stage: &mut Stage) -> anyhow::Result<()> {
     desk.shell("kill -KILL $(cat pid)")?;
     killed.wait()?;
     // podman's service of that run ends by itself, a minute later.
-    desk.shell("pkill --full '[p]odman system service' || true")?;
+    desk.shell("pkill --uid $(id -u) --full '[p]odman system service' || true")?;
     let left = desk.stage.account.podman(["ps", "--quiet"]).run_text()?;
     ensure!(!left.is_empty(), "the killed run left nothing");
     let cleaned = desk.run("--clean")?;

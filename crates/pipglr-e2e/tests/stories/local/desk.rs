@@ -227,7 +227,7 @@ impl<'s> Desk<'s> {
         let runtime = account.shell("ls $XDG_RUNTIME_DIR").run_text()?;
         lacks(&runtime, "pipglr")?;
         let services = account
-            .shell("pgrep --full '[p]odman system service' || true")
+            .shell("pgrep --uid $(id -u) --full '[p]odman system service' || true")
             .run_text()?;
         ensure!(services.trim().is_empty(), "podman's services: {services}");
         Ok(())
