@@ -88,6 +88,32 @@ fn jobs(tls: &str, named: &str, path: &str) -> String {
 
 /// A certificate that vouches for itself, for the address containers know this machine by.
 pub(crate) fn make_certificate(certificate: &Path, key: &Path) -> anyhow::Result<()> {
+    certify(certificate, key, &[])
+}
+
+/// The same of an authority, which is made, too; `certificate` is what it signs.
+pub(crate) fn make_certificate_of(
+    authority: &Path,
+    authority_key: &Path,
+    certificate: &Path,
+    key: &Path,
+) -> anyhow::Result<()> {
+    certify(authority, authority_key, &[])?;
+    let (authority, authority_key) = (authority.display().to_string(), authority_key.display().to_string());
+    let signed = ["-CA", &authority, "-CAkey", &authority_key];
+    certify(
+        certificate,
+        key,
+        &[&signed[..], &["-addext", "basicConstraints=critical,CA:FALSE"]].concat(),
+    )
+}
+
+fn certify(certificate: &Path, key: &Path, more: &[&str]) -> anyhow::Result<()> {
+    let subject = if more.is_empty() {
+        "/CN=pipglr stage"
+    } else {
+        "/CN=pipglr story"
+    };
     Command::new("openssl")
         .args([
             "req",
@@ -98,8 +124,9 @@ pub(crate) fn make_certificate(certificate: &Path, key: &Path) -> anyhow::Result
             "ec_paramgen_curve:prime256v1",
             "-nodes",
         ])
-        .args(["-days", "2", "-subj", "/CN=pipglr stage"])
+        .args(["-days", "2", "-subj", subject])
         .args(["-addext", &format!("subjectAltName=IP:{HOST_LOOPBACK}")])
+        .args(more)
         .arg("-keyout")
         .arg(key)
         .arg("-out")

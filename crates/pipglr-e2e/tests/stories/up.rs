@@ -1,7 +1,7 @@
 //! A runner set up by one command, on an account that has nothing but podman and the image.
 
 use crate::authority::Front;
-use crate::registries::make_certificate;
+use crate::registries::make_certificate_of;
 use crate::stage::{Project, Stage, all_pass, contains, job, lacks, log, wait_for};
 use anyhow::{Context as _, ensure};
 use pipglr_coordinator::JobState;
@@ -85,12 +85,13 @@ pub(crate) fn own_authority(stage: &mut Stage) -> anyhow::Result<()> {
         stage.coordinator("a: { image: '@SMALL@', variables: { GIT_STRATEGY: none }, script: ['true'] }\n")?;
     let directory = tempfile::tempdir()?;
     let (certificate, key) = (directory.path().join("own.crt"), directory.path().join("own.key"));
-    make_certificate(&certificate, &key)?;
+    let (authority, authority_key) = (directory.path().join("ca.crt"), directory.path().join("ca.key"));
+    make_certificate_of(&authority, &authority_key, &certificate, &key)?;
     let front = Front::before(&project.url, &certificate, &key)?;
     let host = Host::set(stage, &project)?;
     stage
         .account
-        .write("up-story/certs/gitlab.crt", &std::fs::read_to_string(&certificate)?)?;
+        .write("up-story/certs/gitlab.crt", &std::fs::read_to_string(&authority)?)?;
     let up = host.up().replace(&project.url, &front.url());
     contains(
         &host.run(&up, 1)?,

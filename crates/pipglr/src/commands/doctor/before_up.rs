@@ -40,7 +40,12 @@ pub(in super::super) fn before_up(account: &Account, leave: &Leave) -> Result<Ve
     }
     if leave.dry_run {
         let stays: Vec<Finding> = report.findings.into_iter().filter(|f| !is_curable(f, root)).collect();
-        stop_on_failures(&stays, leave, root)?;
+        if root {
+            // They may come of what is cured: podman answers nothing as long as the account is not in order.
+            tell_rest(&stays, leave)?;
+        } else {
+            stop_on_failures(&stays, leave, root)?;
+        }
         return Ok(planned(report.plan));
     }
     fix(account, &mut report, &look, leave.quiet)?;
@@ -71,6 +76,15 @@ fn tell_plan<'p>(steps: impl Iterator<Item = &'p Step>, account: &Account, leave
     for step in steps {
         let who = name(step.who, account);
         output::line(format_args!("{would}as {who}: {}", step.command))?;
+    }
+    Ok(())
+}
+
+fn tell_rest(findings: &[Finding], leave: &Leave) -> Result<(), CliError> {
+    let failures = findings.iter().filter(|f| f.verdict == Verdict::Failure);
+    for finding in failures.filter(|_| !leave.quiet) {
+        let Finding { check, evidence, .. } = finding;
+        output::line(format_args!("would then look again at {check}: {evidence}"))?;
     }
     Ok(())
 }
