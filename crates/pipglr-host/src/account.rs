@@ -139,6 +139,15 @@ impl Account {
         command.process_group(0);
         command
     }
+
+    /// `systemctl --user`; what it said, or why it cannot be started, if it fails.
+    pub(crate) fn systemctl(&self, arguments: &[&str]) -> Result<(), String> {
+        match self.command("systemctl").arg("--user").args(arguments).output() {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 fn is_passed_on(name: &OsStr) -> bool {

@@ -246,7 +246,7 @@ impl Sandbox {
 }
 
 /// `--env` of `--env=NAME=value`.
-fn name_of(option: &str) -> &str {
+pub(crate) fn name_of(option: &str) -> &str {
     option.split_once('=').map_or(option, |(name, _)| name)
 }
 

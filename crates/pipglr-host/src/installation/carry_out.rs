@@ -156,16 +156,12 @@ impl Worker {
     }
 
     fn systemctl(&self, arguments: &[&str]) -> Result<(), CarryOutError> {
-        let outcome = self.account.command("systemctl").arg("--user").args(arguments).output();
-        let said = match outcome {
-            Ok(output) if output.status.success() => return Ok(()),
-            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            Err(error) => error.to_string(),
-        };
-        Err(CarryOutError::Systemctl {
-            command: arguments.join(" "),
-            said,
-        })
+        self.account
+            .systemctl(arguments)
+            .map_err(|said| CarryOutError::Systemctl {
+                command: arguments.join(" "),
+                said,
+            })
     }
 
     fn register(&mut self) -> Result<(), CarryOutError> {

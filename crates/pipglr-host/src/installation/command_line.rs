@@ -1,5 +1,6 @@
 //! The command a container was made by, compared with the one that would make it now, however both are written.
 
+use crate::sandbox::name_of;
 use std::collections::BTreeSet;
 
 /// Options of `podman run` without a value that occur in how a runner is started, and their short forms.
@@ -57,10 +58,6 @@ fn short_options<'a>(letters: &str, words: &mut impl Iterator<Item = &'a str>, a
     }
 }
 
-fn name(option: &str) -> &str {
-    option.split_once('=').map_or(option, |(name, _)| name)
-}
-
 /// What of a list has one value: a variable, a label.
 fn variable(option: &str) -> Option<&str> {
     let (name, value) = option.split_once('=')?;
@@ -71,7 +68,7 @@ fn variable(option: &str) -> Option<&str> {
 }
 
 fn is_list(option: &str) -> bool {
-    name(option)
+    name_of(option)
         .strip_prefix("--")
         .is_some_and(|name| LISTS.contains(&name))
 }
@@ -83,14 +80,14 @@ fn target(option: &str) -> Option<&str> {
 
 /// Options of `there` that `wanted` says nothing about: a person gave them, and keeps them.
 pub(crate) fn own(there: &[String], wanted: &[String]) -> Vec<String> {
-    let spoken: BTreeSet<&str> = wanted.iter().filter(|o| !is_list(o)).map(|o| name(o)).collect();
+    let spoken: BTreeSet<&str> = wanted.iter().filter(|o| !is_list(o)).map(|o| name_of(o)).collect();
     // A volume at a place of ours would be in the way.
     let targets: BTreeSet<&str> = wanted.iter().filter_map(|o| target(o)).collect();
     let variables: BTreeSet<&str> = wanted.iter().filter_map(|o| variable(o)).collect();
     let is_own = |option: &&String| {
         !wanted.contains(*option)
             && variable(option).is_none_or(|variable| !variables.contains(variable))
-            && !spoken.contains(name(option))
+            && !spoken.contains(name_of(option))
             && target(option).is_none_or(|target| !targets.contains(target))
     };
     there.iter().filter(is_own).cloned().collect()
@@ -99,12 +96,12 @@ pub(crate) fn own(there: &[String], wanted: &[String]) -> Vec<String> {
 /// What was added to `base`, which begins `there`, by this version or an earlier one: of an option that has one value, the first
 /// is the base's.
 pub(crate) fn added(there: &[String], base: &[String]) -> Vec<String> {
-    let mut of_base: BTreeSet<&str> = base.iter().filter(|o| !is_list(o)).map(|o| name(o)).collect();
+    let mut of_base: BTreeSet<&str> = base.iter().filter(|o| !is_list(o)).map(|o| name_of(o)).collect();
     let is_added = |option: &&String| {
         if is_list(option) {
             !base.contains(*option)
         } else {
-            !of_base.remove(name(option))
+            !of_base.remove(name_of(option))
         }
     };
     there.iter().filter(is_added).cloned().collect()

@@ -113,13 +113,14 @@ pub(crate) fn unquoted(word: &str) -> String {
     let mut text = String::new();
     let mut letters = inner.chars();
     while let Some(letter) = letters.next() {
-        match (letter, letter == '\\') {
-            (_, true) => match letters.next() {
-                Some('n') => text.push('\n'),
-                Some('t') => text.push('\t'),
-                other => text.extend(other),
-            },
-            (letter, false) => text.push(letter),
+        if letter != '\\' {
+            text.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some('n') => text.push('\n'),
+            Some('t') => text.push('\t'),
+            other => text.extend(other),
         }
     }
     specifiers(&text)

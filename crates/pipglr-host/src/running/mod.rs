@@ -157,12 +157,8 @@ impl Running {
     }
 
     fn systemctl(&self, verb: &'static str, unit: String) -> Result<(), RunningError> {
-        let outcome = self.account.command("systemctl").args(["--user", verb, &unit]).output();
-        let reason = match outcome {
-            Ok(output) if output.status.success() => return Ok(()),
-            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            Err(error) => error.to_string(),
-        };
-        Err(RunningError::Unit { verb, unit, reason })
+        self.account
+            .systemctl(&[verb, &unit])
+            .map_err(|reason| RunningError::Unit { verb, unit, reason })
     }
 }

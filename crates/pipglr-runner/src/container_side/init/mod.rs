@@ -3,6 +3,7 @@
 //! it stays when all is done.
 
 mod children;
+mod group;
 mod identity;
 mod memory;
 mod pids;
