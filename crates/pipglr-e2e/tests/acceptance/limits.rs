@@ -1,9 +1,8 @@
 //! Limits of config.toml hold, since systemd delegates the controllers: a job meets them, and nobody else does.
 
 use crate::Host;
-use crate::project::{contains, job, log};
+use crate::project::{contains, failed_for, job};
 use anyhow::ensure;
-use pipglr_coordinator::JobState;
 
 /// Processes of a container.
 const PROCESSES: u32 = 200;
@@ -34,14 +33,7 @@ pub(crate) fn memory(host: &mut Host) -> anyhow::Result<()> {
 fn fails(host: &Host, part: &str, name: &str) -> anyhow::Result<String> {
     let id = host.begin(part)?;
     let pipeline = host.wait(id, 600)?;
-    let job = job(&pipeline, name)?;
-    let text = log(job)?;
-    let reason = job.failure_reason.as_ref().map(ToString::to_string);
-    ensure!(
-        job.state == JobState::Failed && reason.as_deref() == Some("script_failure"),
-        "{:?}, {reason:?}\n{text}",
-        job.state
-    );
+    let text = failed_for(job(&pipeline, name)?, "script_failure")?;
     host.user("podman exec pipglr pipglr health", 120)?;
     Ok(text)
 }

@@ -1,9 +1,8 @@
 //! The runner as a service, and a reboot while a job runs.
 
-use crate::project::{all_pass, contains, job, lacks, log, wait_for};
+use crate::project::{all_pass, contains, failed_for, job, lacks, log, wait_for};
 use crate::{ACCOUNT, Host};
 use anyhow::{Context as _, ensure};
-use pipglr_coordinator::JobState;
 use std::time::Duration;
 
 pub(crate) fn service(host: &mut Host) -> anyhow::Result<()> {
@@ -30,15 +29,7 @@ pub(crate) fn in_mid_job(host: &mut Host) -> anyhow::Result<()> {
         Ok(now.ok().filter(|now| *now != boot))
     })?;
     let pipeline = host.wait(id, 600)?;
-    let long = job(&pipeline, "long")?;
-    let text = log(long)?;
-    let reason = long.failure_reason.as_ref().map(ToString::to_string);
-    ensure!(
-        long.state == JobState::Failed && reason.as_deref() == Some("runner_system_failure"),
-        "{:?}, {reason:?}\n{text}",
-        long.state
-    );
-    Ok(())
+    failed_for(job(&pipeline, "long")?, "runner_system_failure").map(drop)
 }
 
 /// Nobody has logged in to the account since the reboot.

@@ -1,6 +1,6 @@
 //! The configuration changed by command, under a runner that works.
 
-use crate::stage::{Stage, contains, job, lacks, log, wait_for};
+use crate::stage::{Stage, contains, job, lacks, log, said, wait_for};
 use anyhow::{Context as _, ensure};
 use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
@@ -20,14 +20,7 @@ pub(crate) fn provide_program(stage: &Stage) -> anyhow::Result<()> {
 /// What `pipglr` says to a shell line, if it ends with this code.
 pub(crate) fn pipglr(stage: &Stage, line: &str, code: i32) -> anyhow::Result<String> {
     let line = format!("pipglr() {{ ./{PROGRAM} \"$@\"; }}; {{ {line}; }} 2>&1");
-    let output = stage.account.shell(&line).run_any()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(
-        output.status.code() == Some(code),
-        "{line}: {} instead of {code}\n{text}",
-        output.status
-    );
-    Ok(text)
+    said(&stage.account.shell(&line).run_any()?, &line, code)
 }
 
 /// What `pipglr status` says this manager is for GitLab.

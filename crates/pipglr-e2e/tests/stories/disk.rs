@@ -1,6 +1,6 @@
 //! Disks that fill up, and what is removed from them.
 
-use crate::stage::{Project, Stage, all_pass, contains, job, lacks, log, wait_for};
+use crate::stage::{Project, Stage, all_pass, contains, failed_for, job, lacks, log, wait_for};
 use anyhow::{Context as _, ensure};
 use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
@@ -97,12 +97,8 @@ fn fill(stage: &Stage, project: &Project, small: &SmallDisk) -> anyhow::Result<(
     stage.wait_until_healthy()?;
     reserve_is_whole(stage)?;
     let pipeline = stage.run_pipeline(project)?;
-    let filled = job(&pipeline, "fill")?;
-    let text = log(filled)?;
+    let text = failed_for(job(&pipeline, "fill")?, "script_failure")?;
     println!("{}", indented(&text));
-    ensure!(filled.state == JobState::Failed, "{:?}", filled.state);
-    let reason = filled.failure_reason.as_ref().map(ToString::to_string);
-    ensure!(reason.as_deref() == Some("script_failure"), "{reason:?}");
     for part in [
         "before\n",
         "filled\n",

@@ -2,10 +2,10 @@
 
 use crate::config::{pipglr, provide_program, system_id};
 use crate::debian13::copy_image;
-use crate::stage::{Project, Stage, all_pass, contains, job, lacks, log, wait_for};
+use crate::stage::{Project, Stage, all_pass, contains, failed_for, job, lacks, log, wait_for};
 use crate::stream::Stream;
 use anyhow::{Context as _, ensure};
-use pipglr_coordinator::{Given, JobRecord, JobState, PipelineId, PipelineOptions, Selection};
+use pipglr_coordinator::{Given, JobRecord, PipelineId, PipelineOptions, Selection};
 use pipglr_e2e::HOST_LOOPBACK;
 use pipglr_e2e::command::CommandExt as _;
 use pipglr_e2e::host::{Account, packages};
@@ -177,16 +177,8 @@ pub(crate) fn killed(stage: &mut Stage) -> anyhow::Result<()> {
     stage.account.podman(["start", "pipglr"]).run_text()?;
     stage.wait_until_healthy()?;
     let ended = stage.wait_pipeline(&project, pipeline)?;
-    let long = job(&ended, "long")?;
-    let reason = long.failure_reason.as_ref().map(ToString::to_string);
-    let text = log(long)?;
-    let last = text.lines().last().unwrap_or_default();
-    println!("      {reason:?}: {last}");
-    ensure!(
-        long.state == JobState::Failed && reason.as_deref() == Some("runner_system_failure"),
-        "{:?} {reason:?}\n{text}",
-        long.state
-    );
+    let text = failed_for(job(&ended, "long")?, "runner_system_failure")?;
+    println!("      {}", text.lines().last().unwrap_or_default());
     contains(
         &text,
         "ERROR: Job failed (system failure): the runner, or the host it is on, was stopped while the job ran",

@@ -74,6 +74,19 @@ pub(crate) fn job<'a>(pipeline: &'a PipelineRecord, name: &str) -> anyhow::Resul
         .with_context(|| format!("no job {name}"))
 }
 
+/// The log of a job that has to have failed for this reason.
+pub(crate) fn failed_for(job: &JobRecord, expected: &str) -> anyhow::Result<String> {
+    let text = log(job)?;
+    let reason = job.failure_reason.as_ref().map(ToString::to_string);
+    ensure!(
+        job.state == JobState::Failed && reason.as_deref() == Some(expected),
+        "{}: {:?}, {reason:?}\n{text}",
+        job.name,
+        job.state
+    );
+    Ok(text)
+}
+
 /// Fails unless every job has succeeded.
 pub(crate) fn all_pass(pipeline: &PipelineRecord) -> anyhow::Result<()> {
     for job in &pipeline.jobs {

@@ -1,6 +1,6 @@
 //! Registries as an operator sees them: behind a private certificate, mirrored, blocked.
 
-use crate::stage::{Stage, contains, job, log};
+use crate::stage::{Stage, contains, failed_for, job, log};
 use anyhow::{Context as _, ensure};
 use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
@@ -54,14 +54,8 @@ pub(crate) fn mirrors_and_certificates(stage: &mut Stage) -> anyhow::Result<()> 
         ensure!(record.state == JobState::Success, "{name}:\n{}", log(record)?);
     }
     contains(&log(job(&pipeline, "tls")?)?, "-----BEGIN CERTIFICATE-----\n")?;
-    let blocked = job(&pipeline, "blocked")?;
-    let reason = blocked.failure_reason.as_ref().map(ToString::to_string);
-    ensure!(
-        reason.as_deref() == Some("runner_configuration_error"),
-        "{reason:?}\n{}",
-        log(blocked)?
-    );
-    contains(&log(blocked)?, "is blocked in /etc/containers/registries.conf")?;
+    let blocked = failed_for(job(&pipeline, "blocked")?, "runner_configuration_error")?;
+    contains(&blocked, "is blocked in /etc/containers/registries.conf")?;
     contains(
         &log(job(&pipeline, "nested")?)?,
         "is blocked in /etc/containers/registries.conf",

@@ -8,12 +8,23 @@ use pipglr_e2e::job_images::{JobImage, SMALL};
 use pipglr_e2e::registry::Registry;
 use pipglr_e2e::sample;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-pub(crate) use crate::project::{Project, all_pass, contains, job, lacks, log, wait_for};
+pub(crate) use crate::project::{Project, all_pass, contains, failed_for, job, lacks, log, wait_for};
+
+/// What a command printed, if it ended with this code.
+pub(crate) fn said(output: &Output, what: &str, code: i32) -> anyhow::Result<String> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.code() == Some(code),
+        "{what}: {} instead of {code}\n{text}",
+        output.status
+    );
+    Ok(text)
+}
 
 pub(crate) struct Stage {
     pub account: Account,

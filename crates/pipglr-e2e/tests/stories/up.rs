@@ -2,7 +2,7 @@
 
 use crate::authority::Front;
 use crate::registries::make_certificate_of;
-use crate::stage::{Project, Stage, all_pass, contains, job, lacks, log, wait_for};
+use crate::stage::{Project, Stage, all_pass, contains, job, lacks, log, said, wait_for};
 use anyhow::{Context as _, ensure};
 use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
@@ -194,13 +194,7 @@ impl<'s> Host<'s> {
     fn run(&self, arguments: &str, code: i32) -> anyhow::Result<String> {
         let line = format!("exec ./{PROGRAM} {arguments} 2>&1");
         let output = self.stage.account.shell(&line).run_any()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(
-            output.status.code() == Some(code),
-            "pipglr {arguments}: {} instead of {code}\n{text}",
-            output.status
-        );
-        Ok(text)
+        said(&output, &format!("pipglr {arguments}"), code)
     }
 
     /// A job runs.

@@ -3,7 +3,7 @@
 
 use super::condition::doctor;
 use super::host::Host;
-use crate::stage::{contains, lacks};
+use crate::stage::{contains, lacks, said};
 use anyhow::ensure;
 
 /// Makes `localhost/runner`, a tag for each variant, as root of the host.
@@ -103,13 +103,7 @@ struct Runner<'h>(&'h Host);
 impl Runner<'_> {
     fn pipglr(&self, arguments: &str, code: i32) -> anyhow::Result<String> {
         let output = self.0.root(&format!("as-ci pipglr {arguments} 2>&1"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(
-            output.status.code() == Some(code),
-            "pipglr {arguments}: {} instead of {code}\n{text}",
-            output.status
-        );
-        Ok(text)
+        said(&output, &format!("pipglr {arguments}"), code)
     }
 
     fn systemctl(&self, arguments: &str) -> anyhow::Result<String> {

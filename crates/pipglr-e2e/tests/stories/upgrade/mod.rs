@@ -4,11 +4,10 @@
 mod images;
 
 use crate::config::{pipglr, provide_program, system_id};
-use crate::stage::{Stage, contains, job, lacks, log, wait_for};
+use crate::stage::{Stage, contains, failed_for, job, lacks, log, wait_for};
 use crate::stream::Stream;
 use anyhow::{Context as _, ensure};
 use images::{GOOD, Images, remove, variant};
-use pipglr_coordinator::JobState;
 use pipglr_e2e::command::CommandExt as _;
 use std::time::{Duration, Instant};
 
@@ -106,15 +105,8 @@ pub(crate) fn out_of_time(stage: &mut Stage) -> anyhow::Result<()> {
     })?;
     pipglr(stage, &upgrade, 0)?;
     let record = stage.wait_pipeline(&project, id)?;
-    let long = job(&record, "long")?;
-    let reason = long.failure_reason.as_ref().map(ToString::to_string);
-    ensure!(
-        long.state == JobState::Failed && reason.as_deref() == Some("runner_interrupted"),
-        "{:?} {reason:?}\n{}",
-        long.state,
-        log(long)?
-    );
-    contains(&log(long)?, "ERROR: Job failed: aborted: terminated\n")?;
+    let long = failed_for(job(&record, "long")?, "runner_interrupted")?;
+    contains(&long, "ERROR: Job failed: aborted: terminated\n")?;
     remove(stage, &[image])?;
     take_program(stage)
 }
