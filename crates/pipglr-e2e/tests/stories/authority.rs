@@ -20,10 +20,21 @@ pub(crate) struct Front {
 impl Front {
     /// In front of the server at `behind`, a URL of this machine.
     pub(crate) fn before(behind: &str, certificate: &Path, key: &Path) -> anyhow::Result<Self> {
+        Self::at(0, behind, certificate, key)
+    }
+
+    /// The same address, with another certificate.
+    pub(crate) fn instead(self, behind: &str, certificate: &Path, key: &Path) -> anyhow::Result<Self> {
+        let own = self.port;
+        drop(self);
+        Self::at(own, behind, certificate, key)
+    }
+
+    fn at(own: u16, behind: &str, certificate: &Path, key: &Path) -> anyhow::Result<Self> {
         let port: u16 = behind.rsplit(':').next().context("a port")?.trim_matches('/').parse()?;
         let acceptor = acceptor(certificate, key)?;
         let runtime = Runtime::new()?;
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", own)))?;
         let own = listener.local_addr()?.port();
         runtime.spawn(serve(listener, acceptor, port));
         Ok(Self {

@@ -2,13 +2,14 @@
 
 use super::renewal::Renewal;
 use super::retry;
+use super::trust::client_config;
 use crate::metrics::Calls;
 use jiff::Timestamp;
 use pipglr_protocol::{Secret, headers};
 use reqwest::header::HeaderMap;
-use reqwest::{Certificate, Client, Identity, Method, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use std::path::PathBuf;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Files of `tls-ca-file`, `tls-cert-file`, `tls-key-file`.
@@ -249,49 +250,19 @@ fn api_base(url: &str) -> Result<String, Error> {
 
 /// An HTTP client that trusts the system's certificates and those of `tls`.
 pub(crate) fn http_client(tls: &TlsFiles) -> Result<Client, Error> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Already installed by the program that embeds us: just as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    let mut extra = match &tls.ca {
-        Some(path) if path.exists() => certificates(path)?,
-        _ => Vec::new(),
-    };
-    if let Some(text) = &tls.ca_text {
-        let wrong = |e: reqwest::Error| Error::Configuration {
-            what: "CA certificates".to_owned(),
-            reason: e.to_string(),
-        };
-        extra.extend(Certificate::from_pem_bundle(text.as_bytes()).map_err(wrong)?);
-    }
-    let builder = || -> Result<reqwest::ClientBuilder, Error> {
-        let builder = Client::builder()
-            .user_agent(user_agent())
-            .redirect(same_host_only())
-            .connect_timeout(Duration::from_secs(30))
-            .timeout(Duration::from_secs(3600))
-            .tcp_keepalive(Duration::from_secs(30))
-            .pool_idle_timeout(Duration::from_secs(90));
-        Ok(match identity(tls)? {
-            Some(identity) => builder.identity(identity),
-            None => builder,
+    Client::builder()
+        .tls_backend_preconfigured(client_config(tls)?)
+        .user_agent(user_agent())
+        .redirect(same_host_only())
+        .connect_timeout(Duration::from_secs(30))
+        .timeout(Duration::from_secs(3600))
+        .tcp_keepalive(Duration::from_secs(30))
+        .pool_idle_timeout(Duration::from_secs(90))
+        .build()
+        .map_err(|error| Error::Configuration {
+            what: "HTTP set-up".to_owned(),
+            reason: error.to_string(),
         })
-    };
-    let with_system = builder()?.tls_certs_merge(extra.clone()).build();
-    with_system.or_else(|_| {
-        // No system certificates at all (a bare container): the bundled roots, plus what was configured.
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .filter_map(|c| Certificate::from_der(c).ok());
-        builder()
-            .map(|b| b.tls_certs_only(roots.chain(extra)))?
-            .build()
-            .map_err(|e| Error::Configuration {
-                what: "TLS set-up".to_owned(),
-                reason: e.to_string(),
-            })
-    })
 }
 
 /// Redirects within a host are followed; others are handed to the caller, who decides what may be sent there.
@@ -306,36 +277,6 @@ fn same_host_only() -> reqwest::redirect::Policy {
             attempt.stop()
         }
     })
-}
-
-fn certificates(path: &std::path::Path) -> Result<Vec<Certificate>, Error> {
-    let wrong = |reason: String| Error::Configuration {
-        what: format!("tls-ca-file {}", path.display()),
-        reason,
-    };
-    let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-    Certificate::from_pem_bundle(&pem).map_err(|e| wrong(e.to_string()))
-}
-
-fn identity(tls: &TlsFiles) -> Result<Option<Identity>, Error> {
-    if let Some(pem) = &tls.identity_text {
-        return Identity::from_pem(pem.expose().as_bytes())
-            .map(Some)
-            .map_err(|e| Error::Configuration {
-                what: "client certificate".to_owned(),
-                reason: e.to_string(),
-            });
-    }
-    let (Some(cert), Some(key)) = (&tls.cert, &tls.key) else {
-        return Ok(None);
-    };
-    let wrong = |reason: String| Error::Configuration {
-        what: format!("tls-cert-file {}", cert.display()),
-        reason,
-    };
-    let mut pem = std::fs::read(cert).map_err(|e| wrong(e.to_string()))?;
-    pem.extend(std::fs::read(key).map_err(|e| wrong(e.to_string()))?);
-    Identity::from_pem(&pem).map(Some).map_err(|e| wrong(e.to_string()))
 }
 
 fn user_agent() -> String {

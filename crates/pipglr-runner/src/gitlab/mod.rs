@@ -8,6 +8,7 @@ mod renewal;
 mod request;
 mod reset;
 mod retry;
+mod trust;
 
 pub use artifacts::{UploadDescription, UploadTarget};
 pub(crate) use artifacts::{asked_pause, correlation_id};

@@ -12,7 +12,7 @@ use pipglr_testkit::gitlab::{Endpoint, FakeGitLab, JobBuilder, JobRecord, RUNNER
 use pipglr_testkit::podman::FakePodman;
 use serde_json::Value;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,16 @@ pub(crate) const FAST: Pace = Pace {
     backoff: Duration::from_millis(5),
     final_tries: 10,
 };
+
+/// reqwest wants a TLS provider even where there is no TLS.
+pub(crate) fn http() -> reqwest::ClientBuilder {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        let provider = rustls::crypto::ring::default_provider();
+        provider.install_default().expect("nobody else installs one");
+    });
+    reqwest::Client::builder().no_proxy()
+}
 
 pub(crate) fn connect(url: &str) -> GitLab {
     GitLab::connect(&Connection {

@@ -1,6 +1,6 @@
 //! Web terminals: a real client over TLS, a session server, a job between a fake GitLab and a fake podman.
 
-use crate::support::{Bench, PATIENCE, Ran, SYSTEM_ID};
+use crate::support::{Bench, PATIENCE, Ran, SYSTEM_ID, http};
 use futures_util::{SinkExt as _, StreamExt as _};
 use pipglr_protocol::job_request::SessionInfo;
 use pipglr_runner::config::{Config, parse_config};
@@ -361,10 +361,7 @@ async fn status(
     change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
 ) -> u16 {
     let certificate = reqwest::Certificate::from_pem(info.certificate.as_bytes()).unwrap();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([certificate])
-        .build()
-        .unwrap();
+    let client = http().tls_certs_only([certificate]).build().unwrap();
     let request = client
         .get(format!("{}{path}", info.url))
         .header("connection", "Upgrade")
@@ -400,7 +397,7 @@ async fn requests_are_refused_as_gitlab_expects() {
             assert_eq!(status(&info, "", right).await, 404, "no part of a session");
             assert_eq!(status(&info, "/nothing", right).await, 404, "another part");
             assert_eq!(status(&info, "/proxy/db/5432/", right).await, 404, "proxy of services");
-            let plain = reqwest::Client::builder()
+            let plain = http()
                 .tls_certs_only([reqwest::Certificate::from_pem(info.certificate.as_bytes()).unwrap()])
                 .build()
                 .unwrap();

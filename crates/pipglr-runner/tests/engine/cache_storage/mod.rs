@@ -5,11 +5,11 @@ mod gcs;
 mod s3;
 mod served;
 
-use crate::support::Bench;
+use crate::support::{Bench, http};
 use pipglr_protocol::Secret;
 use pipglr_runner::config::CacheConfig;
 use pipglr_testkit::gitlab::JobBuilder;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 fn job() -> JobBuilder {
@@ -64,7 +64,7 @@ impl Given {
         body: &'static str,
     ) -> (StatusCode, String) {
         let url = change(request["url"].as_str().unwrap().to_owned());
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = http().build().unwrap();
         let mut call = match &self.address {
             None => client.request(method, url),
             Some(address) => {
