@@ -11,6 +11,7 @@ mod readme;
 mod reboot;
 mod set_up;
 mod transcript;
+mod upgrade;
 
 use anyhow::Context as _;
 use machine::{Machine, Parts};
@@ -50,6 +51,8 @@ const STEPS: &[Step] = &[
     ("a fork bomb in a job meets its limit", limits::processes),
     ("a job that takes too much memory is ended", limits::memory),
     ("pipglr service install", reboot::service),
+    ("pipglr upgrade of the service, while a job runs", upgrade::with_a_job),
+    ("an image that is ill in service only", upgrade::to_an_ill_one),
     ("a reboot in mid-job", reboot::in_mid_job),
     ("the runner has come back by itself, and does a job", reboot::back_again),
 ];
@@ -152,6 +155,17 @@ impl Host {
             ..PipelineOptions::default()
         };
         Ok(self.runtime.block_on(self.project.coordinator.create(&options))?)
+    }
+
+    /// Begins a pipeline of one job, which says `begun`, and waits until it does.
+    fn begin_and_see(&self, part: &str) -> anyhow::Result<PipelineId> {
+        let id = self.begin(part)?;
+        project::wait_for("the job to begin", Duration::from_secs(300), || {
+            let record = self.project.coordinator.pipeline(id).context("no pipeline")?;
+            let job = &record.jobs[0];
+            Ok((job.trace_size > 0 && project::log(job)?.contains("begun\n")).then_some(()))
+        })?;
+        Ok(id)
     }
 
     /// Waits until a pipeline has come to its end; its jobs' logs go to the transcript.

@@ -2,7 +2,7 @@
 
 use crate::project::{all_pass, contains, failed_for, job, lacks, log, wait_for};
 use crate::{ACCOUNT, Host};
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use std::time::Duration;
 
 pub(crate) fn service(host: &mut Host) -> anyhow::Result<()> {
@@ -14,12 +14,7 @@ pub(crate) fn service(host: &mut Host) -> anyhow::Result<()> {
 
 /// An orderly reboot by root. The job cannot outlive it: it ends with a word and a reason that say so.
 pub(crate) fn in_mid_job(host: &mut Host) -> anyhow::Result<()> {
-    let id = host.begin("reboot")?;
-    wait_for("the job to begin", Duration::from_secs(300), || {
-        let record = host.project.coordinator.pipeline(id).context("no pipeline")?;
-        let begun = record.jobs[0].trace_size > 0 && log(&record.jobs[0])?.contains("begun\n");
-        Ok(begun.then_some(()))
-    })?;
+    let id = host.begin_and_see("reboot")?;
     let boot = host.root("cat /proc/sys/kernel/random/boot_id", 60)?;
     // It answers before it goes down.
     host.root("systemd-run --quiet --on-active=1 systemctl reboot", 60)?;
