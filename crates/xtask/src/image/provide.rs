@@ -1,7 +1,7 @@
 //! The image for stories and the quickstart: built under another account, from a context that account can read.
 
 use super::{Arch, CACHE, Podman, assemble_context, base, check_seccomp, containerfile, program, repository, run};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use pipglr_e2e::host::Account;
 use std::path::{Path, PathBuf};
 
@@ -29,19 +29,19 @@ impl Builder {
         let arch = Arch::of(&[])?;
         let cache = repository.join(CACHE);
         std::fs::create_dir_all(&cache)?;
-        say("compiling the static program");
-        let program = program::compile(&repository, &arch)?;
         let wrapper = std::env::temp_dir().join(format!("pipglr-as-{}", account.name()));
         account.write_wrapper(&wrapper)?;
         let podman = Podman(vec![wrapper.display().to_string(), "podman".to_owned()]);
-        say("getting the base image ready");
-        let base = base::provide(
-            &containerfile::read(&repository.join("Containerfile"))?,
-            &cache,
-            &arch,
-            &podman,
-            false,
-        )?;
+        let containerfile = containerfile::read(&repository.join("Containerfile"))?;
+        say("compiling the static program, and getting the base image ready");
+        // The one computes, the other waits for packages.
+        let (base, program) = std::thread::scope(|both| {
+            let base = both.spawn(|| base::provide(&containerfile, &cache, &arch, &podman, false));
+            let program = program::compile(&repository, &arch);
+            (base.join(), program)
+        });
+        let base = base.map_err(|_| anyhow!("the base image: panicked"))??;
+        let program = program?;
         let local = assemble_context(&repository, &cache.join(format!("context-{}", arch.debian)), &program)?;
         let context = hand_over(&local, account)?;
         Ok(Self {

@@ -1,13 +1,16 @@
 //! `cargo xtask test`: what has to be green, in order of speed; installs what it needs.
 
+mod beside;
+mod stories;
+
 use crate::image;
-use anyhow::{Context as _, ensure};
+use anyhow::{anyhow, ensure};
 use pipglr_e2e::command::CommandExt as _;
-use pipglr_e2e::host::{Account, STAGE_ACCOUNT, packages};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use pipglr_e2e::host::packages;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
+use stories::Stories;
 
 /// The image under test.
 const IMAGE: &str = crate::quickstart::IMAGE;
@@ -31,51 +34,35 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     packages::install(&packages::CROSS, &mut say)?;
     packages::rust_target(image::native_target(), &mut say)?;
     if !only_stories {
-        title("fmt");
-        cargo(&["fmt", "--all", "--check"])?;
-        title("clippy");
-        cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--quiet",
-            "--",
-            "--deny",
-            "warnings",
-        ])?;
-        // `--all-targets` leaves out tests that do not run by themselves.
-        cargo(&[
-            "clippy",
-            "--package",
-            "pipglr-e2e",
-            "--test",
-            "stories",
-            "--locked",
-            "--quiet",
-            "--",
-            "--deny",
-            "warnings",
-        ])?;
+        lint(&title)?;
         title("unit, in-process and command line tests");
         unit_tests(&mut say)?;
-        title("documentation");
-        let mut doc = pipglr_e2e::cargo::cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
-        doc.env("RUSTDOCFLAGS", "--deny warnings").run_inherited()?;
         title("units of the image");
         verify_units(&mut say)?;
-        title("the program for arm64");
-        arm64(&mut say)?;
     }
     if args.fast {
+        title("documentation, the program for arm64");
+        say(&beside::all()?);
         println!("not run, as asked: the stories on real podman, a release, the quickstart");
         return Ok(());
     }
     if !packages::is_root() {
         println!("not root: stories use this account's own podman, which must be in order (README, steps 1 and 2)");
     }
-    stories(&args.stories, &[], &mut say, &title)?;
-    if !only_stories {
+    title("image for the stories");
+    let stories = Stories::prepare(&mut say)?;
+    title("stories on real, nested, rootless podman");
+    if only_stories {
+        stories.tell(&args.stories, &[])?;
+    } else {
+        let said = std::thread::scope(|both| {
+            let beside = both.spawn(beside::all);
+            let told = stories.tell(&[], &[]);
+            let said = beside.join().map_err(|_| anyhow!("documentation or arm64: panicked"))?;
+            told.and(said)
+        })?;
+        title("documentation, the program for arm64: done beside");
+        say(&said);
         title("release, of the programs that are there");
         release(&mut say)?;
         title("quickstart");
@@ -93,13 +80,36 @@ pub(crate) fn run_stories(selected: &[String], environment: &[(&str, String)]) -
     title("packages");
     packages::install(&packages::STAGE, &mut say)?;
     packages::rust_target(image::native_target(), &mut say)?;
-    stories(selected, environment, &mut say, &title)?;
+    title("image for the stories");
+    let stories = Stories::prepare(&mut say)?;
+    title("stories on real, nested, rootless podman");
+    stories.tell(selected, environment)?;
     title("done");
     Ok(())
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
     pipglr_e2e::cargo::cargo(arguments).run_inherited()
+}
+
+fn lint(title: &dyn Fn(&str)) -> anyhow::Result<()> {
+    title("fmt");
+    cargo(&["fmt", "--all", "--check"])?;
+    title("clippy");
+    // `--all-targets` leaves out tests that do not run by themselves.
+    let targets = [
+        &["--workspace", "--all-targets"][..],
+        &["--package=pipglr-e2e", "--test=stories", "--test=acceptance"],
+    ];
+    for targets in targets {
+        let words = [
+            &["clippy", "--locked", "--quiet"],
+            targets,
+            &["--", "--deny", "warnings"],
+        ];
+        cargo(&words.concat())?;
+    }
+    Ok(())
 }
 
 fn unit_tests(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
@@ -150,29 +160,6 @@ fn verify_units(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         .map(drop)
 }
 
-/// Builds the static program for arm64 and runs it under emulation.
-fn arm64(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    const TARGET: &str = "aarch64-unknown-linux-musl";
-    packages::rust_target(TARGET, say)?;
-    cargo(&[
-        "build",
-        "--package",
-        "pipglr",
-        "--target",
-        TARGET,
-        "--locked",
-        "--quiet",
-    ])?;
-    let program = target_directory().join(TARGET).join("debug/pipglr");
-    let version = Command::new("qemu-aarch64-static")
-        .arg(&program)
-        .arg("--version")
-        .run_text()?;
-    ensure!(version.starts_with("pipglr "), "{version}");
-    say(&format!("under emulation: {}", version.trim()));
-    Ok(())
-}
-
 /// The image's program and the one for arm64 in what is published for a version.
 fn release(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     let native = image::native_target();
@@ -189,73 +176,4 @@ fn release(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
 
 fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| pipglr_e2e::repository().join("target"), PathBuf::from)
-}
-
-/// Builds program and image, then runs the stories of `pipglr-e2e`.
-fn stories(
-    selected: &[String],
-    environment: &[(&str, String)],
-    say: &mut dyn FnMut(&str),
-    title: &dyn Fn(&str),
-) -> anyhow::Result<()> {
-    title("image for the stories");
-    let account = Account::provide(STAGE_ACCOUNT, say)?;
-    let built = prepare(&account, say);
-    let (script, program) = match built {
-        Ok(built) => built,
-        Err(error) => {
-            account.close(false)?;
-            return Err(error);
-        }
-    };
-    title("stories on real, nested, rootless podman");
-    let mut command = pipglr_e2e::cargo::cargo(&[
-        "test",
-        "--package",
-        "pipglr-e2e",
-        "--test",
-        "stories",
-        "--locked",
-        "--quiet",
-        "--",
-    ]);
-    command.args(selected);
-    command.envs(environment.iter().map(|(key, value)| (*key, value)));
-    command
-        .env("PIPGLR_STORY_IMAGE", IMAGE)
-        .env("PIPGLR_STORY_BUILD", script)
-        .env("PIPGLR_STORY_PROGRAM", program);
-    let result = command.run_inherited().context("stories");
-    account.close(false)?;
-    result
-}
-
-/// The image, a script that builds variants of it, and the program in it.
-fn prepare(account: &Account, say: &mut dyn FnMut(&str)) -> anyhow::Result<(PathBuf, PathBuf)> {
-    let builder = image::Builder::prepare(account, say)?;
-    say("building the image");
-    builder.build(IMAGE, &[])?;
-    let script = std::env::temp_dir().join(format!("{STAGE_ACCOUNT}-build-variant"));
-    write_script(&script, &builder.variant_command())?;
-    Ok((script, builder.program))
-}
-
-/// A script that is the command followed by the script's arguments and the context.
-fn write_script(path: &Path, command: &Command) -> anyhow::Result<()> {
-    let quote = |w: &std::ffi::OsStr| format!("'{}'", w.to_string_lossy().replace('\'', "'\\''"));
-    let words: Vec<String> = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(quote)
-        .collect();
-    let directory = command.get_current_dir().context("the build has a context")?;
-    std::fs::write(
-        path,
-        format!(
-            "#!/bin/sh\ncd '{}'\nexec {} \"$@\" .\n",
-            directory.display(),
-            words.join(" ")
-        ),
-    )?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(())
 }
