@@ -32,6 +32,7 @@ pub struct Container {
     pub image: String,
     /// podman's word: `running`, `exited`, …
     pub state: String,
+    /// RFC 3339.
     pub since: String,
 }
 
@@ -105,7 +106,9 @@ impl Running {
     }
 
     fn container(&self) -> Result<Container, RunningError> {
-        let text = self.inspect("{{.ImageName}}\n{{.State.Status}}\n{{.State.StartedAt}}")?;
+        // A time as RFC 3339 has it, by a layout of Go's.
+        let text = self
+            .inspect("{{.ImageName}}\n{{.State.Status}}\n{{.State.StartedAt.Format \"2006-01-02T15:04:05Z07:00\"}}")?;
         let mut lines = text.lines().map(str::to_owned);
         let mut next = || lines.next().unwrap_or_default();
         Ok(Container {

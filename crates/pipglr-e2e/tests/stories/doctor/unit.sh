@@ -4,7 +4,9 @@ mkdir -p /opt/runner && cd /opt/runner
 for program in sh cat install rm sleep timeout touch; do
     cp --parents --dereference /usr/bin/$program $(ldd /usr/bin/$program | grep -o '/lib[^ ]*') .
 done
-mkdir -p etc cache tmp
+# Volumes take their owners from these.
+mkdir -p etc tmp cache var/lib/pipglr home/podman/.local/share/containers
+chown 1000:1000 cache home/podman/.local/share/containers && chown 1001:1001 var/lib/pipglr
 printf 'root:x:0:0::/:/usr/bin/sh\npodman:x:1000:1000::/:/usr/bin/sh\nrunner:x:1001:1001::/:/usr/bin/sh\n' >etc/passwd
 printf 'root:x:0:\npodman:x:1000:\nrunner:x:1001:\n' >etc/group
 # Process 1: ends when podman says so.
