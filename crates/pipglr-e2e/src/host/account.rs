@@ -2,6 +2,7 @@
 
 use super::keeper::Keeper;
 use super::packages::is_root;
+use super::subordinate_ids::{NEEDED, grant, withdraw};
 use super::turn::{Turn, clear_leftovers};
 use crate::HOST_LOOPBACK;
 use crate::command::CommandExt as _;
@@ -11,9 +12,6 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-
-/// Subordinate IDs an account needs, as the README says.
-const SUBORDINATE_IDS: u64 = 65539;
 
 /// The machine's files of accounts and ranges are changed by one thread at a time.
 static FILES: Mutex<()> = Mutex::new(());
@@ -39,7 +37,7 @@ impl Account {
     /// # Errors
     /// A step fails; the error says which.
     pub fn provide(name: &str, say: &mut dyn FnMut(&str)) -> anyhow::Result<Self> {
-        Self::provide_with(name, SUBORDINATE_IDS, say)
+        Self::provide_with(name, NEEDED, say)
     }
 
     /// As [`Account::provide`], with more subordinate IDs: for a host in a container, which has accounts of its own.
@@ -59,7 +57,7 @@ impl Account {
                 .run_text()?;
         }
         for file in ["/etc/subuid", "/etc/subgid"] {
-            subordinate_ids(Path::new(file), name, ids)?;
+            grant(Path::new(file), name, ids)?;
         }
         drop(files);
         let needed = Keeper::is_needed()?;
@@ -89,7 +87,7 @@ impl Account {
         ]);
         useradd.run_text()?;
         for file in ["etc/subuid", "etc/subgid"] {
-            subordinate_ids(&root.join(file), name, SUBORDINATE_IDS)?;
+            grant(&root.join(file), name, NEEDED)?;
         }
         Self::equip(name, Some(root), true, turn, say)
     }
@@ -319,7 +317,7 @@ impl Account {
                 .args(["--force", "--remove", &self.name])
                 .run_any()?;
             for file in ["/etc/subuid", "/etc/subgid"] {
-                remove_subordinate_ids(Path::new(file), &self.name)?;
+                withdraw(Path::new(file), &self.name)?;
             }
             fs::remove_dir_all(format!("/run/user/{}", self.uid)).context("remove the account's runtime directory")?;
         }
@@ -348,57 +346,6 @@ fn lookup(root: &Path, name: &str) -> anyhow::Result<Option<(u32, PathBuf)>> {
     entry.map(|f| Ok((f[2].parse()?, PathBuf::from(f[5])))).transpose()
 }
 
-/// Gives `name` a range of `ids` that overlaps no other; replaces a smaller one.
-fn subordinate_ids(path: &Path, name: &str, ids: u64) -> anyhow::Result<()> {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    if let Some(new) = with_range(&text, name, ids) {
-        fs::write(path, new).with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
-}
-
-/// The new content of a subordinate ID file, or `None` if it is right already.
-fn with_range(text: &str, name: &str, ids: u64) -> Option<String> {
-    let parse = |line: &str| -> Option<(String, u64, u64)> {
-        let mut fields = line.split(':');
-        Some((
-            fields.next()?.to_owned(),
-            fields.next()?.parse().ok()?,
-            fields.next()?.trim().parse().ok()?,
-        ))
-    };
-    let ranges: Vec<_> = text.lines().filter_map(parse).collect();
-    if ranges.iter().any(|(owner, _, count)| owner == name && *count >= ids) {
-        return None;
-    }
-    let others = ranges.iter().filter(|(owner, ..)| owner != name);
-    let start = others
-        .map(|(_, start, count)| start + count)
-        .max()
-        .unwrap_or(0)
-        .max(200_000);
-    let mut new: String = text
-        .lines()
-        .filter(|l| !l.starts_with(&format!("{name}:")))
-        .map(|l| format!("{l}\n"))
-        .collect();
-    new.push_str(&format!("{name}:{start}:{ids}\n"));
-    Some(new)
-}
-
-fn remove_subordinate_ids(path: &Path, name: &str) -> anyhow::Result<()> {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let new: String = text
-        .lines()
-        .filter(|l| !l.starts_with(&format!("{name}:")))
-        .map(|l| format!("{l}\n"))
-        .collect();
-    if new != text {
-        fs::write(path, new).with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
-}
-
 /// Accounts without root must be able to open it.
 fn open_device(path: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     let metadata =
@@ -408,23 +355,4 @@ fn open_device(path: &Path, say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{SUBORDINATE_IDS, with_range};
-
-    #[test]
-    fn ranges_do_not_overlap_and_are_large_enough() {
-        for (text, expected) in [
-            ("", Some("ci:200000:65539\n")),
-            ("a:100000:65536\n", Some("a:100000:65536\nci:200000:65539\n")),
-            ("a:200000:65539\n", Some("a:200000:65539\nci:265539:65539\n")),
-            ("ci:100000:65536\na:300000:10\n", Some("a:300000:10\nci:300010:65539\n")),
-            ("ci:100000:65539\n", None),
-            ("ci:100000:70000\n", None),
-        ] {
-            assert_eq!(with_range(text, "ci", SUBORDINATE_IDS).as_deref(), expected, "{text}");
-        }
-    }
 }

@@ -4,6 +4,7 @@ mod account;
 pub mod debian13;
 mod keeper;
 pub mod packages;
+mod subordinate_ids;
 mod turn;
 
 pub use account::Account;

@@ -2,7 +2,8 @@
 //! their own.
 
 use super::target_directory;
-use anyhow::ensure;
+use crate::image;
+use anyhow::{Context as _, ensure};
 use pipglr_e2e::cargo;
 use pipglr_e2e::command::CommandExt as _;
 use pipglr_e2e::host::packages;
@@ -10,48 +11,49 @@ use std::process::Command;
 
 const ARM64: &str = "aarch64-unknown-linux-musl";
 
-/// What is said at the end, if everything is in order.
-pub(super) fn all() -> anyhow::Result<String> {
+/// At the lowest priority from here on: this thread, and what it starts. The program for this machine has to be there.
+pub(super) fn all() -> anyhow::Result<()> {
+    rustix::process::nice(19).context("give way")?;
     documentation()?;
-    arm64()
+    arm64()?;
+    release()
 }
 
-fn documentation() -> anyhow::Result<()> {
-    let doc = cargo::cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
-    giving_way(&doc).env("RUSTDOCFLAGS", "--deny warnings").run_text()?;
+pub(super) fn documentation() -> anyhow::Result<()> {
+    let mut doc = cargo::cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+    doc.env("RUSTDOCFLAGS", "--deny warnings").run_text()?;
+    said("documentation: nothing to be warned of");
     Ok(())
 }
 
 /// Builds the static program for arm64 and runs it under emulation.
-fn arm64() -> anyhow::Result<String> {
-    let mut said = Vec::new();
-    packages::rust_target(ARM64, &mut |text| said.push(text.to_owned()))?;
+fn arm64() -> anyhow::Result<()> {
+    packages::rust_target(ARM64, &mut said)?;
     let build = ["build", "--package=pipglr", "--target", ARM64, "--locked", "--quiet"];
-    giving_way(&cargo::cargo(&build)).run_text()?;
+    cargo::cargo(&build).run_text()?;
     let program = target_directory().join(ARM64).join("debug/pipglr");
     let version = Command::new("qemu-aarch64-static")
         .arg(&program)
         .arg("--version")
         .run_text()?;
     ensure!(version.starts_with("pipglr "), "{version}");
-    said.push(format!("for arm64, under emulation: {}", version.trim()));
-    Ok(said.join("\n"))
+    said(&format!("for arm64, under emulation: {}", version.trim()));
+    Ok(())
 }
 
-/// The command at the lowest priority.
-fn giving_way(command: &Command) -> Command {
-    let mut nice = Command::new("nice");
-    nice.arg("--adjustment=19")
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => nice.env(name, value),
-            None => nice.env_remove(name),
-        };
-    }
-    if let Some(directory) = command.get_current_dir() {
-        nice.current_dir(directory);
-    }
-    nice
+/// The image's program and the one for arm64 in what is published for a version.
+fn release() -> anyhow::Result<()> {
+    let native = image::native_target();
+    let programs = image::Arch::ALL.map(|arch| {
+        let profile = if arch.target == native { "release" } else { "debug" };
+        let program = target_directory().join(arch.target).join(profile).join("pipglr");
+        (arch.debian, program)
+    });
+    crate::release::trial(&programs.each_ref().map(|(arch, program)| (*arch, program.as_path())))?;
+    said("release: archives, bills of materials, checksums and their signature, unpacked and checked");
+    Ok(())
+}
+
+fn said(text: &str) {
+    println!("beside         {text}");
 }

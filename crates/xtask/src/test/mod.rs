@@ -4,7 +4,7 @@ mod beside;
 mod stories;
 
 use crate::image;
-use anyhow::{anyhow, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use pipglr_e2e::command::CommandExt as _;
 use pipglr_e2e::host::packages;
 use std::path::PathBuf;
@@ -41,9 +41,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         verify_units(&mut say)?;
     }
     if args.fast {
-        title("documentation, the program for arm64");
-        say(&beside::all()?);
-        println!("not run, as asked: the stories on real podman, a release, the quickstart");
+        title("documentation");
+        beside::documentation()?;
+        println!("not run, as asked: the stories on real podman, the program for arm64, a release, the quickstart");
         return Ok(());
     }
     if !packages::is_root() {
@@ -55,16 +55,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if only_stories {
         stories.tell(&args.stories, &[])?;
     } else {
-        let said = std::thread::scope(|both| {
+        std::thread::scope(|both| {
             let beside = both.spawn(beside::all);
             let told = stories.tell(&[], &[]);
-            let said = beside.join().map_err(|_| anyhow!("documentation or arm64: panicked"))?;
-            told.and(said)
+            title("what went on beside them");
+            let beside = beside.join().map_err(|_| anyhow!("beside the stories: panicked"))?;
+            told.and(beside.context("beside the stories"))
         })?;
-        title("documentation, the program for arm64: done beside");
-        say(&said);
-        title("release, of the programs that are there");
-        release(&mut say)?;
         title("quickstart");
         crate::quickstart::run(&crate::quickstart::Args::default())?;
     }
@@ -158,20 +155,6 @@ fn verify_units(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         .args(["calendar", "daily"])
         .run_text()
         .map(drop)
-}
-
-/// The image's program and the one for arm64 in what is published for a version.
-fn release(say: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    let native = image::native_target();
-    let programs = image::Arch::ALL.map(|arch| {
-        let profile = if arch.target == native { "release" } else { "debug" };
-        (
-            arch.debian,
-            target_directory().join(arch.target).join(profile).join("pipglr"),
-        )
-    });
-    say("archives, bills of materials, checksums and their signature, unpacked and checked");
-    crate::release::trial(&programs.each_ref().map(|(arch, program)| (*arch, program.as_path())))
 }
 
 fn target_directory() -> PathBuf {
