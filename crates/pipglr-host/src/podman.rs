@@ -25,6 +25,8 @@ pub enum PodmanError {
 #[derive(Debug, Clone)]
 pub struct Podman {
     account: Account,
+    /// Variables it has besides the caller's.
+    environment: Vec<(String, String)>,
 }
 
 impl Podman {
@@ -33,14 +35,32 @@ impl Podman {
     pub fn of(account: &Account) -> Self {
         Self {
             account: account.clone(),
+            environment: Vec::new(),
         }
+    }
+
+    /// The same, with proxies of a container where the caller knows none of the name: podman hands its own on to containers.
+    /// In no command line, as they may have a password.
+    #[must_use]
+    pub(crate) fn with_proxies(mut self, proxies: &[(String, String)]) -> Self {
+        let is_known = |name: &str| {
+            [name.to_ascii_lowercase(), name.to_ascii_uppercase()]
+                .iter()
+                .any(|name| std::env::var_os(name).is_some())
+        };
+        let unknown = proxies.iter().filter(|(name, _)| !is_known(name));
+        self.environment.extend(unknown.cloned());
+        self
     }
 
     /// The command, for a caller who wants its streams. A remote podman (`CONTAINER_HOST`) is not this host's.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.account.command("podman");
-        command.args(arguments).env_remove("CONTAINER_HOST");
+        command
+            .args(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env_remove("CONTAINER_HOST");
         command
     }
 
@@ -159,5 +179,23 @@ fn failed(arguments: &[&str], output: &Output) -> PodmanError {
             || format!("ended with {}", output.status),
             |line| line.trim_start_matches("Error: ").to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Podman;
+    use crate::account::Account;
+
+    #[test]
+    fn proxies_of_a_container_are_variables_and_no_arguments() {
+        let account = Account::current().unwrap();
+        // No caller has such a one.
+        let proxies = [("ftp_proxy".to_owned(), "http://u:secret@p:1".to_owned())];
+        let podman = Podman::of(&account).with_proxies(&proxies);
+        let command = podman.command(&["run"]);
+        let found = command.get_envs().find(|(name, _)| *name == "ftp_proxy");
+        assert_eq!(found.and_then(|(_, value)| value), Some("http://u:secret@p:1".as_ref()));
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["run"]);
     }
 }

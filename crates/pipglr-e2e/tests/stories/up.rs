@@ -24,7 +24,8 @@ pub(crate) fn from_nothing(stage: &mut Stage) -> anyhow::Result<()> {
         "--dry-run makes nothing"
     );
     let closed = format!("{up} --concurrent 4");
-    contains(&host.run(&closed, 0)?, "pipglr is up and healthy\n")?;
+    let proxy = "ftp_proxy=http://proxy.story";
+    contains(&host.run_with(proxy, &closed, 0)?, "pipglr is up and healthy\n")?;
     all_pass(&stage.run_pipeline(&project)?)?;
     let first = host.container()?;
     contains(
@@ -40,6 +41,7 @@ pub(crate) fn from_nothing(stage: &mut Stage) -> anyhow::Result<()> {
     lacks(&changed, "register")?;
     ensure!(host.container()? != first, "the container was made anew");
     contains(&host.inside("cat /run/secrets/config.toml")?, "concurrent = 2")?;
+    contains(&host.inside("env")?, &format!("{proxy}\n"))?;
     contains(&host.run("up", 0)?, "nothing to do")?;
     all_pass(&stage.run_pipeline(&project)?)?;
     host.hides_the_token(&project)
@@ -195,7 +197,12 @@ impl<'s> Host<'s> {
 
     /// What the program says, if it ends with this code.
     fn run(&self, arguments: &str, code: i32) -> anyhow::Result<String> {
-        let line = format!("exec ./{PROGRAM} {arguments} 2>&1");
+        self.run_with("", arguments, code)
+    }
+
+    /// The same, with variables of the caller.
+    fn run_with(&self, variables: &str, arguments: &str, code: i32) -> anyhow::Result<String> {
+        let line = format!("exec env {variables} ./{PROGRAM} {arguments} 2>&1");
         let output = self.stage.account.shell(&line).run_any()?;
         said(&output, &format!("pipglr {arguments}"), code)
     }

@@ -87,9 +87,12 @@ impl Worker {
             Config::Stored { configuration, .. } => Configuration::clone(configuration),
             Config::Missing | Config::Unread => Configuration::empty(),
         };
+        // What is made anew reaches the servers that the one before reached, whoever gives the command.
+        let before = facts.container.as_ref().or(facts.aside.as_ref());
+        let proxies = before.map_or(&[][..], |container| &container.proxies);
         Self {
             account: account.clone(),
-            podman: Podman::of(account),
+            podman: Podman::of(account).with_proxies(proxies),
             secret: ConfigSecret::of(account),
             sandbox: plan.sandbox.clone(),
             registration: wish.registration.clone(),

@@ -2,7 +2,7 @@
 
 use super::configuration::{Configuration, ConfigurationError};
 use super::wish::Wish;
-use crate::account::{Account, systemd_answers};
+use crate::account::{Account, proxies, systemd_answers};
 use crate::config::{ConfigSecret, SecretError};
 use crate::podman::{Podman, PodmanError};
 use crate::sandbox::{CONFIG_SECRET, IMAGE, Sandbox};
@@ -81,6 +81,8 @@ pub struct Container {
     pub is_configured: bool,
     /// The unit of systemd that starts and stops it.
     pub unit: Option<String>,
+    /// Variables for proxies, which podman gave it when it was made.
+    pub proxies: Vec<(String, String)>,
 }
 
 /// The host does not tell what is there.
@@ -251,6 +253,8 @@ struct ContainerConfig {
     #[serde(default)]
     create_command: Option<Vec<String>>,
     #[serde(default)]
+    env: Option<Vec<String>>,
+    #[serde(default)]
     secrets: Option<Vec<ContainerSecret>>,
     #[serde(default)]
     labels: Option<std::collections::BTreeMap<String, String>>,
@@ -294,6 +298,7 @@ impl Inspected {
             unit: config
                 .labels
                 .and_then(|mut labels| labels.remove("PODMAN_SYSTEMD_UNIT")),
+            proxies: proxies(&config.env.unwrap_or_default()),
         })
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn sets(sandbox: &Sandbox, name: &str) -> bool {
 }
 
 /// `NAME=value`.
-pub(super) fn pair(text: &str) -> Option<(String, String)> {
+fn pair(text: &str) -> Option<(String, String)> {
     let (name, value) = text.split_once('=')?;
     Some((name.to_owned(), value.to_owned()))
 }

@@ -1,8 +1,8 @@
 //! The container a person wants systemd to keep, with what the one that is there was given.
 
-use super::kept::{Kept, pair, sets};
+use super::kept::{Kept, sets};
 use super::look::unit_file;
-use crate::account::{Account, is_of_a_proxy};
+use crate::account::Account;
 use crate::installation::command_line::options;
 use crate::podman::{Podman, PodmanError};
 use crate::sandbox::{IMAGE, Sandbox};
@@ -56,10 +56,8 @@ fn proxies(account: &Account) -> Vec<(String, String)> {
         |_| String::new(),
         |output| String::from_utf8_lossy(&output.stdout).into_owned(),
     );
-    text.lines()
-        .filter_map(pair)
-        .filter(|(name, _)| is_of_a_proxy(name))
-        .collect()
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    crate::account::proxies(&lines)
 }
 
 #[derive(Deserialize)]
@@ -99,11 +97,9 @@ fn kept(there: Inspected) -> Kept {
         return Kept::default();
     }
     let command = there.config.create_command.unwrap_or_default();
-    let environment = there.config.env.unwrap_or_default();
-    let proxies = environment.iter().filter_map(|text| pair(text));
     Kept {
         options: options(&command, &there.image_name),
-        environment: proxies.filter(|(name, _)| is_of_a_proxy(name)).collect(),
+        environment: crate::account::proxies(&there.config.env.unwrap_or_default()),
         image: Some(there.image_name),
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn set_up() -> Facts {
         command,
         is_configured: true,
         unit: None,
+        proxies: Vec::new(),
     });
     facts
 }
