@@ -17,8 +17,10 @@ pub(super) fn tool(say: &mut dyn FnMut(&str)) -> anyhow::Result<PathBuf> {
     let program = root.join("bin").join(TOOL);
     if !program.exists() {
         say(&format!("installing {TOOL} {VERSION}"));
-        let mut install = pipglr_e2e::cargo::cargo(&["install", "--quiet", "--locked", "--version", VERSION, "--root"]);
-        install.arg(&root).arg(TOOL).run_text()?;
+        // It runs for a second: optimizing it takes longer than that saves.
+        let mut install =
+            pipglr_e2e::cargo::cargo(&["install", "--debug", "--quiet", "--locked", "--version", VERSION]);
+        install.arg("--root").arg(&root).arg(TOOL).run_text()?;
     }
     Ok(program)
 }

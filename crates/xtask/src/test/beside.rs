@@ -30,7 +30,9 @@ pub(super) fn documentation() -> anyhow::Result<()> {
 fn arm64() -> anyhow::Result<()> {
     packages::rust_target(ARM64, &mut said)?;
     let build = ["build", "--package=pipglr", "--target", ARM64, "--locked", "--quiet"];
-    cargo::cargo(&build).run_text()?;
+    let mut build = cargo::cargo(&build);
+    // Nobody debugs it.
+    build.env("CARGO_PROFILE_DEV_DEBUG", "0").run_text()?;
     let program = target_directory().join(ARM64).join("debug/pipglr");
     let version = Command::new("qemu-aarch64-static")
         .arg(&program)
