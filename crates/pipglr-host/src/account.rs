@@ -23,9 +23,9 @@ pub(crate) fn is_of_a_proxy(name: &str) -> bool {
         .any(|known| name == *known || name == known.to_ascii_uppercase())
 }
 
-/// Of a container's variables, `NAME=value` each, those for proxies.
-pub(crate) fn proxies(environment: &[String]) -> Vec<(String, String)> {
-    let pairs = environment.iter().filter_map(|text| text.split_once('='));
+/// Of variables, `NAME=value` each, those for proxies.
+pub(crate) fn proxies<'v>(environment: impl IntoIterator<Item = &'v str>) -> Vec<(String, String)> {
+    let pairs = environment.into_iter().filter_map(|text| text.split_once('='));
     pairs
         .filter(|(name, _)| is_of_a_proxy(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

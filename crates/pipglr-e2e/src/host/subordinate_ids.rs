@@ -36,23 +36,23 @@ fn with_range(text: &str, name: &str, ids: u64) -> Option<String> {
         .max()
         .unwrap_or(0)
         .max(200_000);
-    let mut new: String = text
-        .lines()
-        .filter(|l| !l.starts_with(&format!("{name}:")))
-        .map(|l| format!("{l}\n"))
-        .collect();
+    let mut new = without(text, name);
     new.push_str(&format!("{name}:{start}:{ids}\n"));
     Some(new)
+}
+
+/// The lines of others.
+fn without(text: &str, name: &str) -> String {
+    text.lines()
+        .filter(|l| !l.starts_with(&format!("{name}:")))
+        .map(|l| format!("{l}\n"))
+        .collect()
 }
 
 /// Takes the range of `name` away.
 pub(super) fn withdraw(path: &Path, name: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    let new: String = text
-        .lines()
-        .filter(|l| !l.starts_with(&format!("{name}:")))
-        .map(|l| format!("{l}\n"))
-        .collect();
+    let new = without(&text, name);
     if new != text {
         fs::write(path, new).with_context(|| format!("write {}", path.display()))?;
     }

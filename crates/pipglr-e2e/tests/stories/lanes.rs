@@ -1,4 +1,5 @@
-//! Stories are told on two accounts at the same time: each of them waits for half of its time.
+//! Stories are told on two accounts at the same time: each of them waits for half of its time. With a third on two processors
+//! everything takes longer, as what waits keeps asking.
 
 use crate::Story;
 use crate::debian13::copy_image;
@@ -14,10 +15,6 @@ use std::time::Instant;
 /// What is still to be told. Lanes take from the first of their lists that has something.
 type List = Mutex<VecDeque<&'static Story>>;
 
-/// Accounts besides the one that images are built in. With a third lane on two processors everything takes longer, as what
-/// waits keeps asking.
-const OTHERS: [&str; 1] = ["second"];
-
 /// Tells the stories of `pinned` on the account that images are built in, those of `free` on any; gives how many failed.
 ///
 /// # Errors
@@ -25,42 +22,32 @@ const OTHERS: [&str; 1] = ["second"];
 pub(crate) fn tell(pinned: Vec<&'static Story>, free: Vec<&'static Story>) -> anyhow::Result<usize> {
     let registry = Arc::new(Registry::start(&cache().join("registry"))?);
     let first = Stage::set(STAGE_ACCOUNT, Arc::clone(&registry))?;
-    // Without root there is one account.
-    let lanes = if packages::is_root() {
-        free.len() + usize::from(!pinned.is_empty())
+    // Without root there is one account, and one story does not take two.
+    let alone = pinned.len() + free.len() < 2 || free.is_empty() || !packages::is_root();
+    let second = if alone {
+        None
     } else {
-        1
+        Some(beside(&first, registry).context("a second account to tell stories on")?)
     };
-    let others = OTHERS.iter().take(lanes.saturating_sub(1));
-    let others = others
-        .map(|name| beside(&first, name, &registry))
-        .collect::<anyhow::Result<Vec<_>>>()?;
     let pinned: List = Mutex::new(pinned.into());
     let free: List = Mutex::new(free.into());
-    let free = &free;
     let failed = std::thread::scope(|scope| {
-        let others: Vec<_> = others
-            .into_iter()
-            .map(|stage| scope.spawn(move || lane(stage, &[free])))
-            .collect();
-        let failed = lane(first, &[&pinned, free]);
-        others
-            .into_iter()
-            .fold(failed, |failed, lane| match std::thread::ScopedJoinHandle::join(lane) {
-                Ok(more) => failed + more,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
+        let second = second.map(|stage| scope.spawn(|| lane(stage, &[&free])));
+        let failed = lane(first, &[&pinned, &free]);
+        match second.map(std::thread::ScopedJoinHandle::join) {
+            None => failed,
+            Some(Ok(more)) => failed + more,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
     });
     Ok(failed)
 }
 
 /// A stage on another account, with the very same image.
-fn beside(first: &Stage, name: &str, registry: &Arc<Registry>) -> anyhow::Result<Stage> {
-    let account = format!("{STAGE_ACCOUNT}-{name}");
-    let stage = Stage::set(&account, Arc::clone(registry))?;
-    copy_image(&first.image, &first.account, &stage.account)
-        .with_context(|| format!("{account} to tell stories on"))?;
-    Ok(stage)
+fn beside(first: &Stage, registry: Arc<Registry>) -> anyhow::Result<Stage> {
+    let second = Stage::set(&format!("{STAGE_ACCOUNT}-beside"), registry)?;
+    copy_image(&first.image, &first.account, &second.account)?;
+    Ok(second)
 }
 
 /// Tells stories as long as there are some, then clears up; gives how many failed.

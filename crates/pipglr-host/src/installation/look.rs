@@ -298,7 +298,7 @@ impl Inspected {
             unit: config
                 .labels
                 .and_then(|mut labels| labels.remove("PODMAN_SYSTEMD_UNIT")),
-            proxies: proxies(&config.env.unwrap_or_default()),
+            proxies: proxies(config.env.iter().flatten().map(String::as_str)),
         })
     }
 }

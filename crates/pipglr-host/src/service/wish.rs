@@ -56,8 +56,7 @@ fn proxies(account: &Account) -> Vec<(String, String)> {
         |_| String::new(),
         |output| String::from_utf8_lossy(&output.stdout).into_owned(),
     );
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    crate::account::proxies(&lines)
+    crate::account::proxies(text.lines())
 }
 
 #[derive(Deserialize)]
@@ -99,7 +98,7 @@ fn kept(there: Inspected) -> Kept {
     let command = there.config.create_command.unwrap_or_default();
     Kept {
         options: options(&command, &there.image_name),
-        environment: crate::account::proxies(&there.config.env.unwrap_or_default()),
+        environment: crate::account::proxies(there.config.env.iter().flatten().map(String::as_str)),
         image: Some(there.image_name),
     }
 }

@@ -25,46 +25,37 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if !args.stories.is_empty() {
+        return run_stories(&args.stories, &[]);
+    }
     let began = Instant::now();
     let mut say = |text: &str| println!("         {text}");
     let title = |text: &str| println!("[{:>5.0}s] {text}", began.elapsed().as_secs_f64());
-    let only_stories = !args.stories.is_empty();
     title("packages");
     packages::install(&packages::STAGE, &mut say)?;
     packages::install(&packages::CROSS, &mut say)?;
     packages::rust_target(image::native_target(), &mut say)?;
-    if !only_stories {
-        lint(&title)?;
-        title("unit, in-process and command line tests");
-        unit_tests(&mut say)?;
-        title("units of the image");
-        verify_units(&mut say)?;
-    }
+    lint(&title)?;
+    title("unit, in-process and command line tests");
+    unit_tests(&mut say)?;
+    title("units of the image");
+    verify_units(&mut say)?;
     if args.fast {
         title("documentation");
         beside::documentation()?;
         println!("not run, as asked: the stories on real podman, the program for arm64, a release, the quickstart");
         return Ok(());
     }
-    if !packages::is_root() {
-        println!("not root: stories use this account's own podman, which must be in order (README, steps 1 and 2)");
-    }
-    title("image for the stories");
-    let stories = Stories::prepare(&mut say)?;
-    title("stories on real, nested, rootless podman");
-    if only_stories {
-        stories.tell(&args.stories, &[])?;
-    } else {
-        std::thread::scope(|both| {
-            let beside = both.spawn(beside::all);
-            let told = stories.tell(&[], &[]);
-            title("what went on beside them");
-            let beside = beside.join().map_err(|_| anyhow!("beside the stories: panicked"))?;
-            told.and(beside.context("beside the stories"))
-        })?;
-        title("quickstart");
-        crate::quickstart::run(&crate::quickstart::Args::default())?;
-    }
+    let stories = prepare_stories(&mut say, &title)?;
+    std::thread::scope(|both| {
+        let beside = both.spawn(beside::all);
+        let told = stories.tell(&[], &[]);
+        title("what went on beside them");
+        let beside = beside.join().map_err(|_| anyhow!("beside the stories: panicked"))?;
+        told.and(beside.context("beside the stories"))
+    })?;
+    title("quickstart");
+    crate::quickstart::run(&crate::quickstart::Args::default())?;
     title("done");
     Ok(())
 }
@@ -77,12 +68,19 @@ pub(crate) fn run_stories(selected: &[String], environment: &[(&str, String)]) -
     title("packages");
     packages::install(&packages::STAGE, &mut say)?;
     packages::rust_target(image::native_target(), &mut say)?;
-    title("image for the stories");
-    let stories = Stories::prepare(&mut say)?;
-    title("stories on real, nested, rootless podman");
-    stories.tell(selected, environment)?;
+    prepare_stories(&mut say, &title)?.tell(selected, environment)?;
     title("done");
     Ok(())
+}
+
+fn prepare_stories(say: &mut dyn FnMut(&str), title: &dyn Fn(&str)) -> anyhow::Result<Stories> {
+    if !packages::is_root() {
+        println!("not root: stories use this account's own podman, which must be in order (README, steps 1 and 2)");
+    }
+    title("image for the stories");
+    let stories = Stories::prepare(say)?;
+    title("stories on real, nested, rootless podman");
+    Ok(stories)
 }
 
 fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
